@@ -1,0 +1,125 @@
+# Everything a change goes through, from a bare Python 3.11+ to a checked wheel: `make` lists the steps.
+#
+# Airflow pulls in some 160 packages. uv lays them out in about 5 s from its cache and 20 s without one; pip takes
+# minutes for the same, so pip is used once: to get uv, into a private environment of its own.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+# `make constraints` resolves to the newest release that fits; everything else installs what it wrote.
+AIRFLOW_3 := apache-airflow==3.3.*
+AIRFLOW_2 := apache-airflow==2.11.*
+
+UV := .uv/bin/uv
+VENV := .venv
+VENV_2 := .venv-2.11
+BIN := $(VENV)/bin
+
+# Whatever starts a real Airflow.
+NOT_SLOW := --ignore=tests/integration --ignore=tests/chaos
+
+# Tests never read or write the Airflow home of the person who runs them.
+export AIRFLOW_HOME := $(CURDIR)/.airflow
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help env lint types unit unit-2.11 integration chaos test demo emulator build check-wheel constraints picture \
+	clean distclean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9.-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(VENV)/.ready ## Make .venv: Airflow 3.3, the package (editable), the tools of its tests
+	@:
+
+$(UV):
+	@echo "Getting uv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is too old: Python 3.11 or newer is needed (set PYTHON=...)")'
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.ready: setup.cfg constraints/airflow-3.3.txt | $(UV)
+	@echo "Making $(VENV) with Airflow 3.3"
+	@test -x $(BIN)/python || $(UV) venv -q --no-project --python "$$(command -v $(PYTHON))" $(VENV)
+	@$(UV) pip install -q --compile-bytecode --python $(BIN)/python -c constraints/airflow-3.3.txt -e '.[test,dev]' 'apache-airflow==3.3.*'
+	@touch $@
+
+# Airflow 2.11 ends at Python 3.12. Where no such Python is to be had this half is skipped, and says so; a failing
+# installation fails as ever.
+$(VENV_2)/.ready: setup.cfg constraints/airflow-2.11.txt | $(UV)
+	@mkdir -p $(VENV_2)
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 13) and print(sys.executable)' > $(VENV_2).python
+	@test -s $(VENV_2).python \
+		|| $(UV) python find --no-project --system '>=3.11,<3.13' > $(VENV_2).python 2> /dev/null \
+		|| { echo "Looking for a Python that Airflow 2.11 runs on"; \
+			$(UV) python install -q 3.12 2> /dev/null && $(UV) python find --no-project 3.12 > $(VENV_2).python 2> /dev/null; } \
+		|| true
+	@if test -s $(VENV_2).python; then \
+		set -e; echo "Making $(VENV_2) with Airflow 2.11"; \
+		test -x $(VENV_2)/bin/python || $(UV) venv -q --clear --no-project --python "$$(cat $(VENV_2).python)" $(VENV_2); \
+		$(UV) pip install -q --compile-bytecode --python $(VENV_2)/bin/python -c constraints/airflow-2.11.txt \
+			-e '.[test,dev]' 'apache-airflow==2.11.*'; \
+	fi
+	@rm -f $(VENV_2).python
+	@touch $@
+
+lint: env ## Check style and formatting
+	@$(BIN)/ruff check -q
+	@$(BIN)/ruff format -q --check || { echo "Run: $(BIN)/ruff format"; exit 1; }
+
+types: env ## Check types, strictly
+	@$(BIN)/mypy
+
+unit: env ## Run the unit tests on Airflow 3.3
+	@$(BIN)/pytest -q -n 2 $(NOT_SLOW) $(ARGS)
+
+unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
+	@if test -x $(VENV_2)/bin/pytest; then \
+		AIRFLOW_HOME=$(CURDIR)/.airflow-2.11 $(VENV_2)/bin/pytest -q -n 2 $(NOT_SLOW) $(ARGS); \
+	else \
+		echo "SKIPPED: no Python 3.11 or 3.12 here, and Airflow 2.11 runs on none newer: nothing was tested on 2.11"; \
+	fi
+
+integration: env ## Run the tests that start a real Airflow 3.3
+	@$(BIN)/pytest -q tests/integration $(ARGS)
+
+chaos: env $(VENV_2)/.ready ## Kill a real Airflow's processes, 3.3 and 2.11, and see that nothing is paid twice
+	@$(BIN)/pytest -q tests/chaos $(ARGS)
+
+test: lint types unit unit-2.11 integration ## All of that but chaos
+
+demo: env ## Watch the example DAG make a video on a real Airflow (LIVE=1: on Segmind, for money; KEEP=1: leave Airflow up)
+	@$(BIN)/python tools/demo.py $(if $(LIVE),--live) $(if $(YES),--yes) $(if $(KEEP),--keep) $(ARGS)
+
+emulator: env ## Serve the Segmind emulator on port 8081
+	@$(BIN)/python -m airflow_provider_runway.emulator --port 8081 $(ARGS)
+
+build: | $(UV) ## Build dist/: the wheel and the source archive
+	@rm -rf build dist
+	@$(UV) build -q --no-create-gitignore --out-dir dist
+	@rm -rf build
+	@ls dist
+
+check-wheel: build ## Install the wheel into a clean environment and see what Airflow makes of it
+	@$(BIN)/python tools/check_wheel.py --uv $(UV) --constraints constraints/airflow-3.3.txt dist/*.whl
+
+constraints: | $(UV) ## Resolve the requirements anew and write constraints/
+	@for pair in '3.3 $(AIRFLOW_3)' '2.11 $(AIRFLOW_2)'; do \
+		set -e -- $$pair; out=constraints/airflow-$$1.txt; \
+		echo "$$2" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra dev \
+			--no-header --no-annotate --no-emit-index-url --strip-extras setup.cfg - > $$out.new; \
+		{ echo "# What is installed to test with Airflow $$1. Written by: make constraints"; cat $$out.new; } > $$out; \
+		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
+	done
+
+picture: env ## Draw the demo's picture again
+	@$(BIN)/python tools/make_picture.py
+
+clean: ## Remove what builds and tests leave behind
+	@rm -rf build dist *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## And the environments
+	@rm -rf .uv $(VENV) $(VENV_2)

@@ -1,0 +1,185 @@
+"""Every error that this package raises on purpose, sorted by what the caller can do next.
+
+RunwayError
+├── NotSent               fix it: nothing left this machine, so nothing is billed
+│   ├── BadConnection     the Airflow connection: no key, a malformed address, a certificate
+│   └── BadInput          the arguments of the job: a missing field, a value that is not allowed
+├── Refused               fix it: the API said no and would say it again; nothing is billed
+│   ├── BadRequest        400, 405, 422 at the submit, 406 for a parameter or the content type
+│   ├── Unauthorized      401: no key arrived, or the key is not valid
+│   ├── Forbidden         403: the account may not use this model
+│   ├── NotFound          404: no such model, or no such record (never was, or expired)
+│   ├── OutOfCredits      406: the balance is too small
+│   ├── SpendLimit        406: the team's spend limit is reached
+│   └── Retired           410: the model is no longer served
+├── Unanswered            ask again: no usable answer, which says nothing about the job
+│   ├── Throttled         429: refused before anything ran; ``reset_at`` says when to come back
+│   └── Unreachable       no byte of the request left: safe to repeat, a submit too
+├── SubmissionUnknown     look at the bill: a submit may have become a job whose id is not known
+├── JobFailed             the job ran and failed; it is not billed, a new job may succeed
+│   └── ContentBlocked    ... and the same inputs will never succeed
+├── RecordExpired         the record is gone, and the history does not know the job either
+├── OutputLost            the job completed, so it is billed, and shows no output anywhere
+├── WaitExpired           look later: the waiting ended; the job may still end well, and be billed
+└── DownloadFailed        the video exists and is paid for; only fetching it failed
+
+The tree stands on plain ``Exception``: only operators and sensors turn it into Airflow's own
+fail, retry or skip. Any other exception that leaves this package is a bug in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class RunwayError(Exception):
+    """Base of the tree.
+
+    :param message: a sentence for people; it never holds a key, a prompt or an image.
+    :param facts: JSON-safe values for programs, such as ``request_id`` or ``status``.
+    """
+
+    #: Crosses the border between triggerer and worker: never reused, never reworded.
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+class NotSent(RunwayError):
+    """Fix it: nothing left this machine."""
+
+    code = "not_sent"
+
+
+class BadConnection(NotSent):
+    """The Airflow connection cannot be used as it is."""
+
+    code = "bad_connection"
+
+
+class BadInput(NotSent):
+    """The job's arguments would be refused, or would cost money for nothing."""
+
+    code = "bad_input"
+
+
+class Refused(RunwayError):
+    """The API understood and said no; the same call will fail again."""
+
+    code = "refused"
+
+
+class BadRequest(Refused):
+    """HTTP 400, 405, 406 for a parameter, 422 at the submit, or a redirect."""
+
+    code = "bad_request"
+
+
+class Unauthorized(Refused):
+    """HTTP 401."""
+
+    code = "unauthorized"
+
+
+class Forbidden(Refused):
+    """HTTP 403."""
+
+    code = "forbidden"
+
+
+class NotFound(Refused):
+    """HTTP 404."""
+
+    code = "not_found"
+
+
+class OutOfCredits(Refused):
+    """HTTP 406 with a text about credits."""
+
+    code = "out_of_credits"
+
+
+class SpendLimit(Refused):
+    """HTTP 406 with a text about the team's spend limit."""
+
+    code = "spend_limit"
+
+
+class Retired(Refused):
+    """HTTP 410."""
+
+    code = "retired"
+
+
+class Unanswered(RunwayError):
+    """No usable answer: a 5xx, HTML, a cut body, a lost line. Nothing is known about the job."""
+
+    code = "unanswered"
+
+
+class Throttled(Unanswered):
+    """HTTP 429. Nothing ran and nothing was queued.
+
+    :param reset_at: epoch seconds from which on the API listens again; None when it did not say.
+    """
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, reset_at: float | None = None, **facts: Any) -> None:
+        super().__init__(message, reset_at=reset_at, **facts)
+        self.reset_at = reset_at
+
+
+class Unreachable(Unanswered):
+    """The connection could not be made, so not one byte of the request left."""
+
+    code = "unreachable"
+
+
+class SubmissionUnknown(RunwayError):
+    """A submit may have become a billable job, and its id is not known."""
+
+    code = "submission_unknown"
+
+
+class JobFailed(RunwayError):
+    """The job ran and ended as FAILED. Failed jobs are not billed."""
+
+    code = "job_failed"
+
+
+class ContentBlocked(JobFailed):
+    """The content rules refused the prompt or the image."""
+
+    code = "content_blocked"
+
+
+class RecordExpired(RunwayError):
+    """The job's record is gone after its hour, and the history has nothing either."""
+
+    code = "record_expired"
+
+
+class OutputLost(RunwayError):
+    """The job completed without an output. It is billed, so no new one is submitted by itself."""
+
+    code = "output_lost"
+
+
+class WaitExpired(RunwayError):
+    """The deadline passed while the job was still alive."""
+
+    code = "wait_expired"
+
+
+class DownloadFailed(RunwayError):
+    """The finished video could not be stored. Fetching it again costs nothing."""
+
+    code = "download_failed"
+
+
+def all_errors(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:
+    """Return the tree as a list, base first: what a codec or a test walks."""
+    return [base, *(error for child in base.__subclasses__() for error in all_errors(child))]

@@ -1,0 +1,156 @@
+"""How each answer of the gateway and the storage is read, in every form that is documented.
+
+Each reader takes the request and its answer, and returns a value or raises:
+
+:raises Refused: a 4xx that is not about the job's own end.
+:raises Unanswered: nothing usable; whether asking again is safe is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider_runway.exceptions import BadInput, NotFound, Unanswered
+from airflow_provider_runway.segmind.jobs import Credits, Job, JobResult, JobState, JobStatus, SyncResult
+from airflow_provider_runway.segmind.moments import read_number
+from airflow_provider_runway.segmind.refusals import clean, error_for, quote_error
+from airflow_provider_runway.segmind.wire import Answer, Request, segment
+
+#: These speak about the caller, never about how the job ended, whatever their body says.
+_NOT_ABOUT_THE_JOB = frozenset({401, 403, 404, 429})
+
+
+def read_submit(request: Request, answer: Answer, model: str) -> Job:
+    """Read the answer of ``POST /v2/{slug}``: only the id counts, the URLs are ours to build."""
+    require_success(request, answer)
+    body = answer.json_object()
+    try:
+        request_id = segment("request_id", body.get("request_id"))
+    except BadInput:
+        raise unusable(request, answer, "it names no request id") from None
+    state = JobState.read(body.get("status", "QUEUED"))
+    return Job(request_id=request_id, model=model, submitted_at=answer.at, state=state)
+
+
+def read_status(request: Request, answer: Answer, request_id: str) -> JobStatus:
+    """Read a look at a job. A failed job comes as HTTP 422 with its state in the body."""
+    body = _record(request, answer, request_id)
+    return JobStatus(request_id=request_id, **_told(body, answer))
+
+
+def read_result(request: Request, answer: Answer, request_id: str) -> JobResult:
+    """Read a job's full record; before the end it carries a state and no output."""
+    body = _record(request, answer, request_id)
+    return JobResult(request_id=request_id, output_urls=output_urls(body), **_told(body, answer))
+
+
+def read_sync(request: Request, answer: Answer) -> SyncResult:
+    """Read the blocking v1 call: raw bytes, with the bill in the headers."""
+    require_success(request, answer)
+    if not answer.body or _is_html(answer):
+        raise unusable(request, answer, "it holds no output")
+    seed = read_number(answer.headers.get("x-seed-value"))
+    return SyncResult(
+        content=answer.body,
+        content_type=answer.headers.get("content-type", "application/octet-stream").partition(";")[0].strip(),
+        request_id=answer.headers.get("x-request-id"),
+        cost=read_number(answer.headers.get("x-cost")),
+        remaining_credits=read_number(answer.headers.get("x-remaining-credits")),
+        generation_time_s=read_number(answer.headers.get("x-generation-time")),
+        seed=None if seed is None else int(seed),
+    )
+
+
+def read_credits(request: Request, answer: Answer) -> Credits:
+    """Read the balance. A 404 with a word about credits is a valid key without a balance record."""
+    if answer.status == 404 and "credits" in quote_error(answer).lower():
+        return Credits(credits=0.0, free_credits=0.0, known=False)
+    require_success(request, answer)
+    body = answer.json_object()
+    paid, free = read_number(body.get("credits")), read_number(body.get("free-credits", body.get("free_credits")))
+    if paid is None and free is None:
+        raise unusable(request, answer, "it names no balance")
+    return Credits(credits=paid or 0.0, free_credits=free or 0.0)
+
+
+def read_upload(request: Request, answer: Answer) -> str:
+    """Read the URL of an uploaded file: under ``file_urls`` (SDK) or ``urls`` (docs)."""
+    require_success(request, answer)
+    body = answer.json()
+    found = body if isinstance(body, list) else None
+    if isinstance(body, dict):
+        found = body.get("file_urls") or body.get("urls")
+    urls = list(urls_in(found))
+    if not urls:
+        raise unusable(request, answer, "it names no URL of the uploaded file")
+    return urls[0]
+
+
+def output_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return every output of a record: ``output`` (text, list or object), ``video`` and ``images``."""
+    found = [url for name in ("output", "video", "images") for url in urls_in(body.get(name))]
+    return tuple(dict.fromkeys(found))
+
+
+def urls_in(value: Any) -> Iterator[str]:
+    """Yield the http(s) URLs in a text, in a list of them, or in objects with a ``url``."""
+    if isinstance(value, str) and value.startswith(("https://", "http://")):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from urls_in(item)
+    elif isinstance(value, dict):
+        yield from urls_in(value.get("url"))
+
+
+def require_success(request: Request, answer: Answer) -> None:
+    """Raise what an answer outside 200-299 means."""
+    if not 200 <= answer.status < 300:
+        raise error_for(request, answer)
+
+
+def unusable(request: Request, answer: Answer, why: str) -> Unanswered:
+    """Return the error for a success that cannot be one."""
+    kind = answer.headers.get("content-type", "no content type")
+    size = len(answer.body)
+    return Unanswered(
+        f"{request.call}: HTTP {answer.status} with {size} bytes of {kind} is not usable: {why}.",
+        call=request.call,
+        http_status=answer.status,
+    )
+
+
+def _record(request: Request, answer: Answer, request_id: str) -> dict[str, Any]:
+    """Return the record in an answer about one job."""
+    body = answer.json_object()
+    told = JobState.read(body.get("status"))
+    success = 200 <= answer.status < 300
+    about_the_job = success or (
+        told is JobState.FAILED and 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_THE_JOB
+    )
+    if not about_the_job:
+        error = error_for(request, answer)
+        if isinstance(error, NotFound):
+            error.facts["request_id"] = request_id
+        raise error
+    if not isinstance(body.get("status"), str):
+        raise unusable(request, answer, "it names no status")
+    if body.get("request_id", request_id) != request_id:
+        raise unusable(request, answer, "it speaks of another job")
+    return body
+
+
+def _told(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    state = JobState.read(body.get("status"))
+    metrics = body.get("metrics")
+    return {
+        "state": state,
+        "word": clean(str(body.get("status"))),
+        "error": (quote_error(answer) or "no reason given") if state is JobState.FAILED else None,
+        "metrics": metrics if isinstance(metrics, dict) else {},
+    }
+
+
+def _is_html(answer: Answer) -> bool:
+    return "html" in answer.headers.get("content-type", "") or answer.body.lstrip()[:1] == b"<"

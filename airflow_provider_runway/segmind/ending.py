@@ -1,0 +1,122 @@
+"""How a job ended, or why the looking ended: what travels from a look to the task that waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_runway.exceptions import (
+    ContentBlocked,
+    JobFailed,
+    OutputLost,
+    RecordExpired,
+    RunwayError,
+    WaitExpired,
+    all_errors,
+)
+from airflow_provider_runway.segmind.jobs import is_content_block
+from airflow_provider_runway.segmind.messages import still_alive
+from airflow_provider_runway.segmind.report import JobReport
+
+_BY_CODE = {error.code: error for error in all_errors()}
+
+
+class Outcome(StrEnum):
+    """The event's ``status``."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    EXPIRED = "expired"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a wait. ``error`` is a sentence for people, ``code`` that of its error class."""
+
+    outcome: Outcome
+    report: JobReport
+    error: str | None = None
+    code: str | None = None
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the trigger's event: JSON types only, and nothing secret, for Airflow logs it whole."""
+        return {
+            "status": self.outcome.value,
+            "request_id": self.report.request_id,
+            "job": {**self.report.as_json(), "code": self.code},
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Ending:
+        """Return the ending that :meth:`as_event` wrote.
+
+        :raises ValueError: the event is not one of ours.
+        """
+        try:
+            return cls(
+                outcome=Outcome(event["status"]),
+                report=JobReport.from_json(event["job"]),
+                error=event["error"],
+                code=event["job"].get("code"),
+            )
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise ValueError(f"this is no event of a RunwayJobTrigger: {problem!r} in {event!r:.200}") from None
+
+    def exception(self) -> RunwayError | None:
+        """Return the error that this ending means; None for a completed job."""
+        if self.outcome is Outcome.COMPLETED:
+            return None
+        kind = _BY_CODE.get(self.code or "", RunwayError)
+        return kind(self.error or "no reason given", request_id=self.report.request_id)
+
+
+def failed(report: JobReport, reason: str | None) -> Ending:
+    """Return the ending of a job that the API calls FAILED."""
+    kind = ContentBlocked if is_content_block(reason) else JobFailed
+    advice = (
+        "The same prompt and image would be refused again: change them."
+        if kind is ContentBlocked
+        else "A retry of the task that generates it submits a new job."
+    )
+    text = f"Job {report.request_id} failed: {reason or 'no reason given'}. It is not billed. {advice}"
+    return Ending(Outcome.FAILED, report, text, kind.code)
+
+
+def expired(report: JobReport) -> Ending:
+    """Return the ending of a job that neither the records nor the history know."""
+    text = (
+        f"Job {report.request_id}: Segmind has no record of it (they live for one hour), and this account's history "
+        "has no row of it. Check the request id, and that the connection's key belongs to the account that "
+        "submitted it. If it did run, it is billed."
+    )
+    return Ending(Outcome.EXPIRED, report, text, RecordExpired.code)
+
+
+def lost_output(report: JobReport) -> Ending:
+    """Return the ending of a job that completed and shows no output anywhere."""
+    text = (
+        f"Job {report.request_id} completed without an output, neither in its record nor in the history. It is billed: "
+        "ask Segmind's support about this id."
+    )
+    return Ending(Outcome.FAILED, report, text, OutputLost.code)
+
+
+def timed_out(report: JobReport) -> Ending:
+    """Return the ending of a wait whose deadline passed while the job was alive."""
+    text = still_alive(report.request_id, report.submitted_at, "the deadline passed before it ended")
+    text += (
+        " To wait longer, raise the timeout; the operator's counts from the submission, the sensor's from its start."
+    )
+    return Ending(Outcome.TIMEOUT, report, text, WaitExpired.code)
+
+
+def broken_off(report: JobReport, error: RunwayError) -> Ending:
+    """Return the ending of a wait that an error broke off; the job may go on."""
+    why = str(error).rstrip(".")
+    text = still_alive(report.request_id, report.submitted_at, f"the looking broke off: {why}")
+    return Ending(Outcome.ERROR, report, text, error.code)

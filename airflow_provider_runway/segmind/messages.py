@@ -1,0 +1,33 @@
+"""The sentences that people need when money may be involved: what is billed, until when, what to do."""
+
+from __future__ import annotations
+
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
+from airflow_provider_runway.segmind.moments import iso
+
+
+def way_back(request_id: str, submitted_at: float | None) -> str:
+    """Return how to pick up a job without paying again."""
+    until = (
+        "for an hour from its submission" if submitted_at is None else f"until {iso(submitted_at + RECORD_LIFETIME_S)}"
+    )
+    return (
+        f"Its record lives {until}, its row in the account's history longer. To pick it up without paying again: "
+        f'RunwayJobSensor(request_id="{request_id}"), or request_id="{request_id}" on the RunwayGenerateOperator.'
+    )
+
+
+def still_alive(request_id: str, submitted_at: float | None, why: str) -> str:
+    """Return what to say of a job that is left while it may still end well."""
+    return f"Job {request_id}: {why}. It goes on and is billed when it completes. {way_back(request_id, submitted_at)}"
+
+
+def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
+    """Return what to say where a submit may have become a job that cannot be found."""
+    return (
+        f"A submit of model {model} at or after {iso(at)} (inputs {fingerprint}) had no answer, and {why}. "
+        "One job may exist and be billed (about USD 0.50 to 1.00), so nothing more was sent. Look for it in the "
+        "request history of Segmind's console. If it is there: set request_id=… on the operator, and run the task "
+        "again; that does not pay again. If it is not: set durable=False on the operator, and clear the "
+        "task, which pays once more."
+    )

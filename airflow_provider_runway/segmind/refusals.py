@@ -1,0 +1,122 @@
+"""An answer that is not a success, as the error it means.
+
+One table for the whole package. Source: the status table of the model's page, and the vendor's
+docs for 405, 410, 422 and for the kinds of 406, which differ by their text only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_runway.exceptions import (
+    BadConnection,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    OutOfCredits,
+    Refused,
+    Retired,
+    RunwayError,
+    SpendLimit,
+    Throttled,
+    Unanswered,
+    Unauthorized,
+    Unreachable,
+)
+from airflow_provider_runway.segmind.resets import read_reset
+from airflow_provider_runway.segmind.wire import Answer, Fault, FaultKind, Request
+
+#: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
+REFUSALS: dict[int, tuple[type[Refused], str]] = {
+    400: (BadRequest, "Correct the fields that it names; nothing was billed."),
+    401: (Unauthorized, "Put a valid key into the connection's password; nothing was billed."),
+    403: (Forbidden, "Ask Segmind to permit this model for the account, or choose another one."),
+    404: (NotFound, "Check the model's name, or the request id; records live for one hour."),
+    405: (BadRequest, "Check the connection's host: this address does not take such a request."),
+    406: (BadRequest, "Correct the parameter that it names; nothing was billed."),
+    410: (Retired, "This model is no longer served; choose another one."),
+    422: (BadRequest, "Correct the fields that it names; nothing was billed."),
+}
+#: (word in the text, error, what to do). The first row that fits wins.
+_KINDS_OF_406: tuple[tuple[str, type[Refused], str], ...] = (
+    ("limit", SpendLimit, "The team's spend limit is reached: raise it in Segmind's console, then run again."),
+    ("credit", OutOfCredits, "Top up the account in Segmind's console, then run again; nothing was billed."),
+    ("balance", OutOfCredits, "Top up the account in Segmind's console, then run again; nothing was billed."),
+    ("content type", BadRequest, "The gateway wants application/json: look for a proxy that rewrites requests."),
+    ("content-type", BadRequest, "The gateway wants application/json: look for a proxy that rewrites requests."),
+)
+_KEY = re.compile(r"SG_[0-9A-Za-z]+")
+_LONGEST_QUOTE = 300
+
+
+def error_for(request: Request, heard: Answer | Fault) -> RunwayError:
+    """Return the error that an unsuccessful answer, or no answer, means."""
+    if isinstance(heard, Fault):
+        return _error_for_fault(request, heard)
+    facts = {"call": request.call, "http_status": heard.status}
+    said = f"{request.call}: HTTP {heard.status}"
+    if text := quote_error(heard):
+        said += f" ({text})"
+    if heard.status == 429:
+        reset_at = read_reset(heard.headers, heard.at)
+        return Throttled(f"{said}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
+    if heard.status >= 500 or heard.status < 300:
+        return Unanswered(f"{said}. That is no usable answer.", **facts)
+    if heard.status < 400:
+        return BadRequest(
+            f"{said}: redirects are not followed, so that the key stays with the connection's own hosts. "
+            "Set the connection's host to the address that answers.",
+            **facts,
+        )
+    error, advice = REFUSALS.get(heard.status, (Refused, "The same request would be refused again."))
+    if heard.status == 406:
+        error, advice = _kind_of_406(text)
+    elif heard.status == 401 and "missing" in text.lower():
+        advice = "No key arrived: look for a proxy that removes the x-api-key header; nothing was billed."
+    return error(f"{said}. {advice}", **facts)
+
+
+def _kind_of_406(text: str) -> tuple[type[Refused], str]:
+    for word, error, advice in _KINDS_OF_406:
+        if word in text.lower():
+            return error, advice
+    return REFUSALS[406]
+
+
+def _error_for_fault(request: Request, fault: Fault) -> RunwayError:
+    said = f"{request.call}: {clean(fault.detail)}"
+    if fault.kind is FaultKind.UNTRUSTED:
+        return BadConnection(
+            f"{said}. The host's certificate was not accepted; nothing was sent. For a private certificate "
+            'authority set the extra "verify" to its file.',
+            call=request.call,
+        )
+    if fault.kind is FaultKind.NOT_SENT:
+        return Unreachable(f"{said}. Nothing was sent.", call=request.call)
+    return Unanswered(f"{said}. The request may have arrived.", call=request.call)
+
+
+def quote_error(answer: Answer) -> str:
+    """Return the API's own words about what went wrong, short and without a key; "" for HTML.
+
+    An ``error`` may be text, or an object with a text in it; the auth surface adds a description.
+    """
+    body = answer.json()
+    if isinstance(body, str):
+        return clean(body)
+    if not isinstance(body, dict):
+        return ""
+    texts = [_text(body.get(name)) for name in ("error", "error_description", "detail", "message")]
+    return clean(": ".join(text for text in texts if text))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return _text(value.get("message") or value.get("error") or value.get("detail"))
+    return value if isinstance(value, str) else ""
+
+
+def clean(text: str) -> str:
+    """Return foreign text fit for a log: one line, not long, no key in it."""
+    line = _KEY.sub("SG_***", " ".join(text.split()))
+    return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"

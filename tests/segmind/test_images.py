@@ -1,0 +1,48 @@
+"""A picture is judged by its bytes and not by its name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.segmind.images import MOST_BYTES, check_image, image_type
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff\xe0"
+WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
+
+
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [
+        pytest.param(PNG, "image/png", id="png"),
+        pytest.param(JPEG, "image/jpeg", id="jpeg"),
+        pytest.param(WEBP, "image/webp", id="webp"),
+        pytest.param(PNG + bytes(MOST_BYTES - len(PNG)), "image/png", id="exactly 16 MB"),
+    ],
+)
+def test_the_three_kinds_are_known(data: bytes, mime: str) -> None:
+    assert check_image(data, "a.txt") == mime
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"GIF89a", "JPEG, PNG or WebP", id="gif"),
+        pytest.param(b"RIFF\x10\x00\x00\x00WAVE", "JPEG, PNG or WebP", id="another RIFF"),
+        pytest.param(b"<html>", "JPEG, PNG or WebP", id="a page"),
+        pytest.param(PNG + bytes(MOST_BYTES), "more than 16 MB", id="too large"),
+    ],
+)
+def test_everything_else_is_refused_by_name(data: bytes, words: str) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        check_image(data, "a.png")
+    assert "a.png" in str(caught.value)
+
+
+@given(st.binary(max_size=32))
+def test_any_bytes_can_be_judged(data: bytes) -> None:
+    assert image_type(data) in {None, "image/png", "image/jpeg", "image/webp"}

@@ -1,0 +1,115 @@
+"""The only file that asks which Airflow this is: 2.11 to 3.3 behind one set of names.
+
+Names that merely moved come from the community's ``common.compat`` provider; what behaves
+differently is levelled out by the functions below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseHook,
+    BaseOperator,
+    BaseOperatorLink,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BaseTrigger",
+    "PokeReturnValue",
+    "TriggerEvent",
+    "get_connection_async",
+    "link_value",
+    "mask",
+    "moment_trigger",
+    "stats",
+    "storage_path",
+    "task_state_store",
+]
+
+
+async def get_connection_async(conn_id: str) -> Connection:
+    """Return a connection without blocking the event loop.
+
+    Airflow 2 has no async lookup; there the blocking one runs in a thread, which is safe because it
+    reads the database or a secrets backend itself. On Airflow 3 a thread would talk to the
+    supervisor behind the event loop's back, so only its own coroutine is used.
+    """
+    lookup = getattr(BaseHook, "aget_connection", None)
+    if lookup is not None:
+        connection: Connection = await lookup(conn_id)
+        return connection
+    import asyncio
+
+    return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+def task_state_store(context: Mapping[str, Any]) -> Any | None:
+    """Return the task instance's state store, which survives retries; None before Airflow 3.3."""
+    return context.get("task_state_store")
+
+
+def moment_trigger(moment: datetime) -> BaseTrigger:
+    """Return Airflow's own trigger that fires at a moment."""
+    try:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+    except ImportError:  # Airflow 2 has it in its core
+        from airflow.triggers.temporal import DateTimeTrigger  # type: ignore[no-redef, import-not-found]
+    trigger: BaseTrigger = DateTimeTrigger(moment=moment)
+    return trigger
+
+
+def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
+    """Return a path on any storage that Airflow knows; a plain path is a local file."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def mask(secret: str) -> None:
+    """Hide a secret in every log of this process."""
+    from airflow.providers.common.compat.sdk import mask_secret
+
+    mask_secret(secret)
+
+
+@cache
+def stats() -> Any:
+    """Return Airflow's metrics."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats
+
+
+def link_value(ti_key: Any, key: str) -> Any:
+    """Return an XCom for an operator link: on the worker on Airflow 3, in the webserver on Airflow 2."""
+    try:
+        from airflow.sdk.execution_time.xcom import XCom
+    except ImportError:
+        from airflow.models.xcom import XCom  # type: ignore[no-redef]
+
+        return XCom.get_value(ti_key=ti_key, key=key)
+    return XCom.get_value(ti_key=ti_key, key=key)

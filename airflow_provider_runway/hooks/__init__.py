@@ -1,0 +1,1 @@
+"""From an Airflow connection to the API, for workers (``requests``) and for triggerers (``aiohttp``)."""

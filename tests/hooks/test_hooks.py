@@ -1,0 +1,257 @@
+"""Every method of both hooks against the gateway, by an Airflow connection."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.exceptions import BadConnection, BadInput, NotFound, Unauthorized, Unreachable
+from airflow_provider_runway.hooks.runway import RunwayAsyncHook, RunwayHook
+from airflow_provider_runway.segmind.images import MOST_BYTES
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.retry import IMPATIENT
+
+MODEL = "runway-gen3-alphaturbo"
+BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
+Connect = Callable[..., None]
+pytestmark = pytest.mark.usefixtures("connection")
+
+
+def reading(hook: type) -> dict[str, inspect.Signature]:
+    """The reading methods of a hook: those that begin with get or find, of its own."""
+    return {
+        name: inspect.signature(method)
+        for name, method in vars(hook).items()
+        if name.startswith(("get_", "find_")) and not isinstance(method, classmethod) and "conn" not in name
+    }
+
+
+def test_both_hooks_read_alike() -> None:
+    assert reading(RunwayHook) == reading(RunwayAsyncHook)
+    assert set(reading(RunwayHook)) == {"get_status", "get_result", "get_credits", "get_request", "find_requests"}
+    assert all(inspect.iscoroutinefunction(getattr(RunwayAsyncHook, name)) for name in reading(RunwayAsyncHook))
+    assert inspect.signature(RunwayHook) == inspect.signature(RunwayAsyncHook)
+
+
+@pytest.mark.parametrize("name", ["submit", "run_sync", "upload_asset", "upload_bytes"])
+def test_the_asynchronous_hook_has_nothing_that_costs(name: str) -> None:
+    assert hasattr(RunwayHook, name)
+    assert not hasattr(RunwayAsyncHook, name)
+
+
+@pytest.mark.parametrize("hook", [RunwayHook, RunwayAsyncHook])
+def test_building_a_hook_touches_nothing(gateway: Emulator, hook: type) -> None:
+    hook("there_is_no_such_connection")
+    assert gateway.requests() == []
+
+
+def test_a_job_from_its_submit_to_its_row(gateway: Emulator) -> None:
+    with RunwayHook() as hook:
+        job = hook.submit(MODEL, BODY)
+        assert (job.model, job.state) == (MODEL, JobState.QUEUED)
+        assert job.submitted_at == pytest.approx(time.time(), abs=10)
+        assert hook.get_status(job.request_id).state in {JobState.QUEUED, JobState.PROCESSING}
+        gateway.advance(120)
+        assert hook.get_status(job.request_id).state is JobState.COMPLETED
+        result = hook.get_result(job.request_id)
+        row = hook.get_request(job.request_id)
+        (found,) = hook.find_requests(model="gen3", since=job.submitted_at - 200, until=job.submitted_at)
+    assert found == row
+    assert (row.output_urls, row.cost) == (result.output_urls, 0.5)
+    assert row.body == BODY
+    assert gateway.ledger()["posts"] == 1
+
+
+async def test_the_asynchronous_hook_sees_the_same(gateway: Emulator) -> None:
+    job = await asyncio.to_thread(lambda: RunwayHook().submit(MODEL, BODY))
+    gateway.advance(120)
+    blocking = RunwayHook()
+    async with RunwayAsyncHook() as hook:
+        for name, argument in (
+            ("get_status", True),
+            ("get_result", True),
+            ("get_request", True),
+            ("get_credits", False),
+        ):
+            arguments = [job.request_id] if argument else []
+            here = await getattr(hook, name)(*arguments)
+            assert here == await asyncio.to_thread(getattr(blocking, name), *arguments)
+        assert [row.request_id for row in await hook.find_requests()] == [job.request_id]
+    blocking.close()
+
+
+def test_the_blocking_call_brings_a_video_and_its_bill(gateway: Emulator) -> None:
+    with RunwayHook() as hook:
+        found = hook.run_sync(MODEL, BODY)
+    assert (found.content_type, found.cost, found.seed) == ("video/mp4", 0.5, 7)
+    assert found.request_id == gateway.ledger()["jobs"][0]["request_id"]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_picture_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) -> None:
+    with RunwayHook() as hook:
+        url = hook.upload_asset(str(picture) if as_text else picture)
+        gateway.add_fault("upload:upload_urls")
+        assert hook.upload_bytes(picture.read_bytes()) != url
+    assert url.startswith(f"{gateway.url}/assets/")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "cannot be read", id="missing"),
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"GIF89a", "JPEG, PNG or WebP", id="another kind"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(MOST_BYTES), "more than 16 MB", id="too large"),
+    ],
+)
+def test_a_picture_that_is_none_is_not_sent(
+    gateway: Emulator, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "a.png"
+    if content is not None:
+        path.write_bytes(content)
+    with RunwayHook() as hook, pytest.raises(BadInput, match=words):
+        hook.upload_asset(path)
+    assert gateway.requests() == []
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with RunwayHook() as hook, pytest.raises(BadInput, match="cannot be read"):
+        hook.upload_asset(tmp_path)
+
+
+def test_a_slug_or_an_id_that_leaves_its_path_is_not_sent(gateway: Emulator) -> None:
+    with RunwayHook() as hook:
+        with pytest.raises(BadInput):
+            hook.submit("../v1/x", BODY)
+        with pytest.raises(BadInput):
+            hook.get_status("../get-user-credits")
+    assert gateway.requests() == []
+
+
+def test_a_body_that_is_no_json_is_not_sent(gateway: Emulator) -> None:
+    with RunwayHook() as hook, pytest.raises(BadInput, match="not plain JSON"):
+        hook.submit(MODEL, {"seed": object()})
+    assert gateway.requests() == []
+
+
+def test_a_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
+    with RunwayHook() as hook, pytest.raises(BadInput, match="31 days"):
+        hook.find_requests(since=time.time() - 40 * 86_400)
+    assert gateway.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "good", "words"),
+    [
+        pytest.param(None, {}, True, "The key is valid; credits: 1000.00 USD, free credits: 0.00 USD.", id="good key"),
+        pytest.param(None, {"password": "SG_nonsense"}, False, "Put a valid key", id="bad key"),
+        pytest.param(None, {"password": ""}, False, "it has no API key", id="no key"),
+        pytest.param("credits:refuse_auth:text=missing", {}, False, "No key arrived", id="a proxy took the key"),
+        pytest.param("credits:no_balance", {}, True, "no balance record yet", id="no balance record"),
+        pytest.param("credits:html_200:times=0", {}, False, "not usable", id="HTML"),
+        pytest.param("credits:server_error:times=0", {}, False, "HTTP 500", id="5xx"),
+        pytest.param("credits:cut_before", {}, True, "The key is valid", id="one reset is nothing"),
+        pytest.param("credits:rate_limited:window=60,times=0", {}, False, "requests a minute", id="429"),
+        pytest.param("credits:redirect:times=0", {}, False, "redirects are not followed", id="a redirect"),
+        pytest.param(None, {"host": "http://127.0.0.1:9"}, False, "Nothing was sent", id="unreachable"),
+        pytest.param(None, {"host": "ftp://x"}, False, "not an http(s) address", id="no address"),
+    ],
+)
+def test_test_connection_says_in_words_what_it_found(
+    gateway: Emulator, connect: Connect, fault: str | None, changes: dict[str, Any], good: bool, words: str
+) -> None:
+    connect(**changes)
+    if fault:
+        gateway.add_fault(fault)
+    with RunwayHook() as hook:
+        found = hook.test_connection()
+    assert found[0] is good
+    assert words in found[1]
+    assert gateway.ledger()["posts"] == 0
+
+
+def test_an_unknown_connection_says_how_to_add_it() -> None:
+    with pytest.raises(BadConnection, match=r"no connection 'nope'.*airflow connections add nope"):
+        RunwayHook("nope").get_credits()
+
+
+async def test_an_unknown_connection_says_the_same_on_the_event_loop() -> None:
+    async with RunwayAsyncHook("nope") as hook:
+        with pytest.raises(BadConnection, match=r"no connection 'nope'.*airflow connections add nope"):
+            await hook.get_credits()
+
+
+def test_the_vendors_variable_is_the_fallback(
+    gateway: Emulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(password=None)
+    monkeypatch.setenv("SEGMIND_API_KEY", gateway.test_key)
+    with RunwayHook() as hook:
+        assert hook.get_credits().credits == 1000.0
+
+
+async def test_a_closed_hook_reads_the_connection_afresh(connect: Connect, gateway: Emulator) -> None:
+    connect(password="SG_nonsense")
+    async with RunwayAsyncHook(policy=IMPATIENT) as hook:
+        with pytest.raises(Unauthorized):
+            await hook.get_credits()
+        connect()
+        await hook.close()
+        assert (await hook.get_credits()).known
+
+
+def test_a_hook_may_be_closed_at_any_time() -> None:
+    hook = RunwayHook()
+    hook.close()
+    hook.get_credits()
+    hook.close()
+    assert hook.get_credits().known
+    hook.close()
+
+
+def test_an_expired_record_is_not_found_and_its_row_is(gateway: Emulator) -> None:
+    with RunwayHook() as hook:
+        job = hook.submit(MODEL, BODY)
+        gateway.advance(7200)
+        with pytest.raises(NotFound, match="one hour"):
+            hook.get_result(job.request_id)
+        assert hook.get_request(job.request_id).state is JobState.COMPLETED
+
+
+def test_the_key_is_masked_and_in_no_log(
+    gateway: Emulator, connect: Connect, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_runway.hooks.runway.mask", masked.append)
+    caplog.set_level(logging.DEBUG)
+    gateway.add_fault("credits:server_error")
+    with RunwayHook() as hook:
+        hook.get_credits()
+        assert gateway.test_key not in repr(hook.settings) + repr(vars(hook)) + repr(hook.get_conn())
+    assert masked == [gateway.test_key]
+    assert gateway.test_key not in caplog.text
+    connect(host="http://127.0.0.1:9")
+    with RunwayHook(policy=IMPATIENT) as hook, pytest.raises(Unreachable) as caught:
+        hook.get_credits()
+    assert gateway.test_key not in str(caught.value) + repr(caught.value.facts)
+
+
+def test_airflow_itself_masks_the_key(gateway: Emulator) -> None:
+    try:
+        from airflow.sdk.log import redact
+    except ImportError:  # Airflow 2
+        from airflow.utils.log.secrets_masker import redact
+
+    with RunwayHook() as hook:
+        hook.get_credits()
+    assert gateway.test_key not in str(redact(f"the key is {gateway.test_key}"))

@@ -1,0 +1,92 @@
+"""Certificates: who is trusted, by which setting, and what an untrusted host gets to see. The same on both shells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+
+from airflow_provider_runway.exceptions import BadConnection, SubmissionUnknown, Unanswered, Unreachable
+from airflow_provider_runway.segmind import calls
+from airflow_provider_runway.segmind.flow import carry_out
+from airflow_provider_runway.segmind.retry import ONCE
+
+Run = Callable[..., Any]
+BUNDLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
+
+
+@pytest.fixture(autouse=True)
+def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bundle of the machine counts."""
+    for name in BUNDLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def ask(run: Run, settings: Any) -> float:
+    """Ask for the balance, once."""
+    found: float = run(settings, carry_out(calls.balance(settings.endpoints), ONCE)).credits
+    return found
+
+
+def test_an_untrusted_host_sees_nothing(run: Run, pointed: Run, secure: Any) -> None:
+    settings = pointed(secure.url)
+    with pytest.raises(BadConnection, match=r"certificate was not accepted; nothing was sent.*verify"):
+        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    assert secure.seen == []
+
+
+def test_a_file_of_authorities_is_trusted(run: Run, pointed: Run, secure: Any, certificate: Path) -> None:
+    assert ask(run, pointed(secure.url, verify=str(certificate))) == 7.0
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_certificate_may_be_taken_as_it_is(run: Run, pointed: Run, secure: Any) -> None:
+    assert ask(run, pointed(secure.url, verify=False)) == 7.0
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_of_the_environment_is_trusted(
+    run: Run, pointed: Run, secure: Any, certificate: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, str(certificate))
+    assert ask(run, pointed(secure.url)) == 7.0
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_the_connection_beats_the_environment(
+    run: Run, pointed: Run, secure: Any, certificate: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, certifi.where())
+    assert ask(run, pointed(secure.url, verify=str(certificate))) == 7.0
+    assert ask(run, pointed(secure.url, verify=False)) == 7.0
+
+
+@pytest.mark.parametrize("by", ["verify", *BUNDLES])
+def test_authorities_that_are_not_there_are_named_before_anything_is_sent(
+    run: Run, pointed: Run, secure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str
+) -> None:
+    missing = str(tmp_path / "missing.pem")
+    if by != "verify":
+        monkeypatch.setenv(by, missing)
+    settings = pointed(secure.url, **({"verify": missing} if by == "verify" else {}))
+    with pytest.raises(BadConnection, match=r"certificate authorities cannot be read .*REQUESTS_CA_BUNDLE"):
+        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    assert secure.seen == []
+
+
+def test_a_folder_of_authorities_is_read(run: Run, pointed: Run, secure: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadConnection, match="not accepted"):
+        ask(run, pointed(secure.url, verify=str(tmp_path)))
+
+
+def test_a_host_without_tls_is_a_broken_line_and_no_bad_certificate(run: Run, pointed: Run, recorder: Any) -> None:
+    settings = pointed(recorder.url.replace("http:", "https:"))
+    with pytest.raises(Unanswered):
+        ask(run, settings)
+    with pytest.raises((SubmissionUnknown, Unreachable)):
+        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    assert recorder.seen == []

@@ -1,0 +1,1 @@
+"""When to ask, as values: time is handed in, and nothing in here waits."""

@@ -1,0 +1,48 @@
+"""When a look at a job is worth its price: what a look costs, in seconds of lateness.
+
+An idle account asks for little and is quick to notice; a busy one asks a high price, and looks rarely. A job is
+worth a low price soon after its last look, and a high one later: those moments are its ranks in the roster.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_runway.polling.latency import LatencyModel
+
+#: The price of each rank. At the first a job takes about 6 looks in its life and is seen about 1 s late, at the
+#: third about 2 and 3 s, at the last a single one.
+PRICES_S = (0.15, 0.6, 2.4, 10.0, 40.0)
+#: What a worker asks that waits for a job by itself, and knows of no other.
+LONE_PRICE_S = 0.5
+SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 120.0
+
+
+def ranks(model: LatencyModel, age_s: float, looked_s: float) -> tuple[float, ...]:
+    """Return the seconds from now until a look at a job is worth each of the prices.
+
+    :param age_s: since the submission. :param looked_s: the age at the last look, 0 where there was none.
+    """
+    age_s = max(age_s, 0.0)
+    seen_s, longest_s = min(looked_s, age_s), max(LONGEST_GAP_S, model.expected_s - age_s)
+    next_age = model.next_age
+    return tuple([min(max(next_age(seen_s, price_s) - age_s, SHORTEST_GAP_S), longest_s) for price_s in PRICES_S])
+
+
+def next_look(
+    model: LatencyModel, age_s: float, left_s: float, price_s: float, *, looked_s: float = 0.0, floor_s: float = 0.0
+) -> float | None:
+    """Return the seconds until the next look at one price, or None to stop looking.
+
+    The last look lands on the deadline, never after it, so that a job that ends in the final gap is seen.
+
+    :param left_s: until the deadline. :param floor_s: a pause that the API asked for.
+    """
+    if left_s <= 0 or floor_s > left_s:
+        return None
+    return min(max(_gap_s(model, age_s, looked_s, price_s), floor_s), left_s)
+
+
+def _gap_s(model: LatencyModel, age_s: float, looked_s: float, price_s: float) -> float:
+    """Ages below 0, for clocks differ, count as 0; a job that was not looked at for long is looked at soon."""
+    age_s = max(age_s, 0.0)
+    longest_s = max(LONGEST_GAP_S, model.expected_s - age_s)
+    return min(max(model.next_age(min(looked_s, age_s), price_s) - age_s, SHORTEST_GAP_S), longest_s)

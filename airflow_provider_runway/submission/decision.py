@@ -1,0 +1,187 @@
+"""What to do with a task's job, as one table. No I/O, no clock; nothing else in the package decides it.
+
+The caller fills in what it knows, asks for what the table wants to know (``ASK_JOB``,
+``ASK_HISTORY``), and comes back, until the table names something to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from airflow_provider_runway.submission.journal import Entry, Phase
+
+
+class Note(StrEnum):
+    """What the journal says."""
+
+    OFF = "off"  # durable=False: the author wants no memory
+    NONE = "none"  # there is no store: Airflow before 3.3
+    BLANK = "blank"  # there is one, and it has no entry, or a submit that came to nothing
+    INTENT = "intent"
+    SUBMITTED = "submitted"
+    DELIVERED = "delivered"
+
+
+class Attempt(StrEnum):
+    """Which attempt of the task instance this is."""
+
+    FIRST = "first"
+    AGAIN = "again"  # a retry, a restart, a clear while it ran
+    CLEARED = "cleared"  # somebody cleared it after the journal's entry
+
+
+class Inputs(StrEnum):
+    """The fingerprint against the journal's."""
+
+    SAME = "same"
+    CHANGED = "changed"
+
+
+class Fate(StrEnum):
+    """What the API says of the journal's job; its history is asked where the record is gone."""
+
+    NOT_ASKED = "not asked"
+    ALIVE = "alive"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    BLOCKED = "blocked"  # failed on its content
+    LOST = "lost"  # neither a record nor a row
+    UNANSWERED = "unanswered"
+
+
+class Trace(StrEnum):
+    """What the account's history says of a submit whose id is not known."""
+
+    NOT_ASKED = "not asked"
+    FOUND = "found"
+    ABSENT = "absent"  # surely: looked at until a record must have landed
+    UNAVAILABLE = "unavailable"
+
+
+class Step(StrEnum):
+    """What to do next."""
+
+    ASK_JOB = "ask the API about the journal's job"
+    ASK_HISTORY = "look the submit up in the account's history"
+    SUBMIT = "submit; nothing of this generation exists"
+    SUBMIT_ANEW = "submit the next generation"
+    REATTACH = "wait for the job that exists"
+    ADOPT = "take the job that the history shows"
+    DELIVER = "hand on the finished job"
+    REFUSE = "fail without retry: a job may exist that cannot be found"
+    FAIL = "fail without retry: the job's end is final"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything the decision depends on."""
+
+    note: Note
+    attempt: Attempt
+    inputs: Inputs = Inputs.SAME
+    fate: Fate = Fate.NOT_ASKED
+    trace: Trace = Trace.NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: sets of what it covers (None: anything), the step, and why."""
+
+    note: frozenset[Note]
+    step: Step
+    why: str
+    attempt: frozenset[Attempt] | None = None
+    inputs: Inputs | None = None
+    fate: Fate | None = None
+    trace: Trace | None = None
+
+    def covers(self, situation: Situation) -> bool:
+        """Does this row speak of the situation?"""
+        return (
+            situation.note in self.note
+            and (self.attempt is None or situation.attempt in self.attempt)
+            and (self.inputs is None or situation.inputs is self.inputs)
+            and (self.fate is None or situation.fate is self.fate)
+            and (self.trace is None or situation.trace is self.trace)
+        )
+
+
+def _notes(*notes: Note) -> frozenset[Note]:
+    return frozenset(notes)
+
+
+_KNOWN = _notes(Note.SUBMITTED, Note.DELIVERED)
+_AMBIGUOUS = _notes(Note.INTENT, Note.NONE)
+_FIRST, _AGAIN, _CLEARED = (frozenset({attempt}) for attempt in Attempt)
+
+#: Read from the top; the first row that covers the situation decides. Every situation is covered
+#: (a test walks them all).
+TABLE: tuple[Row, ...] = (
+    # Nothing can exist.
+    Row(_notes(Note.OFF), Step.SUBMIT, "durable=False: no earlier try is asked about"),
+    Row(_notes(Note.BLANK), Step.SUBMIT, "the journal shows that nothing was accepted for this task instance"),
+    Row(_notes(Note.NONE), Step.SUBMIT, "the first try of this task instance", attempt=_FIRST, trace=Trace.NOT_ASKED),
+    # A POST may have been accepted, and its id is not known.
+    Row(
+        _notes(Note.INTENT),
+        Step.SUBMIT_ANEW,
+        "the inputs changed since a submit whose outcome is not known; that one may be billed, too",
+        inputs=Inputs.CHANGED,
+    ),
+    Row(_AMBIGUOUS, Step.ASK_HISTORY, "an earlier submit may have become a job", trace=Trace.NOT_ASKED),
+    Row(_AMBIGUOUS, Step.ADOPT, "the account's history shows the job", trace=Trace.FOUND),
+    Row(_AMBIGUOUS, Step.SUBMIT, "the account's history shows that no job came of it", trace=Trace.ABSENT),
+    Row(_AMBIGUOUS, Step.REFUSE, "the account's history cannot tell whether a job exists", trace=Trace.UNAVAILABLE),
+    # The job's id is known.
+    Row(_KNOWN, Step.SUBMIT_ANEW, "the inputs changed since the last job", inputs=Inputs.CHANGED),
+    Row(
+        _notes(Note.DELIVERED),
+        Step.SUBMIT_ANEW,
+        "the last job was delivered, and the task was cleared since: a new one is wanted",
+        attempt=_CLEARED,
+    ),
+    Row(_KNOWN, Step.ASK_JOB, "an earlier try submitted this job", fate=Fate.NOT_ASKED),
+    Row(_KNOWN, Step.REATTACH, "the job is alive", fate=Fate.ALIVE),
+    Row(_KNOWN, Step.DELIVER, "the job is done, and paid for", fate=Fate.COMPLETED),
+    Row(_KNOWN, Step.SUBMIT_ANEW, "the job failed, which is not billed", fate=Fate.FAILED),
+    Row(
+        _KNOWN,
+        Step.SUBMIT_ANEW,
+        "the content was refused, which is not billed, and the task was cleared since",
+        attempt=_CLEARED,
+        fate=Fate.BLOCKED,
+    ),
+    Row(_KNOWN, Step.FAIL, "the content was refused, and the same inputs would be refused again", fate=Fate.BLOCKED),
+    Row(_KNOWN, Step.FAIL, "the job's record and history row are gone; it may have been billed", fate=Fate.LOST),
+    Row(_KNOWN, Step.REATTACH, "the API did not answer; the job's trigger will ask again", fate=Fate.UNANSWERED),
+)
+
+
+def decide(situation: Situation) -> Row:
+    """Return the row that decides.
+
+    :raises LookupError: no row covers the situation, which the test of the table excludes.
+    """
+    for row in TABLE:
+        if row.covers(situation):
+            return row
+    raise LookupError(f"no row covers {situation}")
+
+
+def note_of(entry: Entry | None) -> Note:
+    """Return what an existing store says."""
+    if entry is None or entry.phase is Phase.WITHDRAWN:
+        return Note.BLANK
+    return Note(entry.phase.value)
+
+
+def attempt_of(entry: Entry | None, try_number: int, max_tries: int) -> Attempt:
+    """Return which attempt this is. A clear raises ``max_tries``; a retry does not.
+
+    Source: ``clear_task_instances`` of Airflow 2.11.2 and 3.3.2 sets ``max_tries = try_number +
+    retries``, except for a task that is running at that moment.
+    """
+    if entry is not None and max_tries > entry.max_tries:
+        return Attempt.CLEARED
+    return Attempt.FIRST if try_number <= 1 and entry is None else Attempt.AGAIN

@@ -1,0 +1,134 @@
+"""Did a submit whose answer was lost become a job? The account's history is asked until it must know.
+
+No I/O: a flow for either transport, and the choice among the rows as a function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_runway.exceptions import RunwayError
+from airflow_provider_runway.segmind.flow import Flow, Pause, find_requests, when
+from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.retry import RetryPolicy
+from airflow_provider_runway.segmind.wire import Endpoints
+from airflow_provider_runway.submission.decision import Trace
+from airflow_provider_runway.submission.identity import digest_of, same_body
+
+#: A record can land late; "a while" is all that is known (SDK 1.3.0). A submit older than this
+#: without a row is taken for one that never became a job.
+SETTLED_S = 90.0
+#: Pauses between the looks of a young submit; the last one repeats.
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+#: Rows that were seen half landed when the submit had to have settled are waited for so much longer.
+LANDING_S = 120.0
+#: How far the gateway's clock may be behind ours.
+SKEW_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The submit that is looked for.
+
+    :param sent_at: epoch seconds, the earliest moment of the POST. :param sent_until: the latest; None: now.
+    :param settled_at: epoch seconds after which a missing row means "no job".
+    :param ignoring: fields that differ with every try, such as an uploaded picture's URL.
+    :param picture: (field, digest of its value) where the value itself was not kept.
+    :param taken: request ids that belong to other jobs.
+    :param failures: this many failed jobs with this body account for every earlier try.
+    """
+
+    model: str
+    body: Mapping[str, Any] = field(repr=False)
+    sent_at: float
+    settled_at: float
+    sent_until: float | None = None
+    ignoring: frozenset[str] = frozenset()
+    picture: tuple[str, str] | None = None
+    taken: frozenset[str] = frozenset()
+    failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the history says. ``row`` is the job to adopt, ``others`` were as likely but farther in time."""
+
+    trace: Trace
+    row: HistoryRow | None = None
+    others: tuple[str, ...] = ()
+    why: str = ""
+
+
+def look_up(at: Endpoints, wanted: Wanted, policy: RetryPolicy, now: float) -> Flow[Findings]:
+    """Ask the history until the submit shows up, or until it surely never will.
+
+    On a busy account there always are rows of other jobs that have not landed. Only those that were there when
+    the submit's own row had to be can be it; they are waited for, and nothing is submitted while one is left.
+
+    :param now: epoch seconds at the first look.
+    """
+    pauses = iter(PAUSES_S)
+    suspects: frozenset[str] | None = None
+    while True:
+        until = now if wanted.sent_until is None else min(now, wanted.sent_until)
+        try:
+            query = HistoryQuery.around(wanted.sent_at, until, wanted.model)
+            rows = yield from find_requests(at, query, policy, wanted.sent_at - SKEW_S)
+        except RunwayError as problem:
+            return Findings(Trace.UNAVAILABLE, why=str(problem))
+        ours = candidates(rows, wanted)
+        if ours:
+            return Findings(Trace.FOUND, ours[0], tuple(row.request_id for row in ours[1:]))
+        if wanted.failures is not None and len(failed(rows, wanted)) >= wanted.failures:
+            return Findings(Trace.ABSENT, why="every earlier try became a job that failed")
+        if now >= wanted.settled_at:
+            landing = frozenset(row.request_id for row in still_landing(rows, wanted))
+            suspects = landing if suspects is None else suspects & landing
+            if not suspects:
+                return Findings(Trace.ABSENT, why="no row of it has landed in time")
+            if now >= wanted.settled_at + LANDING_S:
+                return Findings(Trace.UNAVAILABLE, why=f"the row of {min(suspects)} has not landed yet")
+        pause_s = next(pauses, PAUSES_S[-1])
+        now = yield from when(Pause(pause_s, "The history has no row of this submit yet; it may still land."))
+
+
+def candidates(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+    """Return the jobs that can be the lost submit's, the nearest in time first, then by id.
+
+    A failed job is none: it is not billed, and nothing can be had from it.
+    """
+    ours = [row for row in _in_window(rows, wanted) if row.state is not JobState.FAILED and _matches(row, wanted)]
+    return sorted(ours, key=lambda row: (abs((row.created_at or wanted.sent_at) - wanted.sent_at), row.request_id))
+
+
+def failed(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+    """Return the failed jobs with the wanted body."""
+    return [row for row in _in_window(rows, wanted) if row.state is JobState.FAILED and _matches(row, wanted)]
+
+
+def still_landing(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+    """Return the rows that say too little yet to exclude that they are the lost submit's."""
+    return [row for row in _in_window(rows, wanted) if not row.landed and row.model in (None, wanted.model)]
+
+
+def _in_window(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+    oldest = wanted.sent_at - SKEW_S
+    newest = math.inf if wanted.sent_until is None else wanted.sent_until + SKEW_S
+    return [
+        row
+        for row in rows
+        if row.request_id not in wanted.taken and (row.created_at is None or oldest <= row.created_at <= newest)
+    ]
+
+
+def _matches(row: HistoryRow, wanted: Wanted) -> bool:
+    if row.model != wanted.model or row.body is None or not same_body(wanted.body, row.body, wanted.ignoring):
+        return False
+    if wanted.picture is None:
+        return True
+    name, digest = wanted.picture
+    return digest_of(row.body.get(name)) == digest

@@ -1,0 +1,295 @@
+"""Does what the decision table says: the only place from which a submit is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_runway.exceptions import (
+    ContentBlocked,
+    JobFailed,
+    NotSent,
+    Refused,
+    RunwayError,
+    SubmissionUnknown,
+    Unanswered,
+)
+from airflow_provider_runway.polling.look import look_once
+from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.messages import may_be_billed
+from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.retry import PROMPT
+from airflow_provider_runway.submission.decision import (
+    Attempt,
+    Fate,
+    Inputs,
+    Note,
+    Situation,
+    Step,
+    attempt_of,
+    decide,
+    note_of,
+)
+from airflow_provider_runway.submission.identity import Identity, digest_of
+from airflow_provider_runway.submission.journal import Entry, Journal, Phase
+from airflow_provider_runway.submission.reconcile import SETTLED_S, Findings, Wanted, look_up
+
+if TYPE_CHECKING:
+    from airflow_provider_runway.hooks.runway import RunwayHook
+    from airflow_provider_runway.transports.settings import Log
+
+#: Submits that one run of a task may send after the history showed that the last came to nothing.
+MOST_SUBMITS = 3
+
+#: An ending's error code -> what it means for the decision. None: it completed.
+_FATES = {None: Fate.COMPLETED, JobFailed.code: Fate.FAILED, ContentBlocked.code: Fate.BLOCKED}
+
+
+class BodyMaker(Protocol):
+    """Builds a job's body."""
+
+    def __call__(self, seed: int | None, *, sending: bool) -> Mapping[str, Any]:
+        """Return the fields as they are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One logical job as the author wants it.
+
+    :param body_with: returns the body with a seed (None: the author's own, or the model takes none); with
+        ``sending``, a local picture has been uploaded and its URL is in it.
+    :param derives_seed: the author gave no seed, and the model takes one.
+    :param picture_field: the field that holds an uploaded picture's URL, which is new in every try.
+    :param since: epoch seconds before which no earlier try can have submitted.
+    """
+
+    identity: Identity
+    model: str
+    fingerprint: str
+    body_with: BodyMaker = field(repr=False)
+    derives_seed: bool
+    seed: int | None
+    picture_field: str | None
+    since: float
+    try_number: int
+    max_tries: int
+
+
+class Submitter:
+    """Brings an order to exactly one job, whatever earlier tries have left.
+
+    :param journal: None where no store survives a retry (Airflow before 3.3).
+    :param durable: False: no journal, and no earlier try is asked about; a retry then pays again.
+    :param siblings: returns the request ids of mapped siblings, asked only while reconciling.
+    """
+
+    def __init__(
+        self,
+        hook: RunwayHook,
+        journal: Journal | None,
+        log: Log,
+        *,
+        durable: bool = True,
+        siblings: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self.hook = hook
+        self.journal = journal if durable else None
+        self.log = log
+        self.durable = durable
+        self.siblings = siblings
+        self._entry: Entry | None = None
+
+    def hold(self, order: Order) -> JobReport:
+        """Return the order's one job: submitted, found again, adopted, or finished (status COMPLETED).
+
+        :raises SubmissionUnknown: a job may exist and cannot be found; nothing more was sent.
+        :raises RecordExpired: the job's id is known, its record and history row are gone.
+        :raises OutputLost: the job completed, so it is billed, and shows no output anywhere.
+        :raises ContentBlocked: the journal's job was refused on its content.
+        """
+        self._entry = self.journal.read() if self.journal is not None else None
+        situation = self._situation(order)
+        found: Findings | None = None
+        looked: Ending | None = None
+        submits = 0
+        while True:
+            row = decide(situation)
+            step = row.step
+            if step is Step.ASK_JOB:
+                fate, looked = self._look(self._known())
+                situation = replace(situation, fate=fate)
+            elif step is Step.ASK_HISTORY:
+                found = self._reconcile(order)
+                situation = replace(situation, trace=found.trace)
+            elif step in (Step.SUBMIT, Step.SUBMIT_ANEW):
+                self._tell(situation, row.why)
+                submits += 1
+                try:
+                    return self._submit(order, anew=step is Step.SUBMIT_ANEW)
+                except SubmissionUnknown as problem:
+                    if submits >= MOST_SUBMITS:
+                        raise self._refusal(order, f"{submits} submits in a row had no answer") from problem
+                    self.log.warning("%s Looking it up in the account's history.", problem)
+                situation = Situation(Note.INTENT, Attempt.AGAIN)
+            elif step is Step.ADOPT and found is not None and found.row is not None:
+                return self._adopt(order, found.row, found.others)
+            elif step in (Step.REATTACH, Step.DELIVER):
+                self._tell(situation, row.why)
+                entry = self._write(replace(self._known(), try_number=order.try_number, max_tries=order.max_tries))
+                return looked.report if looked else self._report(entry)
+            elif step is Step.REFUSE:
+                raise self._refusal(order, found.why if found else row.why)
+            else:
+                raise self._final(looked, row.why)
+
+    def mark_delivered(self, request_id: str, max_tries: int) -> None:
+        """Write down that the task hands this job on: a later clear then asks for a new one.
+
+        It need not be the journal's own: the author may have named a job whose id was lost.
+        """
+        if self.journal is not None and (entry := self.journal.read()) is not None:
+            done = replace(entry, phase=Phase.DELIVERED, request_id=request_id, max_tries=max_tries)
+            self.journal.write(done)
+
+    def _situation(self, order: Order) -> Situation:
+        note = Note.NONE if self.journal is None else note_of(self._entry)
+        same = self._entry is None or self._entry.fingerprint == order.fingerprint
+        return Situation(
+            note=note if self.durable else Note.OFF,
+            attempt=attempt_of(self._entry, order.try_number, order.max_tries),
+            inputs=Inputs.SAME if same else Inputs.CHANGED,
+        )
+
+    def _submit(self, order: Order, *, anew: bool) -> JobReport:
+        last = self._entry
+        generation = 0 if last is None else last.generation + anew
+        seed = order.identity.seed(generation) if order.derives_seed else order.seed
+        spent = () if last is None else tuple(dict.fromkeys((*last.spent, *filter(None, [last.request_id]))))
+        body = order.body_with(seed, sending=True)  # before the intent: an upload that fails leaves no doubt
+        intent = self._write(
+            Entry(
+                phase=Phase.INTENT,
+                fingerprint=order.fingerprint,
+                model=order.model,
+                generation=generation,
+                seed=seed,
+                try_number=order.try_number,
+                max_tries=order.max_tries,
+                at=time.time(),
+                picture=digest_of(body[order.picture_field]) if order.picture_field else None,
+                spent=spent,
+            )
+        )
+        try:
+            job = self.hook.submit(order.model, body, PROMPT)
+        except (NotSent, Refused, Unanswered):
+            # Never sent, refused or throttled: certainly no job. The next try must not look for one.
+            self._write(replace(intent, phase=Phase.WITHDRAWN))
+            raise
+        entry = self._write(replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, at=job.submitted_at))
+        return self._report(entry, job.state)
+
+    def _adopt(self, order: Order, row: HistoryRow, others: tuple[str, ...]) -> JobReport:
+        self.log.info("Job %s of model %s is adopted: the account's history shows it.", row.request_id, order.model)
+        if others:
+            self.log.warning(
+                "The history has %d more jobs with the same body: %s. The one nearest in time was taken.",
+                len(others),
+                ", ".join(others),
+            )
+        last = self._entry
+        entry = self._write(
+            Entry(
+                phase=Phase.SUBMITTED,
+                fingerprint=order.fingerprint,
+                model=order.model,
+                generation=last.generation if last else 0,
+                seed=self._seed(order),
+                try_number=order.try_number,
+                max_tries=order.max_tries,
+                at=row.created_at or (last.at if last else time.time()),
+                request_id=row.request_id,
+                spent=last.spent if last else (),
+            )
+        )
+        report = self._report(entry)
+        if row.state is JobState.COMPLETED and row.output_urls:
+            report = report.from_history(row, time.time())
+        return report
+
+    def _look(self, entry: Entry) -> tuple[Fate, Ending | None]:
+        report = self._report(entry)
+        transport = self.hook.get_conn()
+        try:
+            looked = transport.run(look_once(transport.settings.endpoints, report, self.hook.policy))
+        except (Unanswered, Refused) as problem:
+            self.log.warning("Job %s: %s", report.request_id, problem)
+            return Fate.UNANSWERED, None
+        if not isinstance(looked, Ending):
+            return Fate.ALIVE, None
+        return _FATES.get(looked.code, Fate.LOST), looked
+
+    def _reconcile(self, order: Order) -> Findings:
+        entry = self._entry
+        now = time.time()
+        wanted = Wanted(
+            model=order.model,
+            body=order.body_with(self._seed(order), sending=False),
+            sent_at=entry.at if entry else order.since,
+            settled_at=min(now, self._sent_until(entry) if entry else now) + SETTLED_S,
+            sent_until=self._sent_until(entry) if entry else None,
+            ignoring=frozenset({order.picture_field} if order.picture_field else ()),
+            picture=(order.picture_field, entry.picture) if entry and entry.picture and order.picture_field else None,
+            taken=frozenset((*(entry.spent if entry else ()), *self.siblings())),
+            failures=None if entry else max(order.try_number - 1, 1),
+        )
+        self.log.info("A submit of model %s may have become a job; asking the account's history.", order.model)
+        transport = self.hook.get_conn()
+        return transport.run(look_up(transport.settings.endpoints, wanted, self.hook.policy, now))
+
+    def _sent_until(self, entry: Entry) -> float:
+        """Return until when the intent's POST can have been on its way, in a worker that may have died meanwhile."""
+        return entry.at + PROMPT.patience_s + self.hook.settings.read_timeout_s
+
+    def _seed(self, order: Order) -> int | None:
+        if self._entry is not None:
+            return self._entry.seed
+        return order.identity.seed(0) if order.derives_seed else order.seed
+
+    def _known(self) -> Entry:
+        if self._entry is None or self._entry.request_id is None:
+            raise LookupError("the table asked for a job whose id nobody wrote down")
+        return self._entry
+
+    def _write(self, entry: Entry) -> Entry:
+        """Remember the entry, in the store where there is one."""
+        self._entry = entry
+        if self.journal is not None:
+            self.journal.write(entry)
+        return entry
+
+    def _report(self, entry: Entry, state: JobState = JobState.QUEUED) -> JobReport:
+        return JobReport(
+            request_id=entry.request_id or "",
+            status=state.value,
+            model=entry.model,
+            seed=entry.seed,
+            submitted_at=entry.at,
+        )
+
+    def _tell(self, situation: Situation, why: str) -> None:
+        if situation.note in (Note.SUBMITTED, Note.DELIVERED, Note.INTENT) and self._entry is not None:
+            self.log.info("Job %s of model %s: %s.", self._entry.request_id or "(id not known)", self._entry.model, why)
+
+    def _refusal(self, order: Order, why: str) -> SubmissionUnknown:
+        at = self._entry.at if self._entry else order.since
+        return SubmissionUnknown(may_be_billed(order.model, order.fingerprint, at, why), fingerprint=order.fingerprint)
+
+    def _final(self, looked: Ending | None, why: str) -> RunwayError:
+        """Return the error of a job whose end is final: what the look at it found, in its own words."""
+        found = looked.exception() if looked else None
+        return found or RunwayError(f"Job {self._known().request_id}: {why}.")

@@ -1,0 +1,185 @@
+"""The decision table against the promises that it must keep, over every situation there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from airflow_provider_runway.submission.decision import (
+    TABLE,
+    Attempt,
+    Fate,
+    Inputs,
+    Note,
+    Situation,
+    Step,
+    Trace,
+    attempt_of,
+    decide,
+    note_of,
+)
+from airflow_provider_runway.submission.journal import Entry, Phase
+
+SITUATIONS = [Situation(*parts) for parts in product(Note, Attempt, Inputs, Fate, Trace)]
+SUBMITS = {Step.SUBMIT, Step.SUBMIT_ANEW}
+ASKS = {Step.ASK_JOB, Step.ASK_HISTORY}
+KNOWN = {Note.SUBMITTED, Note.DELIVERED}
+
+
+def _maybe_accepted(it: Situation) -> bool:
+    """A POST of these inputs may have been accepted, and its id is not known."""
+    intent = it.note is Note.INTENT and it.inputs is Inputs.SAME
+    return intent or (it.note is Note.NONE and it.attempt is not Attempt.FIRST)
+
+
+def _wants_the_old_job(it: Situation) -> bool:
+    """The id is known, the inputs are the same, and nobody asked for a new job."""
+    asked_anew = it.note is Note.DELIVERED and it.attempt is Attempt.CLEARED
+    return it.note in KNOWN and it.inputs is Inputs.SAME and not asked_anew
+
+
+#: promise -> (the situations it speaks of, the steps that keep it). Said without a look at the table.
+PROMISES: dict[str, tuple[Callable[[Situation], bool], set[Step]]] = {
+    "a POST that may have been accepted is never sent again before the history proved that it was not": (
+        lambda it: _maybe_accepted(it) and it.trace is not Trace.ABSENT,
+        set(Step) - SUBMITS,
+    ),
+    "where the history cannot tell, nothing is sent and nothing is retried": (
+        lambda it: _maybe_accepted(it) and it.trace is Trace.UNAVAILABLE,
+        {Step.REFUSE},
+    ),
+    "what the history shows is adopted": (
+        lambda it: _maybe_accepted(it) and it.trace is Trace.FOUND,
+        {Step.ADOPT},
+    ),
+    "what surely came to nothing is submitted, once more and with the same seed": (
+        lambda it: _maybe_accepted(it) and it.trace is Trace.ABSENT,
+        {Step.SUBMIT},
+    ),
+    "the history is asked before anything is decided about a lost answer": (
+        lambda it: _maybe_accepted(it) and it.trace is Trace.NOT_ASKED,
+        {Step.ASK_HISTORY},
+    ),
+    "a known job is asked about before anything is decided": (
+        lambda it: _wants_the_old_job(it) and it.fate is Fate.NOT_ASKED,
+        {Step.ASK_JOB},
+    ),
+    "a living job is waited for": (lambda it: _wants_the_old_job(it) and it.fate is Fate.ALIVE, {Step.REATTACH}),
+    "no answer is no death": (lambda it: _wants_the_old_job(it) and it.fate is Fate.UNANSWERED, {Step.REATTACH}),
+    "a finished job is delivered": (lambda it: _wants_the_old_job(it) and it.fate is Fate.COMPLETED, {Step.DELIVER}),
+    "a failed job, which is not billed, makes room for another generation": (
+        lambda it: _wants_the_old_job(it) and it.fate is Fate.FAILED,
+        {Step.SUBMIT_ANEW},
+    ),
+    "a content block is final, until somebody clears the task": (
+        lambda it: _wants_the_old_job(it) and it.fate is Fate.BLOCKED and it.attempt is not Attempt.CLEARED,
+        {Step.FAIL},
+    ),
+    "a lost job is never paid for again by itself": (
+        lambda it: _wants_the_old_job(it) and it.fate is Fate.LOST,
+        {Step.FAIL},
+    ),
+    "a cleared task whose job was delivered gets a new one": (
+        lambda it: it.note is Note.DELIVERED and it.attempt is Attempt.CLEARED,
+        {Step.SUBMIT_ANEW},
+    ),
+    "changed inputs make a new job": (
+        lambda it: it.note in KNOWN | {Note.INTENT} and it.inputs is Inputs.CHANGED,
+        {Step.SUBMIT_ANEW},
+    ),
+    "an empty journal means a first job": (lambda it: it.note is Note.BLANK, {Step.SUBMIT}),
+    "durable=False asks nobody": (lambda it: it.note is Note.OFF, {Step.SUBMIT}),
+    "the first try without a store submits at once": (
+        lambda it: it.note is Note.NONE and it.attempt is Attempt.FIRST and it.trace is Trace.NOT_ASKED,
+        {Step.SUBMIT},
+    ),
+    "the API is not asked about a job that nobody knows": (
+        lambda it: it.note not in KNOWN,
+        set(Step) - {Step.ASK_JOB, Step.REATTACH, Step.DELIVER, Step.FAIL},
+    ),
+    "only a look into the history leads to an adoption or a refusal": (
+        lambda it: it.trace is Trace.NOT_ASKED,
+        set(Step) - {Step.ADOPT, Step.REFUSE},
+    ),
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_table_keeps_the_promise_that(promise: str) -> None:
+    speaks_of, keeping = PROMISES[promise]
+    spoken_of = [it for it in SITUATIONS if speaks_of(it)]
+    assert spoken_of, "the promise speaks of nothing"
+    assert [it for it in spoken_of if decide(it).step not in keeping] == []
+
+
+def test_every_situation_is_spoken_of_by_a_promise_that_names_one_step() -> None:
+    """So the promises above are the whole table, said a second time."""
+    narrow = [speaks_of for speaks_of, keeping in PROMISES.values() if len(keeping) == 1]
+    unspoken = {(it.note, it.attempt, it.fate, it.trace) for it in SITUATIONS if not any(told(it) for told in narrow)}
+    # What is left cannot come about, or is a clear after a content block.
+    blocked = {(note, Attempt.CLEARED, Fate.BLOCKED) for note in KNOWN}
+    first = {key for key in unspoken if key[0] is Note.NONE and key[1] is Attempt.FIRST}
+    assert {key[:3] for key in unspoken - first} <= blocked
+
+
+def test_every_situation_is_decided() -> None:
+    assert {decide(it).step for it in SITUATIONS} == set(Step)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.why)
+def test_every_row_decides_something(row: object) -> None:
+    assert any(decide(it) is row for it in SITUATIONS)
+
+
+def test_every_question_has_an_end() -> None:
+    """Once the answer is filled in, the same question is not asked again."""
+    for it in SITUATIONS:
+        if decide(it).step is Step.ASK_JOB:
+            assert it.fate is Fate.NOT_ASKED
+        if decide(it).step is Step.ASK_HISTORY:
+            assert it.trace is Trace.NOT_ASKED
+
+
+def test_a_clear_after_a_content_block_asks_again() -> None:
+    it = Situation(Note.SUBMITTED, Attempt.CLEARED, fate=Fate.BLOCKED)
+    assert decide(it).step is Step.SUBMIT_ANEW
+
+
+def _entry(phase: Phase = Phase.SUBMITTED, max_tries: int = 2) -> Entry:
+    return Entry(phase, "0123", "model", 0, 7, 1, max_tries, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("entry", "try_number", "max_tries", "attempt"),
+    [
+        pytest.param(None, 1, 2, Attempt.FIRST, id="first try"),
+        pytest.param(None, 2, 2, Attempt.AGAIN, id="a later try that finds nothing"),
+        pytest.param(_entry(), 1, 2, Attempt.AGAIN, id="the same try again: a restart"),
+        pytest.param(_entry(), 2, 2, Attempt.AGAIN, id="a retry"),
+        pytest.param(_entry(), 2, 3, Attempt.CLEARED, id="a clear after the first try"),
+        pytest.param(_entry(max_tries=3), 3, 3, Attempt.AGAIN, id="a retry after the clear"),
+        pytest.param(_entry(), 2, 2, Attempt.AGAIN, id="a clear while it ran leaves max_tries"),
+        pytest.param(_entry(max_tries=0), 2, 1, Attempt.CLEARED, id="a clear of a task without retries"),
+        pytest.param(None, 3, 4, Attempt.AGAIN, id="a clear that finds no journal"),
+    ],
+)
+def test_a_clear_is_told_from_a_retry_by_max_tries(
+    entry: Entry | None, try_number: int, max_tries: int, attempt: Attempt
+) -> None:
+    assert attempt_of(entry, try_number, max_tries) is attempt
+
+
+@pytest.mark.parametrize(
+    ("entry", "note"),
+    [
+        pytest.param(None, Note.BLANK, id="nothing"),
+        pytest.param(_entry(Phase.WITHDRAWN), Note.BLANK, id="withdrawn"),
+        pytest.param(_entry(Phase.INTENT), Note.INTENT, id="intent"),
+        pytest.param(_entry(Phase.SUBMITTED), Note.SUBMITTED, id="submitted"),
+        pytest.param(_entry(Phase.DELIVERED), Note.DELIVERED, id="delivered"),
+    ],
+)
+def test_the_journal_is_read_as_a_note(entry: Entry | None, note: Note) -> None:
+    assert note_of(entry) is note

@@ -1,0 +1,48 @@
+"""What Airflow reads about this package, without importing the rest of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_runway import __version__
+from airflow_provider_runway.hooks.form import HIDDEN, LABELS, PLACEHOLDERS, conn_fields
+
+_PACKAGE = "airflow_provider_runway"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata (entry point ``apache_airflow_provider``)."""
+    return {
+        "package-name": "airflow-provider-runway",
+        "name": "Runway",
+        "description": "Turn images and prompts into videos with Runway's models on Segmind, and never pay twice.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "Runway",
+                "external-doc-url": "https://www.segmind.com/models/runway-gen3-alphaturbo",
+                "tags": ["service"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "runway",
+                "hook-class-name": f"{_PACKAGE}.hooks.runway.RunwayHook",
+                "hook-name": "Runway (Segmind)",
+                "conn-fields": conn_fields(),
+                "ui-field-behaviour": {
+                    "hidden-fields": HIDDEN,
+                    "relabeling": LABELS,
+                    "placeholders": PLACEHOLDERS,
+                },
+            }
+        ],
+        "hooks": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.hooks.runway"]}],
+        "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
+        "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
+        "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
+        "extra-links": [
+            f"{_PACKAGE}.links.runway.RunwayVideoLink",
+            f"{_PACKAGE}.links.runway.RunwayConsoleLink",
+        ],
+    }

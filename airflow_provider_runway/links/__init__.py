@@ -1,0 +1,1 @@
+"""The buttons on a task's page."""

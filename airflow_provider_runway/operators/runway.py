@@ -1,0 +1,320 @@
+"""The operator that turns a prompt and a picture into a video."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_runway.airflow_errors import airflow_errors, as_airflow
+from airflow_provider_runway.compat import BaseOperator, moment_trigger, task_state_store
+from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S, lost_triggers
+from airflow_provider_runway.exceptions import BadInput, Throttled, WaitExpired
+from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
+from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.operators.order import make_order
+from airflow_provider_runway.operators.storage import check_target, store_outputs
+from airflow_provider_runway.polling.look import watch
+from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.messages import still_alive
+from airflow_provider_runway.segmind.models import DEFAULT_MODEL
+from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.retry import resubmit_after
+from airflow_provider_runway.segmind.wire import segment
+from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.triggers.runway import RunwayJobTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class RunwayGenerateOperator(BaseOperator):
+    """Submit a job to one of Runway's models on Segmind, and if wanted wait for its video.
+
+    **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, whatever
+    dies and however often it is retried: a retry finds the job of the earlier try again. Clearing a
+    task that succeeded asks for a new job; before Airflow 3.3, where nothing remembers a delivery, the
+    job that is paid for is found again, unless an input changed.
+
+    Returns the XCom contract (see the README): ``request_id``, ``status``, ``output_url`` and more;
+    ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
+
+    :param prompt_text: what should happen in the video. (templated)
+    :param prompt_image: an https URL, or the path of a local JPEG, PNG or WebP of at most 16 MB, which
+        is uploaded first. (templated)
+    :param duration: seconds of video, 5 or 10. (templated)
+    :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
+    :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
+    :param model: the model's slug. Unlisted slugs pass through unchecked. (templated)
+    :param model_params: further fields by the API's names; they win over the arguments, and None takes
+        a field out. (templated)
+    :param runway_conn_id: the connection. (templated)
+    :param wait_for_completion: wait for the video; else the task ends with the submission.
+    :param deferrable: wait in the triggerer, without a worker slot; False: poll in the worker.
+    :param timeout: seconds from the submission after which the waiting ends. The job goes on then.
+    :param durable: remember the job across tries (Airflow 3.3 and later), or look for it in the account's
+        history (before). False: **a retry after a lost answer pays again**.
+    :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
+    :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
+        any URL that ``ObjectStoragePath`` takes. Needs ``wait_for_completion``. (templated)
+    :param output_conn_id: the connection for ``output_path``. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "prompt_text",
+        "prompt_image",
+        "duration",
+        "ratio",
+        "seed",
+        "model",
+        "model_params",
+        "runway_conn_id",
+        "request_id",
+        "output_path",
+        "output_conn_id",
+    )
+    #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
+    template_ext: Sequence[str] = ()
+    template_fields_renderers = {"model_params": "json"}  # noqa: RUF012  Airflow's own spelling
+    operator_extra_links = (RunwayVideoLink(), RunwayConsoleLink())
+    ui_color = "#e9e4ff"
+
+    def __init__(
+        self,
+        *,
+        prompt_text: str | None = None,
+        prompt_image: str | None = None,
+        duration: int | str = 5,
+        ratio: str | None = None,
+        seed: int | str | None = None,
+        model: str = DEFAULT_MODEL,
+        model_params: Mapping[str, Any] | None = None,
+        runway_conn_id: str = DEFAULT_CONN_ID,
+        wait_for_completion: bool = False,
+        deferrable: bool = True,
+        timeout: float = 900,
+        durable: bool = True,
+        request_id: str | None = None,
+        output_path: str | None = None,
+        output_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.prompt_text = prompt_text
+        self.prompt_image = prompt_image
+        self.duration = duration
+        self.ratio = ratio
+        self.seed = seed
+        self.model = model
+        self.model_params = model_params
+        self.runway_conn_id = runway_conn_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.timeout = timeout
+        self.durable = durable
+        self.request_id = request_id
+        self.output_path = output_path
+        self.output_conn_id = output_conn_id
+        self._held: JobReport | None = None
+        if output_path is not None and not wait_for_completion:
+            raise ValueError(
+                f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
+                "ends before there is a video to store."
+            )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Hold exactly one job, and hand on its id or its video."""
+        return self._generate(context, rounds=0)
+
+    def submit_again(self, context: Context, event: Any = None, rounds: int = 0) -> dict[str, Any]:  # noqa: ARG002
+        """Go on after a deferral until the API listens again; ``event`` only says that the moment has come.
+
+        :param rounds: how often a 429 has deferred the submission so far.
+        """
+        return self._generate(context, rounds)
+
+    def _generate(self, context: Context, rounds: int) -> dict[str, Any]:
+        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+            if self.output_path is not None:
+                check_target(self.output_path, self.output_conn_id)  # before money moves
+            submitter = self._submitter(hook, context)
+            report = self._hold(hook, submitter, context, rounds) if self.request_id is None else self._given()
+            self._held = report
+            # Before the first look: whatever dies from here on, the id is on the task's page.
+            context["ti"].xcom_push(key="request_id", value=report.request_id)
+            if not self.wait_for_completion:
+                submitter.mark_delivered(report.request_id, context["ti"].max_tries)
+                return report.as_json()
+            if report.status == JobState.COMPLETED:
+                return self._deliver(report, hook, context)
+            return self._wait(report, hook, context)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Take the trigger's event, and hand on the video.
+
+        :param job: the report that the task deferred with; it knows the seed, which no event carries.
+        """
+        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+            held = JobReport.from_json(job) if job else None
+            try:
+                ending = Ending.from_event(event)
+            except ValueError as problem:
+                raise BadInput(f"Task {self.task_id!r}: {problem}") from None
+            if held is not None and ending.report.request_id != held.request_id:
+                raise WaitExpired(
+                    f"The event speaks of job {ending.report.request_id}, and this task waits for {held.request_id}: "
+                    f"a stale event, refused. {still_alive(held.request_id, held.submitted_at, 'it was not looked at')}"
+                )
+            return self._end(ending, held or ending.report, hook, context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
+        if next_method != TRIGGER_FAILED:
+            return super().resume_execution(next_method, next_kwargs, context)
+        # The deferral's kwargs are gone; the id that was pushed before it is not.
+        ti, reason = context["ti"], (next_kwargs or {}).get("error", "no reason given")
+        request_id = ti.xcom_pull(task_ids=self.task_id, key="request_id", map_indexes=ti.map_index)
+        if not request_id:
+            return super().resume_execution(next_method, next_kwargs, context)
+        self.log.warning("Job %s: the trigger brought no event (%s); looking once more.", request_id, reason)
+        if lost_triggers(context, self.task_id) > MOST_LOST_TRIGGERS:
+            self.log.warning("Job %s: triggers were lost repeatedly; polling in the worker instead.", request_id)
+            self.deferrable = False
+        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+            return self._wait(self._remembered(request_id, context), hook, context)
+
+    def on_kill(self) -> None:
+        """Say that the job goes on: the API has no cancel."""
+        if self._held is not None:
+            why = "the task was ended, and the API has no cancel"
+            self.log.warning("%s", still_alive(self._held.request_id, self._held.submitted_at, why))
+
+    def _given(self) -> JobReport:
+        """Return the job that the author named."""
+        return JobReport(segment("request_id", self.request_id), model=self.model)
+
+    def _hold(self, hook: RunwayHook, submitter: Submitter, context: Context, rounds: int) -> JobReport:
+        order = make_order(
+            hook,
+            context,
+            model=self.model,
+            arguments={
+                "prompt_text": self.prompt_text,
+                "prompt_image": self.prompt_image,
+                "duration": self.duration,
+                "ratio": self.ratio,
+                "seed": self.seed,
+            },
+            extra=self.model_params,
+        )
+        give_up_at = time.time() + self.timeout
+        while True:
+            try:
+                report = submitter.hold(order)
+            except Throttled as busy:
+                self._await_turn(busy, rounds, give_up_at)
+                rounds += 1
+                continue
+            self.log.info("Job %s of model %s is held; seed %s.", report.request_id, report.model, report.seed)
+            return report
+
+    def _await_turn(self, busy: Throttled, rounds: int, give_up_at: float) -> None:
+        """Wait until a submit that got a 429 may be sent again: in the triggerer, or here within the timeout."""
+        now = time.time()
+        pause_s = resubmit_after(busy, rounds, now, random.random())
+        where = "without a worker slot" if self.deferrable else "in the worker"
+        self.log.info(
+            "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
+            pause_s,
+            where,
+        )
+        if self.deferrable:
+            moment = datetime.fromtimestamp(now + pause_s, UTC)
+            self.defer(trigger=moment_trigger(moment), method_name="submit_again", kwargs={"rounds": rounds + 1})
+        if now + pause_s > give_up_at:
+            raise busy
+        time.sleep(pause_s)
+
+    def _submitter(self, hook: RunwayHook, context: Context) -> Submitter:
+        store = task_state_store(context)
+
+        def siblings() -> list[str]:
+            if context["ti"].map_index in (None, -1):
+                return []
+            pulled = context["ti"].xcom_pull(task_ids=self.task_id, key="request_id")  # of all map indexes
+            found = [pulled] if isinstance(pulled, str) else pulled or ()
+            return [request_id for request_id in found if isinstance(request_id, str)]
+
+        return Submitter(
+            hook,
+            None if store is None else Journal(store),
+            self.log,
+            durable=self.durable,
+            siblings=siblings,
+        )
+
+    def _remembered(self, request_id: str, context: Context) -> JobReport:
+        """Return what is still known of a job whose deferral was lost: the journal knows most."""
+        store = task_state_store(context)
+        entry = None if store is None else Journal(store).read()
+        if entry is None or entry.request_id != request_id:
+            return JobReport(request_id, model=self.model)
+        return JobReport(request_id, model=entry.model, seed=entry.seed, submitted_at=entry.at)
+
+    def _wait(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+        """Wait for the job: deferred where there is time left for it, else here."""
+        deadline = self._deadline(report)
+        if self.deferrable and deadline > time.time():
+            self._defer(report)
+        transport = hook.get_conn()
+        ending = transport.run(watch(transport.settings.endpoints, report, deadline, time.time()), self.log)
+        return self._end(ending, report, hook, context)
+
+    def _defer(self, report: JobReport) -> None:
+        deadline = self._deadline(report)
+        left_s = max(deadline - time.time(), 0.0)
+        self.log.info(
+            "Job %s: waiting in the triggerer, without a worker slot, for at most %.0f s.", report.request_id, left_s
+        )
+        self.defer(
+            trigger=RunwayJobTrigger(
+                request_id=report.request_id,
+                runway_conn_id=self.runway_conn_id,
+                model=report.model,
+                submitted_at=report.submitted_at,
+                deadline=deadline,
+            ),
+            method_name="execute_complete",
+            kwargs={"job": report.as_json()},
+            timeout=timedelta(seconds=left_s + TRIGGER_GRACE_S),
+        )
+
+    def _deadline(self, report: JobReport) -> float:
+        return (report.submitted_at or time.time()) + self.timeout
+
+    def _end(self, ending: Ending, held: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+        """Hand on a completed job's video, or raise what the ending means."""
+        self._held = held
+        if (error := ending.exception()) is not None:
+            raise as_airflow(error) from error
+        report = held.joined(ending.report)
+        self.log.info("Job %s: COMPLETED, cost %s USD.", report.request_id, report.cost)
+        return self._deliver(report, hook, context)
+
+    def _deliver(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+        if self.output_path is not None:
+            path = store_outputs(report, self.output_path, self.output_conn_id, hook.settings, self.log)
+            report = report.stored(path)
+        outcome = report.as_json()
+        for key in ("output_url", "output_urls", "output_path"):
+            if outcome[key]:
+                context["ti"].xcom_push(key=key, value=outcome[key])
+        self._submitter(hook, context).mark_delivered(report.request_id, context["ti"].max_tries)
+        return outcome

@@ -1,0 +1,346 @@
+"""One poller for all the jobs that wait on a connection: one session, one budget, one clock.
+
+Its invariant: every job handed in gets exactly one ending or one exception, unless its wait is cancelled;
+and between two moments at most as many requests leave as the budget grants. What to ask, when, and what an
+answer means is decided in ``polling/``; this file is the asyncio around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from airflow_provider_runway.exceptions import RunwayError, Throttled, Unauthorized
+from airflow_provider_runway.hooks.runway import RunwayAsyncHook
+from airflow_provider_runway.polling.budget import Budget
+from airflow_provider_runway.polling.latency import LatencyModel
+from airflow_provider_runway.polling.look import fetch_ending, look_at_status
+from airflow_provider_runway.polling.roster import Roster
+from airflow_provider_runway.polling.schedule import PRICES_S, ranks
+from airflow_provider_runway.polling.vigil import Vigil
+from airflow_provider_runway.segmind.ending import Ending, Outcome, timed_out
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.models import expected_latency_s
+from airflow_provider_runway.segmind.moments import read_number
+from airflow_provider_runway.transports.settings import tell
+from airflow_provider_runway.triggers import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from airflow_provider_runway.segmind.report import JobReport
+    from airflow_provider_runway.transports.asynchronous import AsyncTransport
+    from airflow_provider_runway.transports.settings import Log
+
+log = logging.getLogger(__name__)
+
+#: Requests under way at once: enough for 1200 a minute at 0.8 s each, and few enough that answers, which may all come
+#: in one turn of the event loop, don't hold it up.
+MOST_UNDER_WAY = 16
+#: A connection that was changed is noticed after this long; one whose key is refused, at once.
+REREAD_S = 300.0
+#: A job that is done when its deadline comes is given this long to hand out its result, and one whose last look the
+#: budget can't serve is given this long to get it. Airflow itself gives up later than that.
+GRACE_S = 60.0
+#: However long there is nothing to send, deadlines are looked after.
+LONGEST_SLEEP_S = 5.0
+#: So many who join are placed in one turn of the event loop, and so often the metrics hear how many wait.
+MOST_SEATED, TELL_S = 100, 1.0
+#: A trigger that fires in its very first moments can be lost to the scheduler (apache/airflow#72716).
+SETTLE_S = 1.0
+#: Right after a refusal only jobs of this rank are looked at.
+SCARCE_RANK = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One wait. Moments are loop time; ``vigil`` keeps epoch seconds."""
+
+    vigil: Vigil
+    born: float
+    deadline: float
+    model: LatencyModel
+    log: Log
+    ended: asyncio.Future[Ending]
+    looked_s: float = 0.0  # the job's age at the last look
+    completed: bool = False  # the status said so; only the result is missing
+    refused_by: int | None = None  # the reading of the connection with which the key was refused
+
+
+class Poller:
+    """Looks after all jobs of one connection in one event loop. Made by :func:`poller_for`."""
+
+    def __init__(self, conn_id: str) -> None:
+        self.conn_id = conn_id
+        self._roster: Roster[_Waiting] = Roster(len(PRICES_S))
+        self._models: dict[str | None, LatencyModel] = {}
+        self._budget: Budget | None = None
+        self._per_minute: float | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: set[_Waiting] = set()
+        self._joining: deque[_Waiting] = deque()
+        self._told_at = 0.0
+        self._wake = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        self._transport: AsyncTransport | None = None
+        self._readings = 0
+        self._read_at = 0.0
+        self._opening = asyncio.Lock()
+
+    async def wait(self, report: JobReport, deadline: float, log: Log) -> Ending:
+        """Return how the job ended, or that the deadline (epoch seconds) passed.
+
+        Its changes of state are written to ``log``. Cancelling the wait touches no other and nothing remote.
+        """
+        loop, now = asyncio.get_running_loop(), time.time()
+        born = now if report.submitted_at is None else report.submitted_at
+        offset = loop.time() - now
+        waiting = _Waiting(
+            vigil=Vigil(report, born),
+            born=born + offset,
+            # A job that comes past its deadline is looked at once, and its result fetched if it is done.
+            deadline=max(deadline + offset, loop.time() + SETTLE_S),
+            model=self._model(report.model),
+            log=log,
+            ended=loop.create_future(),
+        )
+        self._waiting.add(waiting)
+        self._joining.append(waiting)
+        if self._runner is None:
+            self._runner = loop.create_task(self._run())
+        self._wake.set()
+        try:
+            return await waiting.ended
+        finally:
+            self._roster.remove(waiting)
+            self._waiting.discard(waiting)
+            self._wake.set()
+
+    def _model(self, slug: str | None) -> LatencyModel:
+        if slug not in self._models:
+            self._models[slug] = LatencyModel(expected_latency_s(slug))
+        return self._models[slug]
+
+    def _place(self, waiting: _Waiting) -> None:
+        """Put a job where its next look is worth a request."""
+        now = asyncio.get_running_loop().time()
+        if waiting.completed:
+            moments = [now] * len(PRICES_S)  # one request is left, and it is worth any price
+        else:
+            gaps_s = ranks(waiting.model, now - waiting.born, waiting.looked_s)
+            moments = [now + gap_s for gap_s in gaps_s]
+        # A job that comes past its deadline gets one look, too.
+        self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S))
+        self._wake.set()
+
+    def _seat(self) -> None:
+        """Place some of those who joined: thousands may, in one turn of the event loop."""
+        for _ in range(min(len(self._joining), MOST_SEATED)):
+            waiting = self._joining.popleft()
+            if waiting in self._waiting:  # else it was cancelled meanwhile
+                self._place(waiting)
+
+    async def _run(self) -> None:
+        """Send what is due and granted, and sleep until something is, as long as anybody waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting or self._under_way:
+                self._wake.clear()
+                if self._joining:
+                    self._seat()
+                    await asyncio.sleep(0)
+                elif (pause_s := await self._next()) > 0:
+                    # Cheaper by half than a timeout around the wait, and this is done for each request.
+                    alarm = loop.call_later(pause_s, self._wake.set)
+                    await self._wake.wait()
+                    alarm.cancel()
+        except Exception as problem:
+            # Whatever it was, every job must hear of it: a poller that died would keep them waiting.
+            for waiting in list(self._waiting):
+                if not waiting.ended.done():
+                    waiting.ended.set_exception(problem)
+        finally:
+            self._runner = None
+            metrics.waiting(self.conn_id, len(self._waiting))
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                await _retire(transport, list(self._under_way))
+
+    async def _next(self) -> float:
+        """Send one request if it is somebody's turn and granted: 0. Else return the seconds to sleep."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._told_at + TELL_S:
+            self._told_at = now
+            metrics.waiting(self.conn_id, len(self._waiting))
+        while (overdue := self._roster.overdue(now - GRACE_S)) is not None:
+            self._settle(overdue, timed_out(overdue.vigil.report))
+        if not self._roster or len(self._under_way) >= MOST_UNDER_WAY:
+            return LONGEST_SLEEP_S
+        if self._budget is not None and (wait_s := self._budget.wait_s(now)) > 0:
+            return min(wait_s, LONGEST_SLEEP_S)
+        least = 0 if self._budget is None else round(self._budget.scarcity(now) * SCARCE_RANK)
+        waiting = self._roster.take(now, least)
+        if waiting is None:
+            moment = self._roster.next_moment()
+            # Scarcity passes, and with it the least rank falls: nobody rises then, so look up now and then.
+            return min(max(moment - now, 0.001) if moment is not None else 1.0, 1.0 if least else LONGEST_SLEEP_S)
+        try:
+            transport = await self._opened()
+        except RunwayError as problem:
+            self._settle(waiting, None, problem)
+            return 0
+        if self._budget is not None:
+            self._budget.spend(now)
+        self._start(self._look(waiting, transport, self._readings))
+        return 0
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._wake.set()
+
+    async def _look(self, waiting: _Waiting, transport: AsyncTransport, reading: int) -> None:
+        """Look at a job; a bug in that ends this wait, and no other."""
+        try:
+            await self._ask(waiting, transport, reading)
+        except Exception as bug:
+            if not waiting.ended.done():
+                waiting.ended.set_exception(bug)
+
+    async def _ask(self, waiting: _Waiting, transport: AsyncTransport, reading: int) -> None:
+        """Send one request for a job, and place it anew or end its wait."""
+        report, endpoints = waiting.vigil.report, transport.settings.endpoints
+        flow = fetch_ending(endpoints, report) if waiting.completed else look_at_status(endpoints, report)
+        metrics.looked(self.conn_id)
+        waiting.looked_s = asyncio.get_running_loop().time() - waiting.born
+        try:
+            looked = await transport.run(flow, waiting.log)
+        except Unauthorized as problem:
+            # The key may have been rotated. A reading of the connection is given one chance by each job.
+            if waiting.refused_by is None:
+                waiting.refused_by = reading
+                waiting.log.warning("Job %s: %s Reading the connection afresh.", report.request_id, problem)
+                if reading == self._readings:
+                    self._read_at = -math.inf  # 0 would not do: the clock may have started just now
+                self._again(waiting)
+            else:
+                self._settle(waiting, None, problem)
+        except RunwayError as problem:
+            self._stumbled(waiting, problem)
+        else:
+            waiting.refused_by = None
+            ending, line = waiting.vigil.judge(looked, time.time())
+            if line is not None:
+                tell(line, waiting.log)
+            if ending is not None:
+                self._settle(waiting, ending)
+                return
+            waiting.completed = (
+                not isinstance(looked, Ending) and looked.state is JobState.COMPLETED and not waiting.completed
+            )
+            self._again(waiting)
+
+    def _stumbled(self, waiting: _Waiting, problem: RunwayError) -> None:
+        now = asyncio.get_running_loop().time()
+        ending, line, floor_s = waiting.vigil.stumble(problem, time.time())
+        if isinstance(problem, Throttled):
+            metrics.throttled(self.conn_id)
+            if self._budget is not None:
+                self._budget.refused(now, now + floor_s if problem.reset_at is not None else None)
+            line = None  # the budget's business: a busy account is no problem of this job
+        if line is not None:
+            tell(line, waiting.log)
+        if ending is not None:
+            self._settle(waiting, ending)
+        elif isinstance(problem, Throttled):
+            # It keeps its turn, and goes as soon as the budget grants it.
+            self._again(waiting, at_once=True)
+        else:
+            self._again(waiting)
+
+    def _again(self, waiting: _Waiting, *, at_once: bool = False) -> None:
+        """Place a job that goes on, or end its wait where the deadline has passed."""
+        if waiting.ended.done():
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= waiting.deadline + (GRACE_S if waiting.completed else 0.0):
+            self._settle(waiting, timed_out(waiting.vigil.report))
+        elif at_once:
+            self._roster.place(waiting, [now] * len(PRICES_S), waiting.deadline)
+            self._wake.set()
+        else:
+            self._place(waiting)
+
+    def _settle(self, waiting: _Waiting, ending: Ending | None, problem: RunwayError | None = None) -> None:
+        """End a wait, and learn from the job."""
+        if waiting.ended.done():
+            return
+        if ending is None:
+            assert problem is not None
+            ending, _, _ = waiting.vigil.stumble(problem, time.time())
+            ending = ending or timed_out(waiting.vigil.report)
+        if ending.outcome is Outcome.COMPLETED:
+            total_s = read_number((ending.report.metrics or {}).get("total_time"))
+            if total_s is not None:
+                waiting.model.learn(total_s)
+            metrics.completed(self.conn_id, ending.report, total_s)
+        waiting.ended.set_result(ending)
+
+    async def _opened(self) -> AsyncTransport:
+        """Return the session's transport; the connection is read with the first job, and anew from time to time."""
+        loop = asyncio.get_running_loop()
+        if self._transport is not None and loop.time() - self._read_at < REREAD_S:
+            return self._transport
+        async with self._opening:
+            if self._transport is not None and loop.time() - self._read_at < REREAD_S:
+                return self._transport
+            try:
+                fresh = await RunwayAsyncHook(self.conn_id).get_async_conn()
+            except Exception as problem:
+                if self._transport is None:
+                    raise
+                # A secrets backend that is down for a moment is no reason to give up jobs that are being looked at.
+                why = str(problem) if isinstance(problem, RunwayError) else type(problem).__name__
+                log.warning("Connection %s can't be read afresh, and is used as it was: %s", self.conn_id, why)
+                fresh = self._transport
+            self._readings += 1
+            self._read_at = loop.time()
+            if self._transport is not None and fresh.settings == self._transport.settings:
+                return self._transport
+            old, self._transport = self._transport, fresh
+            if self._budget is None or self._per_minute != fresh.settings.requests_per_minute:
+                self._per_minute = fresh.settings.requests_per_minute
+                self._budget = Budget(self._per_minute, loop.time())
+            if old is not None:
+                log.info("Connection %s was changed; its jobs are looked at with the new one.", self.conn_id)
+                self._start(_retire(old, list(self._under_way)))
+            return fresh
+
+
+async def _retire(transport: AsyncTransport, users: list[asyncio.Task[None]]) -> None:
+    """Close a session once the requests that are under way on it have ended."""
+    if users:
+        await asyncio.wait(users)
+    await transport.close()
+
+
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = WeakKeyDictionary()
+
+
+def poller_for(conn_id: str) -> Poller:
+    """Return the running event loop's poller for a connection. What it has learnt outlives its sessions."""
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    if conn_id not in pollers:
+        pollers[conn_id] = Poller(conn_id)
+    return pollers[conn_id]

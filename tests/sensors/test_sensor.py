@@ -1,0 +1,249 @@
+"""The sensor waits for any job of the account, in each of its three ways, and never submits."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, event_of, resume, run_task
+from submits import count, set_extra
+from tasks import assert_contract, sense
+
+from airflow_provider_runway.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S
+from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.exceptions import RunwayError
+from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.segmind.ending import Ending, Outcome, broken_off
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
+from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.sensors.runway import RunwayJobSensor
+
+pytestmark = pytest.mark.usefixtures("connection", "quick")
+
+#: The ways of waiting: the sensor's arguments for each.
+WAYS: dict[str, dict[str, Any]] = {
+    "deferrable": {},
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+}
+
+
+def submit() -> str:
+    body = {"promptText": PROMPT, "promptImage": PICTURE_URL, "duration": 5, "seed": 7}
+    with RunwayHook() as hook:
+        return hook.submit("runway-gen3-alphaturbo", body).request_id
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_is_waited_for_and_handed_on(gateway: Emulator, ti: TaskInstance, way: str) -> None:
+    gateway.add_fault("submit:job_latency:seconds=0.2")
+    request_id = submit()
+    outcome = run_task(partial(sense, request_id, model="runway-gen3-alphaturbo", **WAYS[way]), ti)
+    assert_contract(outcome)
+    assert (outcome["request_id"], outcome["status"]) == (request_id, "COMPLETED")
+    assert outcome["output_url"] == gateway.ledger()["jobs"][0]["output_url"]
+    assert {key: ti.xcom(key) for key in ti.pushes} == {
+        key: outcome[key] for key in ("request_id", "output_url", "output_urls")
+    }
+    assert gateway.ledger()["posts"] == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_older_than_its_record_is_found_in_the_history(gateway: Emulator, ti: TaskInstance, way: str) -> None:
+    request_id = submit()
+    gateway.advance(7200)
+    outcome = run_task(partial(sense, request_id, **WAYS[way]), ti)
+    assert_contract(outcome)
+    assert (outcome["model"], outcome["seed"], outcome["cost"]) == ("runway-gen3-alphaturbo", 7, 0.5)
+
+
+@pytest.mark.parametrize("rule", ["rate_limited:times=2,window=0.05", "server_error:times=2", "html_200", "cut_body"])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_usable_answer_is_no_end(gateway: Emulator, ti: TaskInstance, way: str, rule: str) -> None:
+    request_id = submit()
+    gateway.add_fault(f"status:{rule}")
+    assert run_task(partial(sense, request_id, **WAYS[way]), ti)["status"] == "COMPLETED"
+
+
+def _timeout(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    gateway.add_fault("submit:job_sticks")
+    return submit()
+
+
+def _job_failed(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    gateway.add_fault("submit:job_fails")
+    return submit()
+
+
+def _blocked(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    gateway.add_fault("submit:content_block")
+    return submit()
+
+
+def _bad_key(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    request_id = submit()
+    set_extra(monkeypatch, fields={"password": "SG_wrong"})
+    return request_id
+
+
+def _no_key(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    request_id = submit()
+    set_extra(monkeypatch, fields={"password": ""})
+    return request_id
+
+
+def _unknown_id(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    return "7d4e3c2b-0000-4000-8000-000000000000"
+
+
+def _bad_id(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    return "../../v1/get-user-credits"
+
+
+def _no_id(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    return ""
+
+
+def _lost_output(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    gateway.add_fault("submit:lost_output")
+    return submit()
+
+
+Befall = Callable[[Emulator, pytest.MonkeyPatch], str]
+#: What befalls the job -> what the task ends with, without ``soft_fail`` and with it.
+ENDS: dict[str, tuple[Befall, type[BaseException], type[BaseException]]] = {
+    "the timeout": (_timeout, AirflowSensorTimeout, AirflowSkipException),
+    "a failed job": (_job_failed, AirflowFailException, AirflowSkipException),
+    "a blocked job": (_blocked, AirflowFailException, AirflowSkipException),
+    "a wrong key": (_bad_key, AirflowFailException, AirflowFailException),
+    "no key": (_no_key, AirflowFailException, AirflowFailException),
+    "an id that nobody knows": (_unknown_id, AirflowFailException, AirflowFailException),
+    "an id that is none": (_bad_id, AirflowFailException, AirflowFailException),
+    "an empty id": (_no_id, AirflowFailException, AirflowFailException),
+    "a job that is billed and shows no output": (_lost_output, AirflowFailException, AirflowFailException),
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "end", "soft_fail"),
+    [pytest.param(*it, id=f"{it[0]}, {it[1]}{', soft_fail' * it[2]}") for it in product(WAYS, ENDS, (False, True))],
+)
+def test_only_the_jobs_own_end_and_lateness_may_be_skipped(
+    gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch, way: str, end: str, soft_fail: bool
+) -> None:
+    befall, hard, soft = ENDS[end]
+    request_id = befall(gateway, monkeypatch)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  the table says which
+        run_task(partial(sense, request_id, timeout=0.3, soft_fail=soft_fail, **WAYS[way]), ti)
+    assert type(caught.value) is (soft if soft_fail else hard)
+
+
+@pytest.mark.parametrize("argument", ["silent_fail", "never_fail"])
+@pytest.mark.parametrize("way", ["poke", "reschedule"])
+def test_a_wrong_key_is_neither_silenced_nor_skipped(
+    gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch, way: str, argument: str
+) -> None:
+    request_id = _bad_key(gateway, monkeypatch)
+    with pytest.raises(AirflowFailException):
+        run_task(partial(sense, request_id, timeout=0.3, **WAYS[way], **{argument: True}), ti)
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_fault_of_ours_is_worth_a_retry_and_no_skip(ti: TaskInstance, soft_fail: bool) -> None:
+    event = broken_off(JobReport("0b1c"), RunwayError("a fault in this package")).as_event()
+    with pytest.raises(AirflowException) as caught:
+        sense("0b1c", soft_fail=soft_fail).resume_execution("execute_complete", {"event": event}, ti.context())
+    assert type(caught.value) is AirflowException
+
+
+def test_the_timeout_is_the_hour_of_the_record_and_not_airflows_week() -> None:
+    assert RunwayJobSensor(task_id="wait", request_id="0b1c").timeout == RECORD_LIFETIME_S == 3600
+
+
+def test_it_defers_to_the_trigger_of_its_job(ti: TaskInstance) -> None:
+    with pytest.raises(TaskDeferred) as caught:
+        sense("0b1c", model="runway-gen4-turbo", timeout=600).execute(ti.context())
+    arguments = caught.value.trigger.serialize()[1]
+    assert arguments.pop("deadline") == pytest.approx(time.time() + 600, abs=20)
+    assert arguments == {
+        "request_id": "0b1c",
+        "runway_conn_id": "runway_default",
+        "model": "runway-gen4-turbo",
+        "submitted_at": None,
+    }
+    assert caught.value.timeout.total_seconds() == 600 + TRIGGER_GRACE_S
+    assert "SG_" not in json.dumps(arguments)
+
+
+def test_a_stale_event_is_refused_and_never_skipped(ti: TaskInstance) -> None:
+    stale = Ending(Outcome.COMPLETED, JobReport("another-job", output_urls=("https://a.example/1.mp4",))).as_event()
+    with pytest.raises(AirflowException, match="stale") as caught:
+        sense("0b1c", soft_fail=True).resume_execution("execute_complete", {"event": stale}, ti.context())
+    assert type(caught.value) is AirflowException
+    assert ti.pushes == []
+
+
+@pytest.mark.parametrize("event", [None, {}, {"status": "done"}, "text"], ids=repr)
+def test_what_is_no_event_of_ours_is_refused_and_never_skipped(ti: TaskInstance, event: Any) -> None:
+    with pytest.raises(AirflowFailException, match="'generate'"):
+        sense("0b1c", soft_fail=True).resume_execution("execute_complete", {"event": event}, ti.context())
+
+
+def lose_trigger(request_id: str, ti: TaskInstance, **arguments: Any) -> Any:
+    return sense(request_id, **arguments).resume_execution(TRIGGER_FAILED, {"error": "Trigger failure"}, ti.context())
+
+
+def test_a_lost_trigger_costs_one_look_when_the_job_is_done(gateway: Emulator, ti: TaskInstance) -> None:
+    request_id = submit()
+    gateway.advance(60)
+    assert_contract(lose_trigger(request_id, ti))
+    assert count(gateway, "status") == 1
+
+
+@pytest.mark.parametrize("rule", ["submit:job_sticks", "status:server_error:times=0"], ids=["alive", "no answer"])
+def test_lost_triggers_of_a_job_that_has_not_ended_are_replaced_a_few_times(
+    gateway: Emulator, ti: TaskInstance, rule: str
+) -> None:
+    gateway.add_fault(rule)
+    request_id = submit()
+    for _ in range(MOST_LOST_TRIGGERS):
+        with pytest.raises(TaskDeferred):
+            lose_trigger(request_id, ti, soft_fail=True)
+    with pytest.raises(AirflowSensorTimeout) as caught:
+        lose_trigger(request_id, ti)
+    assert "without paying again" in str(caught.value)
+
+
+def test_a_lost_trigger_and_a_wrong_key_are_no_skip(
+    gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = _bad_key(gateway, monkeypatch)
+    with pytest.raises(AirflowFailException):
+        lose_trigger(request_id, ti, soft_fail=True)
+
+
+def test_a_completed_event_needs_no_second_look(gateway: Emulator, ti: TaskInstance) -> None:
+    request_id = submit()
+    with pytest.raises(TaskDeferred) as caught:
+        sense(request_id).execute(ti.context())
+    event = event_of(caught.value.trigger)
+    before = count(gateway)
+    assert_contract(resume(sense(request_id), ti, caught.value, event))
+    assert count(gateway) == before
+
+
+def test_a_kill_says_that_the_job_goes_on(gateway: Emulator, said: Callable[[], str]) -> None:
+    sense("0b1c").on_kill()
+    assert "0b1c" in said()
+    assert gateway.requests() == []
+
+
+def test_its_arguments_are_templated() -> None:
+    assert set(RunwayJobSensor.template_fields) == {"request_id", "runway_conn_id", "model"}

@@ -1,0 +1,73 @@
+"""Fixtures of every folder that runs tasks: a quick gateway, waits of hundredths of a second, a task instance."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from airflow_runtime import TaskInstance
+from submits import set_extra
+
+from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.operators import storage
+from airflow_provider_runway.polling import schedule
+from airflow_provider_runway.polling.latency import LatencyModel
+from airflow_provider_runway.segmind.retry import RetryPolicy
+from airflow_provider_runway.submission import reconcile, submitter
+from airflow_provider_runway.transports.fetch import fetch
+from airflow_provider_runway.triggers import poller
+
+#: How long a submit without a row counts as not settled, in these tests.
+SETTLED_S = 0.5
+#: The gap between two looks at a job.
+GAP_S = 0.03
+
+__all__ = ["SETTLED_S", "gateway", "newest_airflow", "quick", "said", "ti"]
+
+
+@pytest.fixture
+def gateway() -> Iterator[Emulator]:
+    """A gateway whose jobs take thousandths of their usual time."""
+    with Emulator(time_scale=0.001) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
+    set_extra(monkeypatch, requests_per_minute=60_000)
+    monkeypatch.setattr(LatencyModel, "next_age", lambda model, age_s, price_s: age_s)
+    monkeypatch.setattr(schedule, "SHORTEST_GAP_S", GAP_S)
+    monkeypatch.setattr(poller, "SETTLE_S", GAP_S)
+    monkeypatch.setattr(reconcile, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(reconcile, "LANDING_S", SETTLED_S)
+    monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
+    hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, patience_s=5.0)
+    monkeypatch.setattr("airflow_provider_runway.hooks.runway.RetryPolicy", hasty)
+    monkeypatch.setattr(submitter, "PROMPT", hasty())
+    monkeypatch.setattr(storage, "fetch", partial(fetch, policy=hasty()))
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return what was logged since the last call, one line a message."""
+    caplog.set_level(logging.INFO)
+    if find_spec("airflow.sdk") is not None:  # Airflow 3 logs to standard output, past the standard library
+        return lambda: capsys.readouterr().out
+    return lambda: caplog.text
+
+
+@pytest.fixture
+def ti() -> TaskInstance:
+    """The first try of a task instance on Airflow 3.3 or later."""
+    return TaskInstance()
+
+
+@pytest.fixture(params=[True, False], ids=["with a state store (3.3)", "without one (before 3.3)"])
+def newest_airflow(request: pytest.FixtureRequest) -> bool:
+    """Does Airflow keep state across tries?"""
+    return bool(request.param)

@@ -1,0 +1,48 @@
+"""A picture becomes a video, in the two usual forms. Copy the one you need."""
+
+from datetime import datetime, timezone
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_runway.operators.runway import RunwayGenerateOperator
+from airflow_provider_runway.sensors.runway import RunwayJobSensor
+
+PROMPT = "The camera drifts over a field of sunflowers while the sun goes down"
+PICTURE = "https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3-input.png"
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    tags=["runway"],
+    doc_md="Each run submits **two jobs**, about USD 0.50 each: one for each form.",
+    params={"prompt_text": PROMPT, "prompt_image": PICTURE, "output_path": "/tmp/runway/"},  # noqa: S108
+)
+def runway_image_to_video():
+    # Two tasks: other tasks can run between the submission and the video.
+    generate = RunwayGenerateOperator(
+        task_id="generate",
+        prompt_text="{{ params.prompt_text }}",
+        prompt_image="{{ params.prompt_image }}",  # an https URL, or a local file, which is uploaded
+    )
+    wait = RunwayJobSensor(task_id="wait", request_id=generate.output["request_id"], model=generate.model)
+
+    @task
+    def show_url(url: str) -> str:
+        print(f"The video is at {url}")
+        return url
+
+    show_url(wait.output["output_url"])
+
+    # One task: submits, waits in the triggerer without a worker slot, and stores the file.
+    RunwayGenerateOperator(
+        task_id="one_task",
+        prompt_text="{{ params.prompt_text }}",
+        prompt_image="{{ params.prompt_image }}",
+        wait_for_completion=True,
+        output_path="{{ params.output_path }}",  # a folder (it ends in "/") or a file, on any storage
+    )
+
+
+runway_image_to_video()

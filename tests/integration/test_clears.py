@@ -1,0 +1,99 @@
+"""Retry is not clear: what each kind of clear costs, in a real Airflow 3.3. The emulator's ledger is the judge."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_runway.emulator import Emulator
+from local_airflow import LocalAirflow, Run
+
+TASKS = ("deferred", "polling", "submit", "wait")
+
+
+def jobs(emulator: Emulator, prompt: str) -> list[str]:
+    """Return the ids of the jobs with a prompt, the oldest first."""
+    return [job["request_id"] for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == prompt]
+
+
+def slow(emulator: Emulator, word: str, seconds: float) -> None:
+    """Let the jobs of a run take so long."""
+    emulator.add_fault(call="submit", fault="job_latency", match=word, times=0, seconds=seconds)
+
+
+def held(airflow: LocalAirflow, run: Run, task_id: str) -> str:
+    """Return the id of the job that a task has returned."""
+    return str(airflow.xcom(run, task_id)["request_id"])
+
+
+@pytest.mark.timeout(240)
+def test_clearing_what_was_delivered_asks_for_a_new_job_also_for_a_whole_run(
+    airflow: LocalAirflow, emulator: Emulator
+) -> None:
+    run = airflow.trigger("clears", {"word": "delivered"})
+    assert airflow.wait_for_run(run) == "success"
+    airflow.clear(run, ["deferred", "submit", "wait"])
+    assert airflow.wait_for_run(run) == "success"
+    for task in ("deferred", "submit"):
+        made = jobs(emulator, f"{task} delivered")
+        assert len(made) == 2
+        assert held(airflow, run, task) == made[1]
+    assert held(airflow, run, "wait") == held(airflow, run, "submit")
+    assert len(jobs(emulator, "polling delivered")) == 1
+    airflow.clear(run)
+    assert airflow.wait_for_run(run) == "success"
+    assert [len(jobs(emulator, f"{task} delivered")) for task in ("deferred", "polling", "submit")] == [3, 2, 3]
+
+
+@pytest.mark.timeout(240)
+def test_clearing_what_waits_finds_the_job_again(airflow: LocalAirflow, emulator: Emulator) -> None:
+    slow(emulator, "waiting", 18)
+    run = airflow.trigger("clears", {"word": "waiting"})
+    airflow.wait_for_task(run, "deferred", "deferred")
+    airflow.wait_for_task(run, "wait", "deferred")
+    airflow.wait_for_task(run, "polling", "running")
+    (polled,) = jobs_of_running(emulator, "polling waiting", airflow, run)
+    airflow.clear(run, ["deferred", "polling", "wait"])
+    assert airflow.wait_for_run(run, timeout_s=180) == "success"
+    for task in ("deferred", "polling", "submit"):
+        (made,) = jobs(emulator, f"{task} waiting")
+        assert held(airflow, run, task) == made
+    assert held(airflow, run, "polling") == polled
+
+
+def jobs_of_running(emulator: Emulator, prompt: str, airflow: LocalAirflow, run: Run) -> list[str]:
+    """Wait until a running task has submitted, and return its job."""
+    from local_airflow import until
+
+    until(lambda: jobs(emulator, prompt), timeout_s=60, what=f"the job of {run}")
+    until(lambda: airflow.xcom(run, "polling", "request_id"), timeout_s=60, what="its id in XCom")
+    return jobs(emulator, prompt)
+
+
+@pytest.mark.timeout(240)
+def test_a_retry_after_a_failed_job_submits_anew_and_a_clear_of_a_failed_task_finds_its_job(
+    airflow: LocalAirflow, emulator: Emulator
+) -> None:
+    emulator.add_fault(call="submit", fault="job_fails", match="deferred failing", times=1)
+    run = airflow.trigger("clears", {"word": "failing"})
+    assert airflow.wait_for_run(run, timeout_s=180) == "success"
+    made = jobs(emulator, "deferred failing")
+    assert len(made) == 2
+    assert held(airflow, run, "deferred") == made[1]
+    airflow.mark(run, "wait", "failed")
+    airflow.clear(run, ["wait"])
+    assert airflow.wait_for_run(run) == "success"
+    assert len(jobs(emulator, "submit failing")) == 1
+
+
+@pytest.mark.timeout(240)
+def test_a_deferred_task_that_was_failed_by_hand_and_cleared_finds_its_job(
+    airflow: LocalAirflow, emulator: Emulator
+) -> None:
+    slow(emulator, "handmade", 15)
+    run = airflow.trigger("clears", {"word": "handmade"})
+    airflow.wait_for_task(run, "deferred", "deferred")
+    airflow.mark(run, "deferred", "failed")
+    airflow.clear(run, ["deferred"])
+    assert airflow.wait_for_run(run, timeout_s=180) == "success"
+    (made,) = jobs(emulator, "deferred handmade")
+    assert held(airflow, run, "deferred") == made

@@ -1,0 +1,108 @@
+"""The example DAG in a real Airflow: deferral, XCom contract, stored video, and no key anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+
+from local_airflow import EmulatorProcess, LocalAirflow, Run
+from local_airflow.emulator import TEST_KEY
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = ("generate", "wait", "one_task")
+CONTRACT = {
+    "request_id",
+    "status",
+    "model",
+    "output_url",
+    "output_urls",
+    "output_path",
+    "cost",
+    "remaining_credits",
+    "metrics",
+    "seed",
+    "submitted_at",
+    "completed_at",
+    "record_expires_at",
+}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the DAG stores its video in."""
+    return tmp_path_factory.mktemp("videos")
+
+
+@pytest.fixture(scope="module")
+def run(airflow: LocalAirflow, videos: Path) -> Run:
+    """A finished run of the example, with the repository's own picture."""
+    picture = ROOT / "demo" / "picture.jpg"
+    started = airflow.trigger(
+        "runway_image_to_video", {"prompt_image": str(picture), "output_path": f"{videos}/"}, "example"
+    )
+    airflow.wait_for_task(started, "wait", "deferred", timeout_s=60)
+    airflow.wait_for_task(started, "one_task", "deferred", "success", timeout_s=60)
+    assert airflow.wait_for_run(started, timeout_s=120) == "success"
+    return started
+
+
+def test_the_task_that_only_submits_returns_the_contract_without_an_output(airflow: LocalAirflow, run: Run) -> None:
+    submitted = airflow.xcom(run, "generate")
+    assert set(submitted) == CONTRACT
+    assert (submitted["status"], submitted["output_url"]) == ("QUEUED", None)
+    assert airflow.xcom(run, "generate", key="request_id") == submitted["request_id"]
+
+
+@pytest.mark.parametrize("task_id", ["wait", "one_task"])
+def test_the_task_that_ends_a_job_returns_the_contract_with_the_output(
+    airflow: LocalAirflow, run: Run, emulator: EmulatorProcess, task_id: str
+) -> None:
+    ended = airflow.xcom(run, task_id)
+    assert set(ended) == CONTRACT
+    assert (ended["status"], ended["cost"]) == ("COMPLETED", 0.5)
+    jobs = {job["request_id"]: job for job in emulator.ledger()["jobs"]}
+    assert ended["output_url"] == jobs[ended["request_id"]]["output_url"]
+    for key in ("request_id", "output_url", "output_urls"):
+        assert airflow.xcom(run, task_id, key=key) == ended[key]
+
+
+def test_the_url_reaches_the_task_downstream(airflow: LocalAirflow, run: Run) -> None:
+    assert airflow.xcom(run, "show_url") == airflow.xcom(run, "wait")["output_url"]
+
+
+def test_the_stored_video_plays(airflow: LocalAirflow, run: Run, videos: Path) -> None:
+    ended = airflow.xcom(run, "one_task")
+    path = Path(ended["output_path"])
+    assert path == videos / f"{ended['request_id']}.mp4"
+    assert list(videos.iterdir()) == [path]
+    with av.open(str(path)) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 10
+        assert video.duration == pytest.approx(5_000_000, rel=0.1)
+
+
+@pytest.mark.parametrize("task_id", ["wait", "one_task"])
+def test_the_log_tells_the_job_before_the_deferral_and_after_it(airflow: LocalAirflow, run: Run, task_id: str) -> None:
+    request_id, log = airflow.xcom(run, task_id)["request_id"], airflow.task_log(run, task_id)
+    waiting, ended = f"Job {request_id}: waiting in the triggerer", f"Job {request_id}: COMPLETED, cost 0.5 USD"
+    assert waiting in log
+    assert ended in log
+    assert log.index(waiting) < log.index(ended)
+
+
+def test_the_example_pays_for_its_two_jobs_and_no_more(
+    airflow: LocalAirflow, run: Run, emulator: EmulatorProcess
+) -> None:
+    ids = {airflow.xcom(run, task_id)["request_id"] for task_id in TASKS}
+    prompts = [job["request_id"] for job in emulator.ledger()["jobs"] if "sunflowers" in job["body"]["promptText"]]
+    assert sorted(prompts) == sorted(ids)
+
+
+def test_no_key_is_in_logs_xcoms_rendered_fields_or_the_database(airflow: LocalAirflow, run: Run) -> None:
+    everything = {str(file): file.read_bytes() for file in airflow.home.rglob("*") if file.is_file()}
+    assert any(name.endswith("airflow.db") for name in everything)
+    assert [name for name, content in everything.items() if TEST_KEY.encode() in content] == []
+    for task_id in TASKS:
+        assert TEST_KEY not in json.dumps(airflow.xcom(run, task_id))

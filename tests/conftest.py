@@ -1,0 +1,58 @@
+"""An Airflow home of the tests' own, a clean environment, and a gateway on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Airflow: it reads its home and its configuration when it is imported.
+_HOME = tempfile.mkdtemp(prefix="runway-tests-")
+os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
+os.environ["AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY"] = "True"  # Airflow 2.11 warns at import without it
+
+from airflow_provider_runway.emulator import Emulator
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, connection or proxy of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("AIRFLOW_CONN_") or name.lower().endswith("_proxy") or name == "SEGMIND_API_KEY":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Emulator]:
+    """A gateway whose jobs take hundredths of their usual time."""
+    with Emulator(time_scale=0.01) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def connection(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection ``runway_default`` to the gateway, and its id."""
+    set_connection(monkeypatch, gateway)
+    return "runway_default"
+
+
+def set_connection(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, **changes: object) -> None:
+    """Point ``runway_default`` at a gateway; ``changes`` replace fields of the connection."""
+    extra = {"storage_url": gateway.storage_url, "history_url": gateway.history_url}
+    fields = {"conn_type": "runway", "host": gateway.url, "password": gateway.test_key, "extra": extra, **changes}
+    monkeypatch.setenv("AIRFLOW_CONN_RUNWAY_DEFAULT", json.dumps(fields))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A small PNG, as far as its first bytes tell."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    return path

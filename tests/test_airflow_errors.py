@@ -1,0 +1,58 @@
+"""Every error of the tree has a verdict: may a retry of the task help?"""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_runway.airflow_errors import RETRY_HELPS, airflow_errors, as_airflow, retry_helps
+from airflow_provider_runway.compat import AirflowException, AirflowFailException
+from airflow_provider_runway.exceptions import NotSent, Refused, RunwayError, Unanswered, all_errors
+
+#: The verdicts once more, said as a promise: these are worth a retry, every other error is final.
+WORTH_A_RETRY = {
+    "error",
+    "unanswered",
+    "throttled",
+    "unreachable",
+    "job_failed",
+    "wait_expired",
+    "download_failed",
+}
+
+
+@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.code)
+def test_every_error_becomes_one_of_airflows(error: type[RunwayError]) -> None:
+    verdict = as_airflow(error("because of this"))
+    assert str(verdict) == "because of this"
+    assert isinstance(verdict, AirflowFailException) is (error.code not in WORTH_A_RETRY)
+    assert isinstance(verdict, AirflowException)
+
+
+def test_every_row_of_the_table_decides_something() -> None:
+    for kind in RETRY_HELPS:
+        assert retry_helps(kind("because")) is RETRY_HELPS[kind]
+
+
+@pytest.mark.parametrize("branch", [NotSent, Refused, Unanswered])
+def test_a_branch_that_is_not_listed_leaf_by_leaf_has_one_verdict(branch: type[RunwayError]) -> None:
+    verdicts = {retry_helps(error("because")) for error in all_errors(branch)}
+    assert len(verdicts) == 1
+
+
+def test_the_edge_turns_our_errors_into_airflows_and_keeps_the_cause() -> None:
+    cause = Refused("no")
+    with pytest.raises(AirflowFailException) as caught, airflow_errors():
+        raise cause
+    assert caught.value.__cause__ is cause
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), AirflowException("Airflow's own")], ids=repr)
+def test_the_edge_leaves_other_errors_alone(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, airflow_errors():
+        raise error
+    assert caught.value is error
+
+
+def test_the_edge_lets_a_deferral_pass() -> None:
+    with pytest.raises(KeyboardInterrupt), airflow_errors():
+        raise KeyboardInterrupt

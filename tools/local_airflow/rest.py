@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,10 @@ from urllib.parse import quote
 import requests
 
 from local_airflow.gateway import Run, TaskInstance
+
+#: SQLite refuses at once, whatever its timeout, to let a transaction that has read go on to write while another writes.
+#: The api-server has rolled back when it answers so, and whatever was asked can be asked again, after these pauses.
+LOCKED_PAUSES_S = (0.2, 0.5, 1, 2, 4, 0)
 
 
 class RestGateway:
@@ -31,7 +36,11 @@ class RestGateway:
             answer.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
             self._authorised = True
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        for pause_s in LOCKED_PAUSES_S:
+            answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=90, **options)
+            if answer.status_code != 500 or "Database error" not in answer.text:
+                break
+            time.sleep(pause_s)
         if missing_ok and answer.status_code == 404:
             return None
         if not answer.ok:

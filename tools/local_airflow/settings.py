@@ -71,7 +71,8 @@ def _common(
     home: Path, dags_folder: Path, executor: str, database_url: str | None, parallelism: int
 ) -> dict[str, object]:
     # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; both of our Airflows come with psycopg2.
-    url = (database_url or f"sqlite:///{home}/airflow.db").replace("postgresql://", "postgresql+psycopg2://", 1)
+    url = database_url or f"sqlite:///{home}/airflow.db?timeout=60"
+    url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
     return {
         "CORE__DAGS_FOLDER": dags_folder,
         "CORE__EXECUTOR": executor,

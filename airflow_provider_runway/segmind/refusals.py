@@ -28,20 +28,20 @@ from airflow_provider_runway.segmind.wire import Answer, Fault, FaultKind, Reque
 
 #: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
 REFUSALS: dict[int, tuple[type[Refused], str]] = {
-    400: (BadRequest, "Correct the fields that it names; nothing was billed."),
-    401: (Unauthorized, "Put a valid key into the connection's password; nothing was billed."),
+    400: (BadRequest, "Correct the fields that it names."),
+    401: (Unauthorized, "Put a valid key into the connection's password."),
     403: (Forbidden, "Ask Segmind to permit this model for the account, or choose another one."),
-    404: (NotFound, "Check the model's name, or the request id; records live for one hour."),
+    404: (NotFound, "Check the model's name, or the request id: records live for one hour."),
     405: (BadRequest, "Check the connection's host: this address does not take such a request."),
-    406: (BadRequest, "Correct the parameter that it names; nothing was billed."),
+    406: (BadRequest, "Correct the parameter that it names."),
     410: (Retired, "This model is no longer served; choose another one."),
-    422: (BadRequest, "Correct the fields that it names; nothing was billed."),
+    422: (BadRequest, "Correct the fields that it names."),
 }
 #: (word in the text, error, what to do). The first row that fits wins.
 _KINDS_OF_406: tuple[tuple[str, type[Refused], str], ...] = (
     ("limit", SpendLimit, "The team's spend limit is reached: raise it in Segmind's console, then run again."),
-    ("credit", OutOfCredits, "Top up the account in Segmind's console, then run again; nothing was billed."),
-    ("balance", OutOfCredits, "Top up the account in Segmind's console, then run again; nothing was billed."),
+    ("credit", OutOfCredits, "Top up the account in Segmind's console, then run again."),
+    ("balance", OutOfCredits, "Top up the account in Segmind's console, then run again."),
     ("content type", BadRequest, "The gateway wants application/json: look for a proxy that rewrites requests."),
     ("content-type", BadRequest, "The gateway wants application/json: look for a proxy that rewrites requests."),
 )
@@ -56,7 +56,7 @@ def error_for(request: Request, heard: Answer | Fault) -> RunwayError:
     facts = {"call": request.call, "http_status": heard.status}
     said = f"{request.call}: HTTP {heard.status}"
     if text := quote_error(heard):
-        said += f" ({text})"
+        said += f" ({text.rstrip('.')})"
     if heard.status == 429:
         reset_at = read_reset(heard.headers, heard.at)
         return Throttled(f"{said}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
@@ -72,8 +72,10 @@ def error_for(request: Request, heard: Answer | Fault) -> RunwayError:
     if heard.status == 406:
         error, advice = _kind_of_406(text)
     elif heard.status == 401 and "missing" in text.lower():
-        advice = "No key arrived: look for a proxy that removes the x-api-key header; nothing was billed."
-    return error(f"{said}. {advice}", **facts)
+        advice = "No key arrived: look for a proxy that removes the x-api-key header."
+    # A GET bills nothing either way, and the job it asks about may well be billed: only of a submit it is news.
+    billed = "" if request.replayable else " Nothing was accepted, so nothing is billed."
+    return error(f"{said}. {advice}{billed}", **facts)
 
 
 def _kind_of_406(text: str) -> tuple[type[Refused], str]:

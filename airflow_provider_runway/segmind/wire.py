@@ -150,6 +150,6 @@ def segment(name: str, text: object) -> str:
     if not isinstance(text, str) or not _SEGMENT.fullmatch(text) or ".." in text:
         raise BadInput(
             f"{name}={text!r} is not usable in an address: letters, digits, '.', '_' and '-' only, "
-            "beginning with a letter or digit (at most 128)"
+            "beginning with a letter or digit, at most 128 of them."
         )
     return quote(text, safe="")

@@ -40,6 +40,13 @@ def test_each_status_of_the_table_is_its_error(get: Request, answer: Make, statu
     assert error.facts == {"call": "status", "http_status": status}
 
 
+@pytest.mark.parametrize("status", [*REFUSALS, 402])
+def test_only_a_submit_is_said_to_be_free_of_charge(get: Request, answer: Make, status: int) -> None:
+    submit = Request("submit", "POST", "https://api.segmind.com/v2/a", replayable=False)
+    assert str(error_for(submit, answer(status, {"error": "because"}))).endswith(" so nothing is billed.")
+    assert "billed" not in str(error_for(get, answer(status, {"error": "because"})))
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

@@ -122,7 +122,7 @@ async def test_two_waits_for_one_job_both_get_its_ending(gateway: Emulator) -> N
 
 
 async def test_changes_of_state_go_to_the_log_of_their_own_job(gateway: Emulator) -> None:
-    gateway.add_fault("submit:job_latency:seconds=0.4,times=0")
+    gateway.add_fault("submit:job_latency:seconds=2,times=0")
     reports = submit(gateway, 3)
     logs = [Lines() for _ in reports]
     await asyncio.gather(*(wait(report, log=log) for report, log in zip(reports, logs, strict=True)))

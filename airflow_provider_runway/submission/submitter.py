@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import (
     ContentBlocked,
@@ -21,6 +21,7 @@ from airflow_provider_runway.segmind.ending import Ending
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.messages import may_be_billed
+from airflow_provider_runway.segmind.moments import iso
 from airflow_provider_runway.segmind.report import JobReport
 from airflow_provider_runway.segmind.retry import PROMPT
 from airflow_provider_runway.submission.decision import (
@@ -28,15 +29,17 @@ from airflow_provider_runway.submission.decision import (
     Fate,
     Inputs,
     Note,
+    Row,
     Situation,
     Step,
     attempt_of,
     decide,
     note_of,
 )
-from airflow_provider_runway.submission.identity import Identity, digest_of
+from airflow_provider_runway.submission.identity import digest_of
 from airflow_provider_runway.submission.journal import Entry, Journal, Phase
-from airflow_provider_runway.submission.reconcile import SETTLED_S, Findings, Wanted, look_up
+from airflow_provider_runway.submission.order import Order
+from airflow_provider_runway.submission.reconcile import LANDING_S, SETTLED_S, Findings, Wanted, look_up
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -47,36 +50,6 @@ MOST_SUBMITS = 3
 
 #: An ending's error code -> what it means for the decision. None: it completed.
 _FATES = {None: Fate.COMPLETED, JobFailed.code: Fate.FAILED, ContentBlocked.code: Fate.BLOCKED}
-
-
-class BodyMaker(Protocol):
-    """Builds a job's body."""
-
-    def __call__(self, seed: int | None, *, sending: bool) -> Mapping[str, Any]:
-        """Return the fields as they are sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One logical job as the author wants it.
-
-    :param body_with: returns the body with a seed (None: the author's own, or the model takes none); with
-        ``sending``, a local picture has been uploaded and its URL is in it.
-    :param derives_seed: the author gave no seed, and the model takes one.
-    :param picture_field: the field that holds an uploaded picture's URL, which is new in every try.
-    :param since: epoch seconds before which no earlier try can have submitted.
-    """
-
-    identity: Identity
-    model: str
-    fingerprint: str
-    body_with: BodyMaker = field(repr=False)
-    derives_seed: bool
-    seed: int | None
-    picture_field: str | None
-    since: float
-    try_number: int
-    max_tries: int
 
 
 class Submitter:
@@ -126,7 +99,7 @@ class Submitter:
                 found = self._reconcile(order)
                 situation = replace(situation, trace=found.trace)
             elif step in (Step.SUBMIT, Step.SUBMIT_ANEW):
-                self._tell(situation, row.why)
+                self._tell(row)
                 submits += 1
                 try:
                     return self._submit(order, anew=step is Step.SUBMIT_ANEW)
@@ -138,7 +111,7 @@ class Submitter:
             elif step is Step.ADOPT and found is not None and found.row is not None:
                 return self._adopt(order, found.row, found.others)
             elif step in (Step.REATTACH, Step.DELIVER):
-                self._tell(situation, row.why)
+                self._tell(row)
                 entry = self._write(replace(self._known(), try_number=order.try_number, max_tries=order.max_tries))
                 return looked.report if looked else self._report(entry)
             elif step is Step.REFUSE:
@@ -191,13 +164,20 @@ class Submitter:
             self._write(replace(intent, phase=Phase.WITHDRAWN))
             raise
         entry = self._write(replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, at=job.submitted_at))
+        self.log.info(
+            "Job %s: submitted to %s, seed %s. It is billed when it completes.", job.request_id, order.model, seed
+        )
         return self._report(entry, job.state)
 
     def _adopt(self, order: Order, row: HistoryRow, others: tuple[str, ...]) -> JobReport:
-        self.log.info("Job %s of model %s is adopted: the account's history shows it.", row.request_id, order.model)
+        self.log.info(
+            "Job %s of model %s is taken up: the account's history shows it as this task's. Nothing is submitted.",
+            row.request_id,
+            order.model,
+        )
         if others:
             self.log.warning(
-                "The history has %d more jobs with the same body: %s. The one nearest in time was taken.",
+                "The history has %d more jobs with the same inputs: %s. The one nearest in time was taken.",
                 len(others),
                 ", ".join(others),
             )
@@ -247,7 +227,11 @@ class Submitter:
             taken=frozenset((*(entry.spent if entry else ()), *self.siblings())),
             failures=None if entry else max(order.try_number - 1, 1),
         )
-        self.log.info("A submit of model %s may have become a job; asking the account's history.", order.model)
+        self.log.info(
+            "An earlier submit to %s may have become a job: looking for it in the account's history, for up to %.0f s.",
+            order.model,
+            max(wanted.settled_at - now, 0.0) + LANDING_S,
+        )
         transport = self.hook.get_conn()
         return transport.run(look_up(transport.settings.endpoints, wanted, self.hook.policy, now))
 
@@ -281,9 +265,13 @@ class Submitter:
             submitted_at=entry.at,
         )
 
-    def _tell(self, situation: Situation, why: str) -> None:
-        if situation.note in (Note.SUBMITTED, Note.DELIVERED, Note.INTENT) and self._entry is not None:
-            self.log.info("Job %s of model %s: %s.", self._entry.request_id or "(id not known)", self._entry.model, why)
+    def _tell(self, row: Row) -> None:
+        """Say what becomes of an earlier submit, where there was one."""
+        if (last := self._entry) is None or last.phase is Phase.WITHDRAWN:
+            return
+        what = f"Job {last.request_id} of an earlier submit" if last.request_id else "An earlier submit without an id"
+        then = "A job is submitted now" if row.step in (Step.SUBMIT, Step.SUBMIT_ANEW) else "Nothing is submitted"
+        self.log.info("%s (model %s, %s): %s. %s.", what, last.model, iso(last.at), row.why, then)
 
     def _refusal(self, order: Order, why: str) -> SubmissionUnknown:
         at = self._entry.at if self._entry else order.since

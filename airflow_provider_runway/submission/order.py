@@ -1,0 +1,39 @@
+"""One logical job, as the author wants it: what the decision and the submit need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_provider_runway.submission.identity import Identity
+
+
+class BodyMaker(Protocol):
+    """Builds a job's body."""
+
+    def __call__(self, seed: int | None, *, sending: bool) -> Mapping[str, Any]:
+        """Return the fields as they are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One logical job as the author wants it.
+
+    :param body_with: returns the body with a seed (None: the author's own, or the model takes none); with
+        ``sending``, a local picture has been uploaded and its URL is in it.
+    :param derives_seed: the author gave no seed, and the model takes one.
+    :param picture_field: the field that holds an uploaded picture's URL, which is new in every try.
+    :param since: epoch seconds before which no earlier try can have submitted.
+    """
+
+    identity: Identity
+    model: str
+    fingerprint: str
+    body_with: BodyMaker = field(repr=False)
+    derives_seed: bool
+    seed: int | None
+    picture_field: str | None
+    since: float
+    try_number: int
+    max_tries: int

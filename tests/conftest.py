@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # Before anything imports Airflow: it reads its home and its configuration when it is imported.
 _HOME = tempfile.mkdtemp(prefix="runway-tests-")

@@ -8,14 +8,24 @@ waiting, without anybody having to work out how busy the account is.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 #: A job whose deadline is nearer than this goes before all that merely are due.
 URGENT_S = 20.0
+
+
+class Moments(Protocol):
+    """When a job comes to each rank, from the lowest: a list, or whatever works it out when it is asked."""
+
+    def __len__(self) -> int:
+        """Return the number of ranks it comes to."""
+
+    def __getitem__(self, rank: int, /) -> float:
+        """Return the moment of a rank; IndexError beyond the last."""
 
 
 class Roster(Generic[K]):
@@ -31,7 +41,7 @@ class Roster(Generic[K]):
         self._serials = count()
         #: Who is in: (serial of the place, rank; -1 before the first). What the heaps hold besides is stale.
         self._places: dict[K, tuple[int, int]] = {}
-        self._rising: list[tuple[float, int, int, K, Sequence[float]]] = []  # (moment, serial, rank, key, moments)
+        self._rising: list[tuple[float, int, int, K, Moments]] = []  # (moment, serial, rank, key, moments)
         self._ready: list[list[tuple[float, int, int, K]]] = [[] for _ in range(ranks)]  # by moment
         self._pressing: list[tuple[float, int, int, K]] = []  # those with a rank, by deadline
         self._deadlines: dict[K, float] = {}
@@ -42,7 +52,7 @@ class Roster(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._places
 
-    def place(self, key: K, moments: Sequence[float], deadline: float) -> None:
+    def place(self, key: K, moments: Moments, deadline: float) -> None:
         """Put a job in, or move it.
 
         :param moments: when it comes to each rank, from the lowest; fewer than ranks, and it stays at the last.

@@ -6,6 +6,8 @@ worth a low price soon after its last look, and a high one later: those moments 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow_provider_runway.polling.latency import LatencyModel
 
 #: The price of each rank. At the first a job takes about 6 looks in its life and is seen about 1 s late, at the
@@ -16,15 +18,26 @@ LONE_PRICE_S = 0.5
 SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 120.0
 
 
-def ranks(model: LatencyModel, age_s: float, looked_s: float) -> tuple[float, ...]:
-    """Return the seconds from now until a look at a job is worth each of the prices.
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The moments at which a look at a job comes to be worth each of the prices, for a roster.
 
-    :param age_s: since the submission. :param looked_s: the age at the last look, 0 where there was none.
+    Each is worked out when it is asked for: on an idle account few jobs ever come to the second.
+
+    :param now: the moment, on the roster's clock. :param age_s: since the submission, at that moment.
+    :param looked_s: the age at the last look, 0 where there was none.
     """
-    age_s = max(age_s, 0.0)
-    seen_s, longest_s = min(looked_s, age_s), max(LONGEST_GAP_S, model.expected_s - age_s)
-    next_age = model.next_age
-    return tuple([min(max(next_age(seen_s, price_s) - age_s, SHORTEST_GAP_S), longest_s) for price_s in PRICES_S])
+
+    model: LatencyModel
+    now: float
+    age_s: float
+    looked_s: float
+
+    def __len__(self) -> int:
+        return len(PRICES_S)
+
+    def __getitem__(self, rank: int) -> float:
+        return self.now + _gap_s(self.model, self.age_s, self.looked_s, PRICES_S[rank])
 
 
 def next_look(

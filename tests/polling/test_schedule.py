@@ -12,8 +12,8 @@ from airflow_provider_runway.polling.schedule import (
     LONGEST_GAP_S,
     PRICES_S,
     SHORTEST_GAP_S,
+    Ranks,
     next_look,
-    ranks,
 )
 
 MODEL = LatencyModel(27.0)
@@ -72,18 +72,18 @@ def test_a_wait_is_never_empty_nor_past_the_deadline_nor_below_the_floor(
 @pytest.mark.parametrize("model", [MODEL, PATIENT], ids=["quick", "slow"])
 @given(age_s=AGES, looked_s=AGES)
 def test_a_job_comes_to_its_ranks_one_after_the_other(model: LatencyModel, age_s: float, looked_s: float) -> None:
-    gaps_s = ranks(model, age_s, looked_s)
-    assert len(gaps_s) == len(PRICES_S)
-    assert list(gaps_s) == sorted(gaps_s)
+    gaps_s = list(Ranks(model, 0.0, age_s, looked_s))
+    assert len(gaps_s) == len(Ranks(model, 0.0, age_s, looked_s)) == len(PRICES_S)
+    assert gaps_s == sorted(gaps_s)
     assert gaps_s[0] >= SHORTEST_GAP_S
     assert gaps_s[-1] <= max(LONGEST_GAP_S, model.expected_s)
 
 
 def test_a_higher_price_means_a_later_look() -> None:
-    gaps_s = ranks(MODEL, 15.0, 15.0)
+    gaps_s = list(Ranks(MODEL, 0.0, 15.0, 15.0))
     assert gaps_s[-1] > 3 * gaps_s[0]
 
 
 @pytest.mark.parametrize("age_s", [8_000.0, 20_000.0, 1e6])
 def test_a_job_older_than_any_table_is_not_hammered(age_s: float) -> None:
-    assert set(ranks(MODEL, age_s, age_s)) == {LONGEST_GAP_S}
+    assert set(Ranks(MODEL, 7.0, age_s, age_s)) == {7.0 + LONGEST_GAP_S}

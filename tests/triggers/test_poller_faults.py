@@ -104,7 +104,7 @@ async def test_deadlines_hold_where_the_budget_cannot_serve_them(
         gateway.add_fault(fault)
     began = time.time()
     assert outcomes(await wait_for_all(reports, wait_s=0.5)) == {"timeout"}
-    assert 0.4 < time.time() - began < 2
+    assert 0.4 < time.time() - began < 15  # the budget would serve them in minutes
     assert count(gateway, "status") <= 2
 
 
@@ -112,14 +112,18 @@ async def test_deadlines_hold_while_the_gateway_says_nothing(
     gateway: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many answers as may be under way are outstanding; the others' deadlines pass meanwhile."""
-    set_extra(monkeypatch, timeout=1.0)
+    set_extra(monkeypatch, timeout=5.0)
     monkeypatch.setattr(poller, "GRACE_S", 0.1)
     monkeypatch.setattr(poller, "LONGEST_SLEEP_S", 0.05)
     reports = submit(gateway, poller.MOST_UNDER_WAY + 4)
-    gateway.add_fault("status:slow:seconds=3,times=0")
+    gateway.add_fault("status:slow:seconds=6,times=0")
     began = time.time()
-    assert outcomes(await wait_for_all(reports, wait_s=0.3)) == {"timeout"}
-    assert time.time() - began < 2.5
+    waits = [asyncio.ensure_future(wait(report, 0.3)) for report in reports]
+    done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    assert time.time() - began < 4  # before the first request that is under way can have ended
+    assert outcomes([each.result() for each in done]) == {"timeout"}
+    assert outcomes(await asyncio.gather(*waits)) == {"timeout"}
+    await idle(poller_for(CONN_ID))
 
 
 async def test_a_job_whose_record_is_gone_is_found_in_the_history(gateway: Emulator) -> None:

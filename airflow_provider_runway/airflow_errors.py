@@ -12,6 +12,7 @@ from airflow_provider_runway.exceptions import (
     JobFailed,
     NotSent,
     OutputLost,
+    OutputRefused,
     RecordExpired,
     Refused,
     RunwayError,
@@ -34,6 +35,7 @@ RETRY_HELPS: dict[type[RunwayError], bool] = {
     OutputLost: False,
     WaitExpired: True,
     DownloadFailed: True,
+    OutputRefused: False,
 }
 
 

@@ -22,6 +22,7 @@ RunwayError
 ├── OutputLost            the job completed, so it is billed, and shows no output anywhere
 ├── WaitExpired           look later: the waiting ended; the job may still end well, and be billed
 └── DownloadFailed        the video exists and is paid for; only fetching it failed
+    └── OutputRefused     ... and would again: too large, or at an address that is not to be asked
 
 The tree stands on plain ``Exception``: only operators and sensors turn it into Airflow's own
 fail, retry or skip. Any other exception that leaves this package is a bug in it.
@@ -178,6 +179,12 @@ class DownloadFailed(RunwayError):
     """The finished video could not be stored. Fetching it again costs nothing."""
 
     code = "download_failed"
+
+
+class OutputRefused(DownloadFailed):
+    """The finished video is not taken: it is larger than allowed, or its address is none to be asked."""
+
+    code = "output_refused"
 
 
 def all_errors(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Literal
 
-#: How a connection ends early: before any byte of the answer, or with half of its body sent.
-Cut = Literal["", "reset", "half"]
+#: How a connection ends early: before any byte of the answer, with half of its body sent, or the same with an
+#: orderly end in place of a reset.
+Cut = Literal["", "reset", "half", "close"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer, and where the connection breaks while it is sent, if it does."""
+    """One answer, and where the connection breaks while it is sent, if it does.
+
+    ``told`` is False for a body that comes in chunks, without a Content-Length.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Cut = ""
+    told: bool = True
 
     def with_headers(self, **headers: str) -> Reply:
         """Return the same answer with more headers (``_`` in a name stands for ``-``)."""

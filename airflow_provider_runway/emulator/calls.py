@@ -195,13 +195,16 @@ def output(turn: Turn) -> Reply:
     now = turn.world.clock()
     if job is None or job.state_at(now) is not State.COMPLETED or now >= job.ends_at + KEPT_S:
         return answers.html(404)
-    return served(clip(job.clip), "video/mp4", turn.ask.headers.get("range"))
+    odd = turn.hits.answer.params["answer"] if turn.hits.answer and turn.hits.answer.fault == "odd_range" else ""
+    return served(clip(job.clip), "video/mp4", turn.ask.headers, now, changed_at=job.ends_at, odd_range=odd)
 
 
 def asset(turn: Turn) -> Reply:
     """``GET /assets/{name}``: an uploaded file."""
     content_type, content = turn.world.assets.get(turn.argument, ("", None))
-    return answers.html(404) if content is None else served(content, content_type, turn.ask.headers.get("range"))
+    if content is None:
+        return answers.html(404)
+    return served(content, content_type, turn.ask.headers, turn.world.clock())
 
 
 #: Every call but the blocking one.

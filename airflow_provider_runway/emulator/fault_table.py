@@ -76,7 +76,14 @@ TABLE = {
         ),
         Fault("cut_before", "connection reset before anything is accepted", CALLS, "instead"),
         Fault("cut_after", "accepted, then reset without an answer", (*POSTS, "upload"), "after"),
-        Fault("cut_body", "carried out; the headers and half of the body come, then a reset", CALLS, "after"),
+        Fault(
+            "cut_body",
+            "carried out; the headers and half of the body come, then a reset or an orderly end; "
+            "`names` is what names the version of a file",
+            CALLS,
+            "after",
+            {"how": ("reset", "close"), "names": ("etag", "date", "fresh_date", "weak", "nothing")},
+        ),
         Fault(
             "slow",
             "`seconds` of silence; `accept` says whether a POST counts before or after them",
@@ -145,5 +152,26 @@ TABLE = {
         Fault("upload_urls", "the URLs come under the documents' name, `urls`", ("upload",), "after"),
         Fault("output_truncated", "200 with half of the file, and a Content-Length that agrees", ("output",), "after"),
         Fault("output_wrong_type", "200 with a page of HTML where a video should be", ("output",), "after"),
+        Fault(
+            "output_kind",
+            "the file is of another kind than a video, or of none that anyone knows",
+            ("output",),
+            "after",
+            {"kind": ("png", "unknown")},
+        ),
+        Fault(
+            "output_size",
+            "the video is padded to `bytes`; `told` says whether there is a Content-Length",
+            ("output",),
+            "after",
+            {"bytes": 1024**2, "told": True},
+        ),
+        Fault(
+            "odd_range",
+            "a Range is answered with the whole file, with 416, or with another part than the one asked for",
+            ("output",),
+            "after",
+            {"answer": ("whole", "refused", "shifted")},
+        ),
     )
 }

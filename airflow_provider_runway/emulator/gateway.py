@@ -24,6 +24,7 @@ def answer(world: World, ask: Ask, entry: Entry) -> Course:
     """Answer a request, and complete its entry in the log."""
     reply = yield from _answer(world, ask, entry)
     entry.status = None if reply.cut == "reset" else reply.status
+    entry.sent = len(reply.body) // (2 if reply.cut else 1)
     return reply
 
 

@@ -11,6 +11,7 @@ from . import answers
 from .answers import Reply
 from .bodies import shaped
 from .faults import Rule
+from .files import of_kind, padded, renamed
 from .history import without_fields
 from .limits import reset_text
 
@@ -72,7 +73,8 @@ def twist(rule: Rule, reply: Reply) -> Reply:
         case "cut_after":
             return Reply(cut="reset")
         case "cut_body":
-            return replace(reply, cut="half")
+            named = renamed(reply, p["names"])
+            return replace(named, cut="half" if p["how"] == "reset" else "close")
         case "html_200" | "output_wrong_type":
             return answers.html(200, "Please wait")
         case "empty_body":
@@ -81,6 +83,10 @@ def twist(rule: Rule, reply: Reply) -> Reply:
             return Reply(200, _NONSENSE[p["body"]], {"content-type": "application/json"})
         case "output_truncated":
             return replace(reply, body=reply.body[: len(reply.body) // 2])
+        case "output_kind":
+            return of_kind(p["kind"])
+        case "output_size":
+            return replace(reply, body=padded(reply.body, p["bytes"]), told=p["told"])
     body = reply.json()
     if not isinstance(body, dict):
         return reply

@@ -114,7 +114,7 @@ class Emulator:
         return self._do(lambda: self._world.ledger_at(self._url))
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return every request so far: call, method, path, status, at, key (whether one came), fault."""
+        """Return every request so far: call, method, path, status, at, key (whether one came), fault, sent (bytes)."""
         return self._do(self._world.requests)
 
     def add_fault(self, rule: str | dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:

@@ -90,13 +90,23 @@ async def _drive(course: Course) -> Reply:
 
 
 async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
-    if not reply.cut:
+    if not reply.cut and reply.told:
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    if reply.cut == "half":
+    if not reply.cut:
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):  # whoever has had enough of it hangs up
+            await response.write(reply.body)
+        return response
+    if reply.cut in ("half", "close"):
         response.content_length = len(reply.body)
         await response.prepare(request)
         await response.write(reply.body[: len(reply.body) // 2])
+    if reply.cut == "close" and request.transport is not None:
+        request.transport.close()  # what was written still goes out
+        return response
+    if reply.cut == "half":
         await asyncio.sleep(FLUSH_S)
     _reset(request)
     return response

@@ -26,7 +26,8 @@ REMEMBERED = 100_000
 class Entry:
     """One request as the log keeps it: never the key, only whether one came.
 
-    ``status`` is None while the answer is under way, and when the connection was cut instead of one.
+    ``status`` is None while the answer is under way, and when the connection was cut instead of one;
+    ``sent`` is how many bytes of body were.
     """
 
     call: str
@@ -36,6 +37,7 @@ class Entry:
     at: float
     key: bool
     fault: str | None = None
+    sent: int = 0
 
 
 class World:

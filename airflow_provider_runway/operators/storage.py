@@ -1,82 +1,113 @@
-"""Puts a finished video where the author wants it: any path that Airflow's ``ObjectStoragePath`` takes."""
+"""Puts a job's outputs where the author wants them: any path that Airflow's ``ObjectStoragePath`` takes."""
 
 from __future__ import annotations
 
-import shutil
+import errno
+import os
+import re
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlsplit
+from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, storage_path
-from airflow_provider_runway.exceptions import BadInput, DownloadFailed
-from airflow_provider_runway.segmind.messages import way_back
-from airflow_provider_runway.transports.fetch import CHUNK_BYTES, fetch
+from airflow_provider_runway.compat import AirflowNotFoundException, note_output, storage_path
+from airflow_provider_runway.exceptions import BadInput, DownloadFailed, OutputRefused
+from airflow_provider_runway.operators.target import Target
+from airflow_provider_runway.segmind.messages import way_back, where_to_fetch
+from airflow_provider_runway.segmind.reach import Reach
+from airflow_provider_runway.transports.fetch import Fetched, fetch
+from airflow_provider_runway.transports.settings import MOST_OUTPUT_BYTES
 
 if TYPE_CHECKING:
     from airflow_provider_runway.segmind.report import JobReport
     from airflow_provider_runway.transports.settings import Log, Settings
 
-
-def target_name(output_path: str, request_id: str, index: int = 0) -> str:
-    """Return the full path of one output: a folder (ending in "/") gets ``{request_id}.mp4`` in it.
-
-    Further outputs of one job get ``-1``, ``-2``, … before the ending.
-
-    :raises BadInput: the path is empty.
-    """
-    if not output_path.strip():
-        raise BadInput("output_path is empty; give a file, or a folder that ends in '/'.")
-    if output_path.endswith("/"):
-        output_path += f"{request_id}.mp4"
-    if index == 0:
-        return output_path
-    head, slash, name = output_path.rpartition("/")
-    file = PurePosixPath(name)
-    return f"{head}{slash}{file.stem}-{index}{file.suffix}"
+#: Where an upload appears under its name whole, or not at all, and renaming is a copy that needs more rights.
+#: Everywhere else a file is written beside its place, and renamed.
+WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
+#: (the file's ending, None while it is not known) -> its full path.
+Name = Callable[[str | None], str]
 
 
 def check_target(output_path: str, conn_id: str | None) -> None:
     """Find out whether a path can be stored at, while nothing is paid for.
 
-    :raises BadInput: the path is empty, no provider serves its scheme, or its connection does not exist.
+    :raises BadInput: the path is empty, has an unknown placeholder, or is a folder without a "/" at its
+        end; no provider serves its scheme, or its connection does not exist.
     """
-    target = target_name(output_path, "video")
-    if "://" not in target:
-        return
+    target = Target.read(output_path).path({"index": 0, "request_id": "video", "model": "model", "seed": 1})
     try:
-        _ = storage_path(target, conn_id).fs
+        local = _local(target, conn_id)
+        if local is None:
+            _ = storage_path(target, conn_id).fs
     except (ValueError, ImportError, AirflowNotFoundException) as problem:
         raise BadInput(f"output_path {output_path!r} cannot be used: {problem}. Nothing was sent.") from problem
+    if local is not None and local.is_dir():
+        raise BadInput(f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent.")
 
 
-def store_outputs(report: JobReport, output_path: str, conn_id: str | None, settings: Settings, log: Log) -> str:
-    """Store every output of a job, and return the path of the first.
+def store_outputs(
+    report: JobReport,
+    output_path: str,
+    conn_id: str | None,
+    settings: Settings,
+    log: Log,
+    most_bytes: int = MOST_OUTPUT_BYTES,
+) -> str:
+    """Store every output of a job, one after the other, and return the path of the first.
 
-    A video is fetched into a local temporary file, checked, and only then appears under its name, at
-    once: a reader never sees half of it. Storing it again replaces it.
+    Each is fetched into a local temporary file, checked, and only then appears under its name, at once: a
+    reader never sees half of it. Storing it again replaces it; where one of several fails, those before it
+    are in their places, and a retry fetches all of them again, which is free.
 
-    :raises DownloadFailed: it could not be fetched, or not be stored; the job itself is not touched.
+    :param most_bytes: the largest output that is taken.
+    :raises DownloadFailed: one could not be fetched, or not be stored; the job itself is not touched.
+    :raises OutputRefused: the same, and a retry would not help.
     """
-    try:
-        targets = [
-            _store_one(url, target_name(output_path, report.request_id, index), conn_id, settings, log)
-            for index, url in enumerate(report.output_urls)
-        ]
-    except DownloadFailed as problem:
-        back = way_back(report.request_id, report.submitted_at)
-        raise DownloadFailed(
-            f"Job {report.request_id}: {problem} The job is done and paid for; a retry only fetches again. {back}",
-            **problem.facts,
-        ) from problem
-    return targets[0]
+    target, count = Target.read(output_path), len(report.output_urls)
+    reach = Reach.of(settings.endpoints, report.output_urls)
+    paths = []
+    for index, url in enumerate(report.output_urls):
+        values = {"index": index, "request_id": report.request_id, "model": report.model, "seed": report.seed}
+        name: Name = partial(target.path, values)
+        get = partial(fetch, url, settings=settings, log=log, most_bytes=most_bytes, reach=reach)
+        try:
+            path, fetched = _store_one(url, name, conn_id, get)
+        except DownloadFailed as problem:
+            raise _told(problem, report, url, index) from problem
+        if odd := fetched.media.oddity:
+            log.warning("Job %s: the output at %s is kept as it came: %s.", report.request_id, path, odd)
+        log.info(
+            "Job %s: output %d of %d stored, %d bytes at %s.", report.request_id, index + 1, count, fetched.size, path
+        )
+        paths.append(path)
+    return paths[0]
 
 
-def _store_one(url: str, target: str, conn_id: str | None, settings: Settings, log: Log) -> str:
-    path = storage_path(target, conn_id)
-    # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
-    local = Path(target) if "://" not in target else Path(path.path) if path.protocol == "file" else None
+def _told(problem: DownloadFailed, report: JobReport, url: str, index: int) -> DownloadFailed:
+    """Return the problem of one output with what people need to know when money was paid."""
+    which = f"output {index + 1} of {len(report.output_urls)}: " if len(report.output_urls) > 1 else ""
+    final = isinstance(problem, OutputRefused)
+    after = "a retry would end the same" if final else "a retry only fetches again"
+    back = way_back(report.request_id, report.submitted_at)
+    return type(problem)(
+        f"Job {report.request_id}: {which}{problem} The job is done and paid for; {after}. "
+        f"{where_to_fetch(url, report.submitted_at)} {back}",
+        **problem.facts,
+    )
+
+
+def _store_one(url: str, name: Name, conn_id: str | None, get: Callable[..., Fetched]) -> tuple[str, Fetched]:
+    """Fetch one output and put it into its place; return its path and what it is."""
     part: Path | None = None
+    target = name(None)
     try:
+        local = _local(target, conn_id)
         if local is not None:
             local.parent.mkdir(parents=True, exist_ok=True)
         # Beside its final place where that is local, so that the last step is one rename.
@@ -84,18 +115,74 @@ def _store_one(url: str, target: str, conn_id: str | None, settings: Settings, l
             dir=local.parent if local else None, prefix=".runway-", suffix=".part", delete=False
         ) as sink:
             part = Path(sink.name)
-            size = fetch(url, cast("BinaryIO", sink), settings, log)
-            if local is None:
-                sink.seek(0)
-                with path.open("wb") as stored:  # type: ignore[no-untyped-call]
-                    shutil.copyfileobj(sink, stored, CHUNK_BYTES)
-        if local is not None:
+            fetched = get(sink=cast("BinaryIO", sink))
+            os.fsync(sink.fileno())
+        target = name(ending := fetched.media.ending or _ending_in(url))
+        if local is None:
+            # Storages tell a reader the type of a file by the ending of what was uploaded.
+            part = part.rename(part.with_suffix(ending))
+            _upload(part, target, conn_id)
+        else:
             part.chmod(0o644)  # a temporary file is its owner's alone; a video is for whoever may enter the folder
-            part.replace(local)
+            part.replace(_local(target, conn_id) or local)
     except OSError as problem:
-        raise DownloadFailed(f"The video could not be stored at {target}: {problem}.", url=url) from problem
+        raise DownloadFailed(f"The output could not be stored at {target}: {problem}.", url=url) from problem
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
-    log.info("Stored %d bytes at %s.", size, target)
-    return target
+    return target, fetched
+
+
+def _local(target: str, conn_id: str | None) -> Path | None:
+    """Return a target as a file of this machine, or None."""
+    if "://" not in target:
+        # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
+        return Path(target)
+    path = storage_path(target, conn_id)
+    return Path(path.path) if path.protocol == "file" else None
+
+
+def _upload(file: Path, target: str, conn_id: str | None) -> None:
+    """Put a whole local file under its name on another storage, in one step as its readers see it.
+
+    Writing through ``path.open("wb")`` would not do: leaving that by an exception closes it, and closing
+    publishes what was written so far (fsspec 2026.9).
+    """
+    try:
+        path = storage_path(target, conn_id)
+        fs, place = path.fs, path.path
+        if path.protocol in WHOLE_OR_NOTHING:
+            fs.put_file(str(file), place)
+        else:
+            _upload_beside(fs, file, place)
+    except OSError:
+        raise
+    except Exception as problem:  # each storage's client has errors of its own, and none may hide what was paid for
+        raise OSError(f"{type(problem).__name__}: {problem}") from problem
+    note_output(path)
+
+
+def _upload_beside(fs: Any, file: Path, place: str) -> None:
+    folder = place.rpartition("/")[0]
+    beside = f"{folder}/.runway-{uuid4().hex}.part"
+    try:
+        fs.makedirs(folder, exist_ok=True)
+        fs.put_file(str(file), beside)
+        try:
+            fs.mv(beside, place)
+        except OSError as problem:
+            # Some, like SMB, do not rename onto a file that is there. For any other reason it stays.
+            if problem.errno != errno.EEXIST:
+                raise
+            fs.rm_file(place)
+            fs.mv(beside, place)
+    except BaseException:
+        with suppress(Exception):  # at best: what is left is hidden, and under no name that anyone reads
+            fs.rm_file(beside)
+        raise
+
+
+def _ending_in(url: str) -> str:
+    """Return the ending of a file of no known kind: the one that its URL shows."""
+    ending = PurePosixPath(urlsplit(url).path).suffix
+    return ending if _ENDING.fullmatch(ending) else ".bin"

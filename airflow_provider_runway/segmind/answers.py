@@ -87,21 +87,32 @@ def read_upload(request: Request, answer: Answer) -> str:
     return urls[0]
 
 
+#: Where a record, or an object in it, keeps outputs: in this order, which is the order of ``output_urls``.
+#: ``last_frame_url`` is none of them: a by-product that nobody ordered.
+_OUTPUT_FIELDS = ("output", "video", "images")
+#: Objects in lists in objects: no documented form goes deeper than three.
+_DEEPEST = 6
+
+
 def output_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return every output of a record: ``output`` (text, list or object), ``video`` and ``images``."""
-    found = [url for name in ("output", "video", "images") for url in urls_in(body.get(name))]
-    return tuple(dict.fromkeys(found))
+    """Return every output of a record once: ``output``, ``video`` and ``images``, each in any form."""
+    return tuple(dict.fromkeys(url for name in _OUTPUT_FIELDS for url in urls_in(body.get(name))))
 
 
-def urls_in(value: Any) -> Iterator[str]:
-    """Yield the http(s) URLs in a text, in a list of them, or in objects with a ``url``."""
-    if isinstance(value, str) and value.startswith(("https://", "http://")):
-        yield value
+def urls_in(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the http(s) URLs in a text, in an object with a ``url`` or outputs of its own, or in lists of those."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        url = value.strip()
+        if url.lower().startswith(("https://", "http://")):
+            yield url
     elif isinstance(value, list):
         for item in value:
-            yield from urls_in(item)
+            yield from urls_in(item, depth + 1)
     elif isinstance(value, dict):
-        yield from urls_in(value.get("url"))
+        for name in ("url", *_OUTPUT_FIELDS):
+            yield from urls_in(value.get(name), depth + 1)
 
 
 def require_success(request: Request, answer: Answer) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 #: A record can be asked for this long after the submission; then all three endpoints answer 404.
 #: Source: "Results are retained for 1 hour, then expire", the model's page on Segmind.
 RECORD_LIFETIME_S = 3600.0
+#: An output can be fetched for this long after its job's end. Source: Segmind's docs, "files are kept 7 days".
+OUTPUT_LIFETIME_S = 7 * 86400.0
 
 
 class JobState(StrEnum):

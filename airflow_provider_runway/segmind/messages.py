@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
+import re
+
+from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.moments import iso
+
+#: Between "//" and "@": it may be a secret, and messages are logged.
+_USER_PART = re.compile(r"//[^/?#]*@")
 
 
 def way_back(request_id: str, submitted_at: float | None) -> str:
@@ -31,3 +36,9 @@ def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
         "again; that does not pay again. If it is not: set durable=False on the operator, and clear the "
         "task, which pays once more."
     )
+
+
+def where_to_fetch(url: str, submitted_at: float | None) -> str:
+    """Return where the output of a completed job is, and how long at least."""
+    until = "for 7 days" if submitted_at is None else f"until {iso(submitted_at + OUTPUT_LIFETIME_S)}"
+    return f"The output is at {_USER_PART.sub('//', url)} {until}."

@@ -14,7 +14,7 @@ from urllib3.exceptions import ProxyError as TunnelError
 
 from airflow_provider_runway.segmind.flow import Flow, Heard, Pause, Send, Woke
 from airflow_provider_runway.segmind.wire import Answer, Fault, FaultKind, Request
-from airflow_provider_runway.transports.settings import Log, Settings, tell, unreadable_authorities
+from airflow_provider_runway.transports.settings import Log, Settings, leave_headers_alone, tell, unreadable_authorities
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -86,11 +86,6 @@ class BlockingTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand in for an auth object, so that ``requests`` does not take one from a .netrc file."""
-    return request
 
 
 def _kind(error: requests.RequestException) -> FaultKind:

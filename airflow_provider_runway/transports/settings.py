@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import BadConnection
 from airflow_provider_runway.segmind.flow import Clock, Pause, Tell
 from airflow_provider_runway.segmind.wire import Endpoints, Request
 
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
 #: Seconds. Connecting is quick or hopeless; a submit carries at most 16 MB, an upload a third more.
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 #: The blocking v1 call answers when the video is there; the vendor's SDK gives v2 jobs 600 s.
 SYNC_READ_TIMEOUT_S = 600.0
+#: The largest output taken unless the author says otherwise: some hundred times a ten second video.
+MOST_OUTPUT_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,11 @@ class Settings:
     def read_timeout_for(self, request: Request) -> float:
         """Return the seconds that may pass between two bytes of the answer."""
         return max(self.read_timeout_s, SYNC_READ_TIMEOUT_S) if request.call == "run_sync" else self.read_timeout_s
+
+
+def leave_headers_alone(request: PreparedRequest) -> PreparedRequest:
+    """Stand in for an auth object, so that ``requests`` does not take one from a .netrc file."""
+    return request
 
 
 def unreadable_authorities(problem: OSError) -> BadConnection:

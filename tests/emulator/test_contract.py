@@ -291,6 +291,18 @@ def test_an_output_needs_no_key_and_knows_head_and_range(api):
         assert part.content == whole.content[first : last + 1]
     beyond = requests.get(url, headers={"range": f"bytes={size}-"}, timeout=10)
     assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{size}"
+
+
+def test_a_part_comes_only_of_the_version_that_is_named(api):
+    url = api.result(api.done()).json()["output"]
+    whole = requests.get(url, timeout=10)
+    etag, changed = whole.headers["etag"], whole.headers["last-modified"]
+    assert re.fullmatch(r'"[0-9a-f]{32}"', etag), "a strong one, the same at every request"
+    for named, status in ((etag, 206), (changed, 206), (f"W/{etag}", 200), ('"another"', 200)):
+        part = requests.get(url, headers={"range": "bytes=100-", "if-range": named}, timeout=10)
+        assert (part.status_code, part.headers["etag"]) == (status, etag)
+        assert part.content == (whole.content[100:] if status == 206 else whole.content)
 
 
 def test_an_output_is_there_from_completion_for_seven_days(api, gateway):

@@ -50,8 +50,8 @@ def test_the_ledger_has_one_entry_for_each_accepted_post(api, gateway):
 
 def test_the_request_log_tells_all_but_the_key(api, gateway):
     gateway.add_fault("status:server_error:status=503")
-    request_id = api.submit()
-    api.status(request_id)
+    answer = api.post()
+    api.status(answer.json()["request_id"])
     api.get("/nowhere", headers={"x-api-key": None})
     submit, status, nowhere = gateway.requests()
     assert submit == {
@@ -62,6 +62,7 @@ def test_the_request_log_tells_all_but_the_key(api, gateway):
         "at": submit["at"],
         "key": True,
         "fault": None,
+        "sent": len(answer.content),
     }
     assert (status["call"], status["status"], status["fault"]) == ("status", 503, "server_error")
     assert (nowhere["call"], nowhere["status"], nowhere["key"]) == ("unknown", 404, False)

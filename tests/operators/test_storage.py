@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow_runtime import TaskInstance, run_task
@@ -14,29 +15,13 @@ from tasks import assert_contract, generate
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.operators import storage
-from airflow_provider_runway.operators.storage import check_target, target_name
+from airflow_provider_runway.operators.storage import check_target
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
 
 def is_clip(path: Path) -> bool:
     return path.read_bytes()[4:8] == b"ftyp"
-
-
-@pytest.mark.parametrize(
-    ("output_path", "index", "target"),
-    [
-        pytest.param("/videos/", 0, "/videos/id.mp4", id="a folder"),
-        pytest.param("/videos/", 1, "/videos/id-1.mp4", id="a folder, the second output"),
-        pytest.param("/videos/clip.mp4", 0, "/videos/clip.mp4", id="a file"),
-        pytest.param("/videos/clip.mp4", 2, "/videos/clip-2.mp4", id="a file, the third output"),
-        pytest.param("s3://bucket/a.b/clip", 1, "s3://bucket/a.b/clip-1", id="a dot in a folder's name"),
-        pytest.param("clip.mp4", 1, "clip-1.mp4", id="a bare name"),
-    ],
-)
-def test_each_output_has_a_name(output_path: str, index: int, target: str) -> None:
-    assert target_name(output_path, "id", index) == target
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferrable", "polling in the worker"])
@@ -59,19 +44,12 @@ def test_a_relative_path_begins_at_the_working_folder(
     assert is_clip(tmp_path / "videos" / "clip.mp4")
 
 
-def test_every_output_of_a_job_is_stored(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
-    gateway.add_fault("submit:output_shape:shape=list,count=3")
-    outcome = run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-1.mp4", "clip-2.mp4", "clip.mp4"]
-    assert outcome["output_path"] == f"{tmp_path}/clip.mp4"
-
-
 def test_the_file_can_be_read_by_whoever_may_enter_the_folder(ti: TaskInstance, tmp_path: Path) -> None:
     run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
     assert (tmp_path / "clip.mp4").stat().st_mode & 0o777 == 0o644
 
 
-BROKEN = ["cut_body", "output_wrong_type", "not_found", "server_error", "empty_body", "cut_before"]
+BROKEN = ["cut_body", "output_truncated", "output_wrong_type", "not_found", "server_error", "empty_body", "cut_before"]
 
 
 @pytest.mark.parametrize("fault", BROKEN)
@@ -138,47 +116,101 @@ def test_no_key_goes_to_the_host_of_the_video(gateway: Emulator, ti: TaskInstanc
     assert [request["key"] for request in gateway.requests() if request["call"] == "output"] == [False]
 
 
-class MemoryPath:
-    """A path on a storage that is not local, as far as it is used."""
-
-    protocol = "s3"
-    files: dict[str, bytes] = {}  # noqa: RUF012  one storage for a test
-
-    def __init__(self, path: str, conn_id: str | None) -> None:
-        self.name = path
-        self.fs = SimpleNamespace()
-
-    def open(self, mode: str) -> MemoryPath:
-        return self
-
-    def __enter__(self) -> MemoryPath:
-        self.files[self.name] = b""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def write(self, data: bytes) -> int:
-        self.files[self.name] += data
-        return len(data)
+@pytest.mark.parametrize("shape", ["list", "images"])
+def test_every_output_of_a_job_is_stored(gateway: Emulator, ti: TaskInstance, tmp_path: Path, shape: str) -> None:
+    gateway.add_fault(f"submit:output_shape:shape={shape},count=3")
+    outcome = run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-1.mp4", "clip-2.mp4", "clip.mp4"]
+    assert outcome["output_path"] == f"{tmp_path}/clip.mp4"
+    assert len(set(outcome["output_urls"])) == 3
 
 
-def test_another_storage_gets_the_whole_file_at_once(
-    gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+def test_each_output_is_called_as_its_author_wants(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
 ) -> None:
-    monkeypatch.setattr(storage, "storage_path", MemoryPath)
-    MemoryPath.files.clear()
-    outcome = run_task(partial(generate, output_path="s3://bucket/clip.mp4"), ti)
-    assert outcome["output_path"] == "s3://bucket/clip.mp4"
-    assert MemoryPath.files["s3://bucket/clip.mp4"][4:8] == b"ftyp"
-    MemoryPath.files.clear()
-    gateway.add_fault("output:cut_body:times=0")
-    with pytest.raises(AirflowException):
-        run_task(partial(generate, output_path="s3://bucket/clip.mp4"), TaskInstance(task_id="another"))
-    assert MemoryPath.files == {}, "nothing appears before it is whole"
+    gateway.add_fault("submit:output_shape:shape=list,count=2")
+    pattern = f"{tmp_path}/{{model}}/{{seed}}/{{index:02}}-{{request_id}}.mp4"
+    outcome = run_task(partial(generate, output_path=pattern, seed=4711), ti)
+    folder, job = tmp_path / "runway-gen3-alphaturbo" / "4711", outcome["request_id"]
+    assert sorted(path.name for path in folder.iterdir()) == [f"00-{job}.mp4", f"01-{job}.mp4"]
+    assert outcome["output_path"] == f"{folder}/00-{job}.mp4"
+    log = said()
+    for index in (0, 1):
+        size = (folder / f"{index:02}-{job}.mp4").stat().st_size
+        line = f"Job {job}: output {index + 1} of 2 stored, {size} bytes at {folder}/{index:02}-{job}.mp4."
+        assert log.count(line) == 1
 
 
-@pytest.mark.parametrize("path", ["", "  ", "nosuch://bucket/clip.mp4"])
+def test_a_file_in_a_folder_ends_as_what_it_is(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
+) -> None:
+    gateway.add_fault("submit:output_shape:shape=list,count=3")
+    gateway.add_fault("output:output_kind:kind=png")
+    gateway.add_fault("output:output_kind:kind=unknown")
+    job = run_task(partial(generate, output_path=f"{tmp_path}/"), ti)["request_id"]
+    # What is of no known kind keeps the ending of its address: it may be newer than this package.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{job}-1.mp4", f"{job}-2.mp4", f"{job}.png"]
+    assert f"the output at {tmp_path}/{job}-1.mp4 is kept as it came: its first bytes, 7f 52 41 57" in said()
+
+
+def test_where_one_of_several_fails_those_before_it_are_whole_and_a_retry_brings_the_rest(
+    gateway: Emulator, tmp_path: Path, newest_airflow: bool
+) -> None:
+    ti = TaskInstance(has_store=newest_airflow)
+    make = partial(generate, output_path=f"{tmp_path}/{{index}}.mp4")
+    gateway.add_fault("submit:output_shape:shape=list,count=3")
+    gateway.add_fault("output:not_found:skip=1")
+    with pytest.raises(AirflowException, match=r"output 2 of 3: The output cannot be fetched: HTTP 404"):
+        run_task(make, ti)
+    assert [path.name for path in tmp_path.iterdir()] == ["0.mp4"]
+    ti.retry()
+    assert run_task(make, ti)["output_path"] == f"{tmp_path}/0.mp4"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.mp4", "1.mp4", "2.mp4"]
+    assert gateway.ledger()["posts"] == 1
+
+
+def test_an_output_above_the_limit_is_final_until_the_limit_is_raised(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path
+) -> None:
+    make = partial(generate, output_path=f"{tmp_path}/clip.mp4")
+    with pytest.raises(AirflowFailException, match="raise max_output_bytes") as caught:
+        run_task(partial(make, max_output_bytes=1000), ti)
+    job, url = only_job(gateway), gateway.ledger()["jobs"][0]["output_url"]
+    for part in (job, "paid for", f"The output is at {url} until 20", f'RunwayJobSensor(request_id="{job}")'):
+        assert part in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    ti.clear()
+    run_task(make, ti)
+    assert is_clip(tmp_path / "clip.mp4")
+    assert gateway.ledger()["posts"] == 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, None, "1000", 1e9, True])
+def test_a_limit_that_is_no_number_of_bytes_is_refused_at_parsing(limit: Any) -> None:
+    with pytest.raises(ValueError, match="max_output_bytes"):
+        generate(max_output_bytes=limit)
+
+
+def test_an_output_on_another_host_than_its_redirect_is_final(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path
+) -> None:
+    gateway.add_fault("output:redirect:to=http://elsewhere.invalid/clip.mp4")
+    with pytest.raises(AirflowFailException, match=r"elsewhere\.invalid:80, which neither"):
+        run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/v/{date}.mp4", "/v/{index.mp4", "FOLDER", "file://FOLDER"])
+def test_a_path_that_means_nothing_costs_nothing(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, path: str
+) -> None:
+    given = path.replace("FOLDER", str(tmp_path))
+    with pytest.raises(AirflowFailException, match="Nothing was sent"):
+        run_task(partial(generate, output_path=given), ti)
+    assert gateway.ledger()["posts"] == 0
+
+
+@pytest.mark.parametrize("path", ["", "  "])
 def test_a_path_that_cannot_be_stored_at_is_known_beforehand(path: str) -> None:
     with pytest.raises(BadInput):
         check_target(path, None)

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.flow import Flow
+from airflow_provider_runway.segmind import calls
+from airflow_provider_runway.segmind.flow import Flow, carry_out
+from airflow_provider_runway.segmind.retry import ONCE
 from airflow_provider_runway.segmind.wire import Endpoints
 from airflow_provider_runway.transports.asynchronous import AsyncTransport
 from airflow_provider_runway.transports.blocking import BlockingTransport
@@ -69,6 +71,16 @@ def settings(gateway: Emulator) -> Settings:
     """A connection to the gateway that has no time to lose."""
     endpoints = Endpoints(gateway.url, gateway.storage_url, gateway.history_url)
     return Settings(gateway.test_key, endpoints, connect_timeout_s=2.0, read_timeout_s=5.0)
+
+
+@pytest.fixture
+def video(gateway: Emulator, settings: Settings) -> str:
+    """The address of a finished video on the gateway."""
+    body = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
+    with BlockingTransport(settings) as transport:
+        job = transport.run(carry_out(calls.submit(settings.endpoints, "runway-gen3-alphaturbo", body), ONCE))
+        gateway.advance(120)
+        return transport.run(carry_out(calls.result(settings.endpoints, job.request_id), ONCE)).output_urls[0]
 
 
 @pytest.fixture

@@ -5,33 +5,22 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import DownloadFailed
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.flow import carry_out
+from airflow_provider_runway.emulator.files import clip
+from airflow_provider_runway.exceptions import BadConnection, DownloadFailed, OutputRefused
+from airflow_provider_runway.segmind.media import Media
 from airflow_provider_runway.segmind.retry import RetryPolicy
-from airflow_provider_runway.transports.blocking import BlockingTransport
 from airflow_provider_runway.transports.fetch import fetch
 from airflow_provider_runway.transports.settings import Settings
 
-Serve = Callable[..., Any]
 LOG = logging.getLogger(__name__)
 QUICK = RetryPolicy(attempts=4, patience_s=10.0, first_pause_s=0.01, longest_pause_s=0.02)
-BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
-
-
-@pytest.fixture
-def video(gateway: Emulator, settings: Settings) -> str:
-    """The address of a finished video."""
-    with BlockingTransport(settings) as transport:
-        made = calls.submit(settings.endpoints, "runway-gen3-alphaturbo", BODY)
-        job = transport.run(carry_out(made, QUICK))
-        gateway.advance(120)
-        return transport.run(carry_out(calls.result(settings.endpoints, job.request_id), QUICK)).output_urls[0]
+CLIP = clip("05s-16x9.mp4")
 
 
 @pytest.mark.parametrize(
@@ -44,15 +33,17 @@ def video(gateway: Emulator, settings: Settings) -> str:
         pytest.param("output:output_wrong_type", id="a page in its place"),
         pytest.param("output:empty_body", id="empty"),
         pytest.param("output:server_error:status=503,times=3", id="503"),
+        pytest.param("output:output_truncated:times=2", id="half of it, and a length that agrees"),
+        pytest.param("output:cut_body:how=close,times=2", id="ended in the body"),
     ],
 )
 def test_a_video_arrives_whole(gateway: Emulator, settings: Settings, video: str, fault: str | None) -> None:
     if fault:
         gateway.add_fault(fault)
     sink = io.BytesIO(b"left from before")
-    size = fetch(video, sink, settings, LOG, QUICK)
-    assert sink.getvalue()[4:8] == b"ftyp"
-    assert size == len(sink.getvalue())
+    fetched = fetch(video, sink, settings, LOG, QUICK)
+    assert sink.getvalue() == CLIP
+    assert (fetched.size, fetched.media) == (len(CLIP), Media("video/mp4"))
     assert gateway.ledger()["posts"] == 1
 
 
@@ -69,16 +60,69 @@ def test_a_video_that_is_gone_is_asked_for_once(gateway: Emulator, settings: Set
     assert len(gateway.requests()) == 1
 
 
-def test_the_key_is_not_sent_and_a_redirect_is_followed(serve: Serve, settings: Settings) -> None:
-    with (
-        serve(body=b"\x00\x00\x00\x18ftypmp42", headers={"Content-Type": "video/mp4"}) as files,
-        serve(status=302, headers={"Location": f"{files.url}/a.mp4"}) as front,
-    ):
-        assert fetch(f"{front.url}/a.mp4", io.BytesIO(), settings, LOG, QUICK) == 12
-        for _, _, headers in front.seen + files.seen:
-            assert settings.api_key not in str(headers)
+@pytest.mark.parametrize("fault", ["output:output_size:bytes=300000", "output:output_size:bytes=300000,told=false"])
+def test_a_file_at_the_limit_is_taken(gateway: Emulator, settings: Settings, video: str, fault: str) -> None:
+    gateway.add_fault(fault)
+    assert fetch(video, io.BytesIO(), settings, LOG, QUICK, most_bytes=300_000).size == 300_000
 
 
-def test_even_the_gateways_own_host_gets_no_key_for_a_video(gateway: Emulator, settings: Settings, video: str) -> None:
-    fetch(video, io.BytesIO(), settings, LOG, QUICK)
-    assert [entry["key"] for entry in gateway.requests() if entry["call"] == "output"] == [False]
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        pytest.param("output:output_size:bytes=300000", "has 300,000 bytes", id="the length is told"),
+        pytest.param("output:output_size:bytes=300000,told=false", "does not say how many", id="it is not"),
+    ],
+)
+def test_a_file_above_the_limit_is_refused_once_and_for_all(
+    gateway: Emulator, settings: Settings, video: str, fault: str, said: str
+) -> None:
+    gateway.add_fault(fault)
+    sink = io.BytesIO()
+    with pytest.raises(OutputRefused, match=r"299,999 bytes: raise max_output_bytes") as caught:
+        fetch(video, sink, settings, LOG, QUICK, most_bytes=299_999)
+    assert said in str(caught.value)
+    assert len(sink.getvalue()) <= 299_999
+    assert len([entry for entry in gateway.requests() if entry["call"] == "output"]) == 1
+
+
+def test_a_file_that_stays_half_is_no_video(gateway: Emulator, settings: Settings, video: str) -> None:
+    gateway.add_fault("output:output_truncated:times=0")
+    with pytest.raises(DownloadFailed, match=r"Not fetched in 4 attempts.*'mdat' goes on for") as caught:
+        fetch(video, io.BytesIO(), settings, LOG, QUICK)
+    assert not isinstance(caught.value, OutputRefused), "the server may have all of it later"
+
+
+@pytest.mark.parametrize(("kind", "mime"), [("png", "image/png"), ("unknown", None)])
+def test_a_file_of_another_kind_is_taken_for_what_it_is(
+    gateway: Emulator, settings: Settings, video: str, kind: str, mime: str | None
+) -> None:
+    gateway.add_fault(f"output:output_kind:kind={kind}")
+    fetched = fetch(video, io.BytesIO(), settings, LOG, QUICK)
+    assert fetched.media.mime == mime
+    assert bool(fetched.media.oddity) is (mime is None)
+    assert len([entry for entry in gateway.requests() if entry["call"] == "output"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "taken"),
+    [
+        pytest.param("text/plain", b"The queue is full, come back later", False, id="a message"),
+        pytest.param("text/plain", CLIP, True, id="a video by its bytes, whatever the server calls it"),
+        pytest.param("application/octet-stream", b"\x7fRAW" + bytes(9), True, id="bytes of no known kind"),
+        pytest.param("video/mp4", b"<html>Sorry</html>", False, id="a page that is called a video"),
+    ],
+)
+def test_the_bytes_count_more_than_their_name(
+    serve: Callable[..., Any], settings: Settings, kind: str, body: bytes, taken: bool
+) -> None:
+    with serve(body=body, headers={"Content-Type": kind}) as files:
+        if taken:
+            assert fetch(files.url, io.BytesIO(), settings, LOG, QUICK).size == len(body)
+            return
+        with pytest.raises(DownloadFailed, match="text"):
+            fetch(files.url, io.BytesIO(), settings, LOG, QUICK)
+
+
+def test_certificate_authorities_that_cannot_be_read_are_no_missing_video(settings: Settings) -> None:
+    with pytest.raises(BadConnection, match="certificate authorities cannot be read"):
+        fetch("https://127.0.0.1:1/a.mp4", io.BytesIO(), replace(settings, verify="/nowhere.pem"), LOG, QUICK)

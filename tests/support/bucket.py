@@ -1,0 +1,73 @@
+"""A real bucket on this machine: moto's server keeps it, boto3 looks into it, and Airflow finds it by a connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import requests
+
+from local_airflow import Component, until
+from local_airflow.settings import free_port
+
+NAME, KEY, SECRET, REGION = "videos", "test", "test", "us-east-1"
+
+
+class Bucket:
+    """``s3://videos``, for Airflow by the connection ``aws_default``: without one named, it asks boto3 for credentials.
+
+    :param endpoint: where the server listens.
+    """
+
+    url = f"s3://aws_default@{NAME}"
+
+    def __init__(self, endpoint: str) -> None:
+        self._s3 = boto3.client(
+            "s3", endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name=REGION
+        )
+        self._s3.create_bucket(Bucket=NAME)
+        extra = {"endpoint_url": endpoint, "region_name": REGION}
+        #: For ``AIRFLOW_CONN_AWS_DEFAULT``.
+        self.connection = json.dumps({"conn_type": "aws", "login": KEY, "password": SECRET, "extra": extra})
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of what is in a folder, in order."""
+        found = self._s3.list_objects_v2(Bucket=NAME, Prefix=f"{folder}/").get("Contents", [])
+        return sorted(entry["Key"].removeprefix(f"{folder}/") for entry in found)
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        return bytes(self._s3.get_object(Bucket=NAME, Key=key)["Body"].read())
+
+    def remove(self, key: str) -> None:
+        """Delete an object."""
+        self._s3.delete_object(Bucket=NAME, Key=key)
+
+
+@contextmanager
+def serving_bucket(home: Path) -> Iterator[Bucket]:
+    """Start a server for an empty bucket, and stop it.
+
+    :param home: a folder for its log.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = Component("moto", command, os.environ, home, home / "moto.log")
+
+    def answers() -> bool:
+        try:
+            return requests.get(url, timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        until(answers, timeout_s=60, what="the bucket", explain=server.tail)
+        yield Bucket(url)
+    finally:
+        server.stop()

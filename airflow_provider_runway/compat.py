@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -45,6 +46,8 @@ __all__ = [
     "link_value",
     "mask",
     "moment_trigger",
+    "note_output",
+    "setting",
     "stats",
     "storage_path",
     "task_state_store",
@@ -83,10 +86,35 @@ def moment_trigger(moment: datetime) -> BaseTrigger:
 
 
 def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
-    """Return a path on any storage that Airflow knows; a plain path is a local file."""
+    """Return a path on any storage that Airflow knows; a plain path is a local file.
+
+    A connection in the URL (``s3://conn@bucket/key``) wins over ``conn_id``, as on Airflow 3. Airflow 2.11.2
+    lets any ``conn_id`` win that is passed, None among them.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    if conn_id is None or "@" in urlsplit(path).netloc:
+        return ObjectStoragePath(path)
     return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def setting(section: str, option: str) -> str | None:
+    """Return an option of Airflow's configuration, None where it is not set."""
+    from airflow.providers.common.compat.sdk import conf
+
+    value: str | None = conf.get(section, option, fallback=None)
+    return value or None
+
+
+def note_output(path: ObjectStoragePath) -> None:
+    """Tell whoever collects lineage that the task wrote this path, as its own ``open`` does.
+
+    Its name there is without the connection, which is no part of what was written (and on 2.11 a warning).
+    """
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+    collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
 
 
 def mask(secret: str) -> None:

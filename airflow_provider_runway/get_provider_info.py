@@ -41,6 +41,25 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
         "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
+        "config": {
+            "runway": {
+                "description": "Options of the Runway provider (airflow-provider-runway).",
+                "options": {
+                    "catalogue": {
+                        "description": (
+                            "Path of a JSON file with models of your own, on every worker and triggerer:\n"
+                            '{"slug": {"latency_s": seconds, "fields": [{"name", "kind", "argument", "required",\n'
+                            '"allowed", "low", "high"}]}}. They are checked like the built-in ones, and replace those\n'
+                            "of the same slug. Each process reads the file once.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/opt/airflow/config/runway_models.json",
+                        "default": None,
+                    }
+                },
+            }
+        },
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask
-from airflow_provider_runway.exceptions import BadConnection, BadInput, RunwayError
+from airflow_provider_runway.exceptions import BadConnection, BadInput, RunwayError, Unreachable
+from airflow_provider_runway.hooks.catalogue import use_catalogue_if_good
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, read_settings
 from airflow_provider_runway.hooks.form import conn_widgets, field_behaviour
 from airflow_provider_runway.segmind import calls, flow
+from airflow_provider_runway.segmind.fields import shown
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.images import MOST_BYTES, check_image
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobResult, JobStatus, SyncResult
@@ -29,6 +32,8 @@ T = TypeVar("T")
 
 #: A day in seconds: how far back ``find_requests`` looks when it is not told.
 DAY_S = 86_400.0
+#: A file's error that may be gone with the next try: what network drives have, mostly.
+_PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN}
 
 
 class RunwayHook(BaseHook):
@@ -73,6 +78,7 @@ class RunwayHook(BaseHook):
             connection = self.get_connection(self.runway_conn_id)
         except AirflowNotFoundException:
             raise _no_such_connection(self.runway_conn_id) from None
+        use_catalogue_if_good(self.log)  # whoever waits for a job in the worker comes past here
         return _checked(self.runway_conn_id, connection)
 
     @cached_property
@@ -253,17 +259,20 @@ class RunwayAsyncHook(BaseHook):
         await self.close()
 
 
-def read_picture(path: str | os.PathLike[str]) -> bytes:
-    """Return a local picture's bytes.
+def read_picture(path: str | os.PathLike[str], name: str = "") -> bytes:
+    """Return a local picture's bytes. A relative path begins at the working folder.
 
-    :raises BadInput: no such file, it cannot be read, or it is larger than 16 MB.
+    :param name: what messages call it; empty: its path.
+    :raises BadInput: no such file, or it cannot be read. :raises Unreachable: its network drive had no answer.
     """
-    file = Path(path)
     try:
-        with file.open("rb") as stream:
+        with Path(path).open("rb") as stream:
             return stream.read(MOST_BYTES + 1)
-    except OSError as problem:
-        raise BadInput(f"The picture {file} cannot be read: {problem.strerror or problem}.") from None
+    except (OSError, ValueError) as problem:  # the latter for a path that cannot be one, with a zero byte in it
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        may_pass = isinstance(problem, OSError) and problem.errno in _PASSING
+        said = f"The picture {name or shown(os.fspath(path))} cannot be read: {why}. Nothing was sent."
+        raise (Unreachable if may_pass else BadInput)(said) from None
 
 
 def _query(model: str | None, since: float | None, until: float | None) -> HistoryQuery:

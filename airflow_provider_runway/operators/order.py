@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.hooks.runway import read_picture
-from airflow_provider_runway.segmind.images import check_image
-from airflow_provider_runway.segmind.models import CATALOGUE, body_for, image_field
+from airflow_provider_runway.compat import task_state_store
+from airflow_provider_runway.exceptions import BadInput, Unreachable
+from airflow_provider_runway.hooks.catalogue import use_catalogue
+from airflow_provider_runway.operators.pictures import check_conn_id, is_url_for_segmind, read_prompt_image
+from airflow_provider_runway.operators.uploads import upload_once
+from airflow_provider_runway.segmind.messages import way_back
+from airflow_provider_runway.segmind.models import CATALOGUE, body_for, image_field, seed_field
+from airflow_provider_runway.segmind.wire import json_body
 from airflow_provider_runway.submission.identity import Identity, fingerprint
-from airflow_provider_runway.submission.submitter import Order
+from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.submission.order import Order
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -29,58 +35,68 @@ def make_order(
     model: str,
     arguments: Mapping[str, Any],
     extra: Mapping[str, Any] | None,
+    image_conn_id: str | None = None,
 ) -> Order:
     """Check everything that can be checked, and return the order of this task instance.
 
-    A local picture is uploaded when a body is built for a submit, so not where a job is found again.
+    A picture that Segmind cannot fetch itself is read here, for its digest is a part of what the job is; it is
+    uploaded when a body is built for a submit, so not where a job is found again, and once per run where that
+    can be known (``uploads``).
 
+    :param image_conn_id: the connection of the storage that the picture is in.
     :raises BadInput: something would be refused; nothing was sent. :raises BadConnection: no usable connection.
+    :raises Unreachable: the picture's storage had no answer; nothing was sent.
     """
-    if extra is not None and not isinstance(extra, Mapping):
-        raise BadInput(f"model_params must be a dict of fields by the API's names, not {type(extra).__name__}.")
     given = dict(arguments)
-    picture = _local_picture(given.get("prompt_image"))
-    if picture is not None:
+    image, picture = given.get("prompt_image"), None
+    if image is not None and not is_url_for_segmind(image):
         given["prompt_image"] = _PENDING
-    body = body_for(model, given, extra)
-    field = image_field(model) if picture is not None else None
-    digest = hashlib.sha256(picture).hexdigest() if picture is not None else None
-    derives_seed = model in CATALOGUE and CATALOGUE[model].takes_seed and body.get("seed") is None
+    with _earlier_job_named(context):
+        use_catalogue()
+        check_conn_id("runway_conn_id", hook.runway_conn_id)
+        # As the wire has it, so that the fingerprint and the history speak of the same.
+        body: dict[str, Any] = json.loads(json_body(body_for(model, given, extra)))
+        field, seed_name = image_field(model), seed_field(model)
+        if field is not None and body.get(field) == _PENDING:  # and was not replaced or taken out by model_params
+            picture = read_prompt_image(image, image_conn_id)
+    derives_seed = model in CATALOGUE and CATALOGUE[model].takes_seed and body.get(seed_name) is None
     ti, run = context["ti"], context["dag_run"]
     uploaded: list[str] = []
 
     def body_with(seed: int | None, *, sending: bool) -> Mapping[str, Any]:
-        made = dict(body) if seed is None else {**body, "seed": seed}
+        made = dict(body) if seed is None else {**body, seed_name: seed}
         if sending and field is not None and picture is not None:
             if not uploaded:
-                uploaded.append(hook.upload_bytes(picture, str(arguments["prompt_image"])))
+                uploaded.append(upload_once(hook, ti, picture))
             made[field] = uploaded[0]
         return made
 
     return Order(
         identity=Identity(ti.dag_id, ti.task_id, ti.run_id, ti.map_index if ti.map_index is not None else -1),
         model=model,
-        fingerprint=fingerprint(hook.runway_conn_id, model, body, digest),
+        fingerprint=fingerprint(hook.runway_conn_id, model, body, picture.sha256 if picture else None),
         body_with=body_with,
         derives_seed=derives_seed,
-        seed=body.get("seed"),
-        picture_field=field,
+        seed=body.get(seed_name),
+        picture_field=field if picture is not None else None,
         since=_began(run),
         try_number=ti.try_number,
         max_tries=ti.max_tries or 0,
     )
 
 
-def _local_picture(image: Any) -> bytes | None:
-    """Return the bytes of a local picture, checked; None for a URL or for none at all.
-
-    :raises BadInput: the path cannot be read, or holds no picture that the models take.
-    """
-    if not isinstance(image, str) or not image.strip() or "://" in image:
-        return None
-    data = read_picture(image)
-    check_image(data, image)
-    return data
+@contextmanager
+def _earlier_job_named(context: Context) -> Iterator[None]:
+    """Where an input is bad or gone, the job of an earlier try still is not: say how to pick that up."""
+    try:
+        yield
+    except (BadInput, Unreachable) as problem:
+        store = task_state_store(context)
+        entry = None if store is None else Journal(store).read()
+        if entry is None or entry.request_id is None:
+            raise
+        back = f"Job {entry.request_id} of an earlier try is not lost. {way_back(entry.request_id, entry.at)}"
+        raise type(problem)(f"{problem} {back}", **{**problem.facts, "request_id": entry.request_id}) from problem
 
 
 def _began(run: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -15,22 +16,25 @@ from airflow_provider_runway.exceptions import BadInput, Throttled, WaitExpired
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
-from airflow_provider_runway.operators.order import make_order
-from airflow_provider_runway.operators.storage import check_target, store_outputs
-from airflow_provider_runway.polling.look import watch
+from airflow_provider_runway.operators.retries import late_retry
 from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.segmind.fields import shown
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.messages import still_alive
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.segmind.report import JobReport
 from airflow_provider_runway.segmind.retry import resubmit_after
 from airflow_provider_runway.segmind.wire import segment
-from airflow_provider_runway.submission.journal import Journal
-from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.transports.settings import MOST_OUTPUT_BYTES
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_runway.submission.submitter import Submitter
+
+#: About 300 years; what is no span of time any more would only come to light once the job is paid for.
+LONGEST_TIMEOUT_S = 1e10
 
 
 class RunwayGenerateOperator(BaseOperator):
@@ -45,8 +49,9 @@ class RunwayGenerateOperator(BaseOperator):
     ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
 
     :param prompt_text: what should happen in the video. (templated)
-    :param prompt_image: an https URL, or the path of a local JPEG, PNG or WebP of at most 16 MB, which
-        is uploaded first. (templated)
+    :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the
+        path of a local file, any URL that ``ObjectStoragePath`` takes, such an object, bytes, or a ``data:`` URL,
+        which an XCom can carry. Mapped instances of one run upload the same picture once. (templated)
     :param duration: seconds of video, 5 or 10. (templated)
     :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
     :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
@@ -61,8 +66,15 @@ class RunwayGenerateOperator(BaseOperator):
         history (before). False: **a retry after a lost answer pays again**.
     :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
     :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
-        any URL that ``ObjectStoragePath`` takes. Needs ``wait_for_completion``. (templated)
+        any URL that ``ObjectStoragePath`` takes. ``{request_id}``, ``{model}``, ``{seed}`` and ``{index}`` (0 for
+        the first output, or padded, like ``{index:03}``) may stand in it; without ``{index}`` further outputs
+        of one job get "-1", "-2", … A file in a folder is called after its job and ends as what it is, such
+        as .mp4 or .png. Needs ``wait_for_completion``. (templated)
     :param output_conn_id: the connection for ``output_path``. (templated)
+    :param image_conn_id: the connection for the storage of ``prompt_image``; one in the URL
+        (``s3://my_conn@bucket/key``) wins. (templated)
+    :param max_output_bytes: the largest output that is stored, in bytes; beyond it the task fails without a
+        retry, and the job stays paid for. The default is 2 GiB.
     """
 
     template_fields: Sequence[str] = (
@@ -77,6 +89,7 @@ class RunwayGenerateOperator(BaseOperator):
         "request_id",
         "output_path",
         "output_conn_id",
+        "image_conn_id",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
@@ -88,7 +101,7 @@ class RunwayGenerateOperator(BaseOperator):
         self,
         *,
         prompt_text: str | None = None,
-        prompt_image: str | None = None,
+        prompt_image: str | bytes | os.PathLike[str] | ObjectStoragePath | None = None,
         duration: int | str = 5,
         ratio: str | None = None,
         seed: int | str | None = None,
@@ -102,6 +115,8 @@ class RunwayGenerateOperator(BaseOperator):
         request_id: str | None = None,
         output_path: str | None = None,
         output_conn_id: str | None = None,
+        image_conn_id: str | None = None,
+        max_output_bytes: int = MOST_OUTPUT_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -120,11 +135,19 @@ class RunwayGenerateOperator(BaseOperator):
         self.request_id = request_id
         self.output_path = output_path
         self.output_conn_id = output_conn_id
+        self.image_conn_id = image_conn_id
+        self.max_output_bytes = max_output_bytes
         self._held: JobReport | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
                 "ends before there is a video to store."
+            )
+        if type(timeout) not in (int, float) or not abs(timeout) <= LONGEST_TIMEOUT_S:
+            raise ValueError(f"Task {self.task_id!r}: timeout is {shown(timeout)}; give a number of seconds.")
+        if type(max_output_bytes) is not int or max_output_bytes < 1:
+            raise ValueError(
+                f"Task {self.task_id!r}: max_output_bytes is {max_output_bytes!r}; give a number of bytes."
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -141,6 +164,9 @@ class RunwayGenerateOperator(BaseOperator):
     def _generate(self, context: Context, rounds: int) -> dict[str, Any]:
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
+                # Here and below: what only a running task needs is imported when it runs, not when a DAG is parsed.
+                from airflow_provider_runway.operators.storage import check_target
+
                 check_target(self.output_path, self.output_conn_id)  # before money moves
             submitter = self._submitter(hook, context)
             report = self._hold(hook, submitter, context, rounds) if self.request_id is None else self._given()
@@ -201,6 +227,8 @@ class RunwayGenerateOperator(BaseOperator):
         return JobReport(segment("request_id", self.request_id), model=self.model)
 
     def _hold(self, hook: RunwayHook, submitter: Submitter, context: Context, rounds: int) -> JobReport:
+        from airflow_provider_runway.operators.order import make_order
+
         order = make_order(
             hook,
             context,
@@ -213,17 +241,17 @@ class RunwayGenerateOperator(BaseOperator):
                 "seed": self.seed,
             },
             extra=self.model_params,
+            image_conn_id=self.image_conn_id,
         )
+        if rounds == 0 and (warning := late_retry(self, order.try_number, order.max_tries)) is not None:
+            self.log.warning("%s", warning)
         give_up_at = time.time() + self.timeout
         while True:
             try:
-                report = submitter.hold(order)
+                return submitter.hold(order)
             except Throttled as busy:
                 self._await_turn(busy, rounds, give_up_at)
                 rounds += 1
-                continue
-            self.log.info("Job %s of model %s is held; seed %s.", report.request_id, report.model, report.seed)
-            return report
 
     def _await_turn(self, busy: Throttled, rounds: int, give_up_at: float) -> None:
         """Wait until a submit that got a 429 may be sent again: in the triggerer, or here within the timeout."""
@@ -243,6 +271,9 @@ class RunwayGenerateOperator(BaseOperator):
         time.sleep(pause_s)
 
     def _submitter(self, hook: RunwayHook, context: Context) -> Submitter:
+        from airflow_provider_runway.submission.journal import Journal
+        from airflow_provider_runway.submission.submitter import Submitter
+
         store = task_state_store(context)
 
         def siblings() -> list[str]:
@@ -262,6 +293,8 @@ class RunwayGenerateOperator(BaseOperator):
 
     def _remembered(self, request_id: str, context: Context) -> JobReport:
         """Return what is still known of a job whose deferral was lost: the journal knows most."""
+        from airflow_provider_runway.submission.journal import Journal
+
         store = task_state_store(context)
         entry = None if store is None else Journal(store).read()
         if entry is None or entry.request_id != request_id:
@@ -270,6 +303,8 @@ class RunwayGenerateOperator(BaseOperator):
 
     def _wait(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
         """Wait for the job: deferred where there is time left for it, else here."""
+        from airflow_provider_runway.polling.look import watch
+
         deadline = self._deadline(report)
         if self.deferrable and deadline > time.time():
             self._defer(report)
@@ -310,7 +345,11 @@ class RunwayGenerateOperator(BaseOperator):
 
     def _deliver(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
         if self.output_path is not None:
-            path = store_outputs(report, self.output_path, self.output_conn_id, hook.settings, self.log)
+            from airflow_provider_runway.operators.storage import store_outputs
+
+            path = store_outputs(
+                report, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
+            )
             report = report.stored(path)
         outcome = report.as_json()
         for key in ("output_url", "output_urls", "output_path"):

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_runway.exceptions import (
-    BadInput,
     ContentBlocked,
     JobFailed,
     OutputLost,
@@ -118,8 +117,6 @@ def timed_out(report: JobReport) -> Ending:
 
 def broken_off(report: JobReport, error: RunwayError) -> Ending:
     """Return the ending of a wait that an error broke off; the job, if there is one, goes on."""
-    if isinstance(error, BadInput):
-        return Ending(Outcome.ERROR, report, f"There is no such job to wait for: {error}", error.code)
     text = (
         f"Job {report.request_id}: the looking broke off: {error} The job is not touched by that: it goes on, and is "
         f"billed when it completes. {way_back(report.request_id, report.submitted_at)}"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+from urllib.parse import unquote_to_bytes
+
 from airflow_provider_runway.exceptions import BadInput
 
 #: "Images must be JPEG, PNG, or WebP and are limited to 16MB": the model's page on Segmind.
 MOST_BYTES = 16 * 1024 * 1024
 KINDS = "JPEG, PNG or WebP"
+#: 16 MB as base64, broken into lines and with room for the head: what is longer is not even decoded.
+_MOST_TEXT = MOST_BYTES * 3 // 2
 
 
 def image_type(data: bytes) -> str | None:
@@ -26,11 +32,43 @@ def check_image(data: bytes, name: str) -> str:
     :raises BadInput: it is empty, larger than 16 MB, or not one of the three kinds.
     """
     if not data:
-        raise BadInput(f"The picture {name} is empty.")
+        raise BadInput(f"The picture {name} is empty. Nothing was sent.")
     if len(data) > MOST_BYTES:
         raise BadInput(
-            f"The picture {name} has more than 16 MB ({MOST_BYTES:,} bytes), which is the most the models take."
+            f"The picture {name} has more than 16 MB ({MOST_BYTES:,} bytes), which is the most the models take. "
+            "Nothing was sent."
         )
     if (mime := image_type(data)) is None:
-        raise BadInput(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}.")
+        raise BadInput(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}. Nothing was sent.")
     return mime
+
+
+def data_url(data: bytes) -> str:
+    """Return a picture as text, which an XCom can carry and ``prompt_image`` takes.
+
+    Airflow's own XCom refuses bytes (2.11.2 and 3.3.2: ``TypeError`` in the task that returns them). A
+    ``@task`` also logs what it returns: give it ``show_return_value_in_logs=False``. For more than a small
+    picture, an ``ObjectStoragePath`` is the lighter thing to return.
+
+    :raises BadInput: as :func:`check_image`.
+    """
+    return f"data:{check_image(data, 'data')};base64,{base64.b64encode(data).decode()}"
+
+
+def read_data_url(text: str) -> bytes:
+    """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is not believed; line breaks are passed over.
+
+    :raises BadInput: it has no data, more than the models take, or base64 that is none.
+    """
+    head, comma, data = text.partition(",")
+    if not comma:
+        raise BadInput("prompt_image is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
+    if len(data) > _MOST_TEXT:
+        raise BadInput(f"prompt_image is a data URL of more than 16 MB ({MOST_BYTES:,} bytes). Nothing was sent.")
+    raw = unquote_to_bytes(data.encode(errors="replace"))
+    if not head.lower().endswith(";base64"):
+        return raw
+    try:
+        return base64.b64decode(b"".join(raw.split()), validate=True)
+    except binascii.Error as problem:
+        raise BadInput(f"prompt_image is a data URL whose base64 is broken: {problem}. Nothing was sent.") from None

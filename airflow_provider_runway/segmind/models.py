@@ -1,7 +1,8 @@
 """The catalogue: what each model takes, and how long it takes.
 
 Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that
-these pages show. A slug that is not in here passes through unchecked, under the same contract.
+these pages show. A slug that is not in here passes through unchecked, under the same contract. A user's
+own catalogue adds to it, once in a process (``hooks.catalogue`` reads it, ``catalogue_file`` judges it).
 """
 
 from __future__ import annotations
@@ -9,57 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.segmind.fields import CHOICE, INTEGER, TEXT, URL, Field, check_plain, shown
 from airflow_provider_runway.segmind.wire import segment
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
 #: Where a model is not known: about the quickest of the family, for a look too early costs less than lateness.
 UNKNOWN_LATENCY_S = 30.0
-
-TEXT, URL, INTEGER, CHOICE = "text", "url", "integer", "choice"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a model's body.
-
-    :param argument: the operator's argument that fills it; None: only ``model_params`` does.
-    :param allowed: the values that the model takes; empty: any. :param low: least, :param high: most.
-    """
-
-    name: str
-    kind: str
-    argument: str | None = None
-    required: bool = False
-    allowed: tuple[Any, ...] = ()
-    low: int | None = None
-    high: int | None = None
-
-    def read(self, value: Any) -> Any:
-        """Return the value as the API takes it.
-
-        :raises BadInput: it is not of this kind, or outside what the model allows.
-        """
-        if self.kind in (TEXT, URL):
-            if not isinstance(value, str) or not value.strip():
-                raise BadInput(f"{self.label} is empty; give it a text.")
-            if self.kind == URL and not _is_https(value):
-                raise BadInput(f"{self.label} must be an https URL that Segmind can fetch.")
-            return value
-        if self.kind == INTEGER:
-            value = _integer(value, self.label)
-        if self.allowed and value not in self.allowed:
-            raise BadInput(f"{self.label} is {value!r}; allowed: {', '.join(map(repr, self.allowed))}.")
-        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
-            raise BadInput(f"{self.label} is {value!r}; allowed: {self.low} to {self.high}.")
-        return value
-
-    @property
-    def label(self) -> str:
-        """The name that the author wrote."""
-        return self.argument or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +30,24 @@ class Model:
 
     @property
     def takes_seed(self) -> bool:
-        """Can a job of this model be told apart from its siblings by its seed?"""
-        return any(field.argument == "seed" for field in self.fields)
+        """Can a job of this model be told apart from its siblings by its seed? Not where few seeds are allowed."""
+        return any(
+            field.argument == "seed"
+            and not field.allowed
+            and (field.low is None or field.low <= 1)
+            and (field.high is None or field.high >= MOST_SEED)
+            for field in self.fields
+        )
 
 
-_SEED = Field("seed", INTEGER, "seed", low=1, high=99_999)
+#: The family's largest seed.
+MOST_SEED = 99_999
+_SEED = Field("seed", INTEGER, "seed", low=1, high=MOST_SEED)
 _PROMPT = Field("promptText", TEXT, "prompt_text", required=True)
 _IMAGE = Field("promptImage", URL, "prompt_image", required=True)
 _DURATION = Field("duration", INTEGER, "duration", allowed=(5, 10))
 
-CATALOGUE: Mapping[str, Model] = {
+BUILT_IN: Mapping[str, Model] = {
     model.slug: model
     for model in (
         Model(
@@ -118,10 +84,18 @@ CATALOGUE: Mapping[str, Model] = {
     )
 }
 
+#: Every model that this process knows: the ones above, and those of the user's own catalogue.
+CATALOGUE: dict[str, Model] = dict(BUILT_IN)
+
 #: How an unlisted model's fields are named: as most of the family does.
 _USUAL_FIELDS = (_PROMPT, _IMAGE, _DURATION, Field("ratio", TEXT, "ratio"), _SEED)
 #: Arguments that always have a value; a model without such a field does without it.
 _ALWAYS_GIVEN = frozenset({"duration"})
+
+
+def extend(models: Iterable[Model]) -> None:
+    """Add models to those that this process knows; one of the same slug is replaced."""
+    CATALOGUE.update((model.slug, model) for model in models)
 
 
 def expected_latency_s(slug: str | None) -> float:
@@ -132,10 +106,18 @@ def expected_latency_s(slug: str | None) -> float:
 
 def image_field(slug: str) -> str | None:
     """Return the name of the field that takes the picture, or None where the model takes none."""
+    return _filled_by("prompt_image", slug)
+
+
+def seed_field(slug: str) -> str:
+    """Return the name of the field that takes the seed: "seed" for the whole family."""
+    return _filled_by("seed", slug) or "seed"
+
+
+def _filled_by(argument: str, slug: str) -> str | None:
     model = CATALOGUE.get(slug)
-    return next(
-        (field.name for field in (model.fields if model else _USUAL_FIELDS) if field.argument == "prompt_image"), None
-    )
+    fields = model.fields if model else _USUAL_FIELDS
+    return next((field.name for field in fields if field.argument == argument), None)
 
 
 def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -147,9 +129,15 @@ def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] |
     :raises BadInput: everything that is wrong, in one message.
     """
     segment("model", slug)
+    if extra is not None and not isinstance(extra, Mapping):
+        raise BadInput(
+            f"model_params must be a dict of fields by the API's names, not {type(extra).__name__}. Nothing was sent.",
+            model=slug,
+        )
     model = CATALOGUE.get(slug)
     fields = model.fields if model else _USUAL_FIELDS
-    given = {field.name: arguments.get(field.argument) for field in fields if field.argument}
+    labels = {field.name: field.label for field in fields}
+    given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
     given.update(extra or {})
     problems = list(_unused(slug, fields, arguments)) if model else []
     body: dict[str, Any] = {}
@@ -158,11 +146,16 @@ def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] |
         if value is None:
             continue
         try:
+            if not isinstance(name, str):
+                raise BadInput(f"model_params has the field {shown(name)}; allowed: texts, as JSON has it.")
             body[name] = known[name].read(value) if name in known else value
+            check_plain(labels.get(name, f"{shown(name)} of model_params"), body[name])
         except BadInput as problem:
             problems.append(str(problem))
     problems += [
-        f"{field.label} is missing." for field in known.values() if field.required and given.get(field.name) is None
+        f"{field.label} is missing; allowed: {field.takes}."
+        for field in known.values()
+        if field.required and given.get(field.name) is None
     ]
     if problems:
         raise BadInput(f"{slug} was not asked, nothing is billed. " + " ".join(problems), model=slug)
@@ -178,20 +171,3 @@ def _unused(slug: str, fields: Iterable[Field], arguments: Mapping[str, Any]) ->
             yield f"{slug} has no place for {name}." + (
                 f" Its own fields go into model_params: {places}." if places else ""
             )
-
-
-def _is_https(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme == "https" and bool(parts.hostname)
-
-
-def _integer(value: Any, label: str) -> int:
-    """Return a whole number from itself or its text: the model's own page sends "5"."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{label} is {value!r}; it must be a whole number.")
-    return value

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_runway.exceptions import BadConnection, BadInput
+from airflow_provider_runway.segmind.fields import shown
 
 #: Hosts and paths: the model's page names the gateway, the vendor's SDK 1.3.0 the other two.
 GATEWAY_URL = "https://api.segmind.com"
@@ -86,7 +87,7 @@ def json_body(value: Any) -> bytes:
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError, RecursionError) as problem:
         raise BadInput(f"The job's inputs are not plain JSON: {problem}. Nothing was sent.") from None
 
 
@@ -149,7 +150,7 @@ def segment(name: str, text: object) -> str:
     """
     if not isinstance(text, str) or not _SEGMENT.fullmatch(text) or ".." in text:
         raise BadInput(
-            f"{name}={text!r} is not usable in an address: letters, digits, '.', '_' and '-' only, "
-            "beginning with a letter or digit, at most 128 of them."
+            f"{name}={shown(text)} is not usable in an address: letters, digits, '.', '_' and '-' only, "
+            "beginning with a letter or digit, at most 128 of them. Nothing was sent."
         )
     return quote(text, safe="")

@@ -30,7 +30,7 @@ class Entry:
 
     :param fingerprint: of the inputs. :param seed: as sent, None where the model takes none.
     :param generation: 0, and one more each time the same task asks for a new job.
-    :param picture: the digest of an uploaded picture's URL, as sent; each try uploads anew.
+    :param picture: the digest of an uploaded picture's URL, as sent.
     :param spent: request ids of earlier generations, which must never be adopted again.
     """
 

@@ -23,7 +23,7 @@ class Order:
     :param body_with: returns the body with a seed (None: the author's own, or the model takes none); with
         ``sending``, a local picture has been uploaded and its URL is in it.
     :param derives_seed: the author gave no seed, and the model takes one.
-    :param picture_field: the field that holds an uploaded picture's URL, which is new in every try.
+    :param picture_field: the field that holds an uploaded picture's URL, which may differ from try to try.
     :param since: epoch seconds before which no earlier try can have submitted.
     """
 

@@ -36,7 +36,7 @@ class Wanted:
 
     :param sent_at: epoch seconds, the earliest moment of the POST. :param sent_until: the latest; None: now.
     :param settled_at: epoch seconds after which a missing row means "no job".
-    :param ignoring: fields that differ with every try, such as an uploaded picture's URL.
+    :param ignoring: fields that may differ from try to try, such as an uploaded picture's URL.
     :param picture: (field, digest of its value) where the value itself was not kept.
     :param taken: request ids that belong to other jobs.
     :param failures: this many failed jobs with this body account for every earlier try.

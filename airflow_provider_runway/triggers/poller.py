@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_runway.exceptions import RunwayError, Throttled, Unauthorized
+from airflow_provider_runway.hooks.catalogue import use_catalogue_if_good
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling.budget import Budget
 from airflow_provider_runway.polling.latency import LatencyModel
 from airflow_provider_runway.polling.look import fetch_ending, look_at_status
-from airflow_provider_runway.polling.roster import Roster
-from airflow_provider_runway.polling.schedule import PRICES_S, ranks
+from airflow_provider_runway.polling.roster import Moments, Roster
+from airflow_provider_runway.polling.schedule import PRICES_S, Ranks
 from airflow_provider_runway.polling.vigil import Vigil
 from airflow_provider_runway.segmind.ending import Ending, Outcome, timed_out
 from airflow_provider_runway.segmind.jobs import JobState
@@ -125,17 +126,18 @@ class Poller:
 
     def _model(self, slug: str | None) -> LatencyModel:
         if slug not in self._models:
+            use_catalogue_if_good(log)
             self._models[slug] = LatencyModel(expected_latency_s(slug))
         return self._models[slug]
 
     def _place(self, waiting: _Waiting) -> None:
         """Put a job where its next look is worth a request."""
         now = asyncio.get_running_loop().time()
+        moments: Moments
         if waiting.completed:
             moments = [now] * len(PRICES_S)  # one request is left, and it is worth any price
         else:
-            gaps_s = ranks(waiting.model, now - waiting.born, waiting.looked_s)
-            moments = [now + gap_s for gap_s in gaps_s]
+            moments = Ranks(waiting.model, now, now - waiting.born, waiting.looked_s)
         # A job that comes past its deadline gets one look, too.
         self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S))
         self._wake.set()

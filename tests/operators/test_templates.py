@@ -26,6 +26,7 @@ TEMPLATED = {
     "request_id",
     "output_path",
     "output_conn_id",
+    "image_conn_id",
 }
 
 
@@ -81,6 +82,8 @@ SIGNATURE = {
     "request_id": None,
     "output_path": None,
     "output_conn_id": None,
+    "image_conn_id": None,
+    "max_output_bytes": 2 * 1024**3,
 }
 
 

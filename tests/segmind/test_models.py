@@ -9,17 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.segmind.fields import BOOLEAN, CHOICE, INTEGER, KINDS, NUMBER, TEXT, URL, Field, shown
 from airflow_provider_runway.segmind.models import (
     CATALOGUE,
-    CHOICE,
-    INTEGER,
-    TEXT,
     UNKNOWN_LATENCY_S,
-    URL,
-    Field,
+    Model,
     body_for,
     expected_latency_s,
     image_field,
+    seed_field,
 )
 
 SLUG = "runway-gen3-alphaturbo"
@@ -150,9 +148,171 @@ def test_reading_a_field_raises_nothing_but_bad_input(text: str) -> None:
 )
 def test_the_catalogue_knows_pictures_and_seeds(slug: str, field: str | None, takes_seed: bool | None) -> None:
     assert image_field(slug) == field
+    assert seed_field(slug) == "seed"
     assert (CATALOGUE[slug].takes_seed if slug in CATALOGUE else None) == takes_seed
 
 
 def test_an_unknown_model_is_expected_like_the_quick_ones() -> None:
     assert expected_latency_s(None) == expected_latency_s("veo-9") == UNKNOWN_LATENCY_S
     assert [expected_latency_s(slug) for slug in CATALOGUE] == [model.latency_s for model in CATALOGUE.values()]
+
+
+#: One field of each kind with rules of its own -> how a message names what it takes.
+KIND_OF_FIELD = [
+    pytest.param(Field("x", TEXT), "a text", id="text"),
+    pytest.param(Field("x", URL), "an https URL that Segmind can fetch", id="URL"),
+    pytest.param(Field("x", INTEGER), "a whole number", id="any whole number"),
+    pytest.param(Field("x", INTEGER, low=1, high=9), "a whole number from 1 to 9", id="a range"),
+    pytest.param(Field("x", INTEGER, low=1), "a whole number from 1", id="a range that is open above"),
+    pytest.param(Field("x", INTEGER, allowed=(5, 10)), "a whole number: 5, 10", id="some whole numbers"),
+    pytest.param(Field("x", NUMBER, low=0, high=1.5), "a number from 0 to 1.5", id="number"),
+    pytest.param(Field("x", CHOICE, allowed=("a", 2)), "'a', 2", id="choice"),
+    pytest.param(Field("x", BOOLEAN), "True or False", id="boolean"),
+]
+
+
+def test_that_every_kind_stands_in_the_table() -> None:
+    assert {row.values[0].kind for row in KIND_OF_FIELD} == set(KINDS)  # type: ignore[union-attr]
+
+
+#: What no field that is no text takes, and no text either, but for one.
+STRANGE = {
+    "a list": [],
+    "a dict": {1: 2},
+    "bytes": b"\xff",
+    "an object": object(),
+    "a giant number": 10**5000,
+    "a giant number as text": "9" * 5000,
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "half a character": "\ud800",
+    "a zero byte": "a\x00b",
+    "a blank": " ",
+}
+
+
+@pytest.mark.parametrize(("field", "takes"), KIND_OF_FIELD)
+@pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
+def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: Field, takes: str, value: Any) -> None:
+    try:
+        read = field.read(value)
+    except BadInput as problem:
+        said = str(problem)
+        assert said.startswith("x ")
+        assert said.endswith(f"; allowed: {takes}.")
+        assert len(said) < 200
+        assert said.isprintable()
+    else:
+        assert isinstance(read, (str, int))  # it fits: a text for a text, a number without a range
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        pytest.param(Field("x", NUMBER), "0.5", 0.5, id="a number as text"),
+        pytest.param(Field("x", NUMBER), 3, 3, id="a whole number for a number"),
+        pytest.param(Field("x", BOOLEAN), " True ", True, id="yes as a template renders it"),
+        pytest.param(Field("x", BOOLEAN), "false", False, id="no as text"),
+        pytest.param(Field("x", INTEGER, low=-9, high=9), "-5", -5, id="a whole number below zero"),
+        pytest.param(Field("x", TEXT), "two\nlines\tand more", "two\nlines\tand more", id="white space in a text"),
+    ],
+)
+def test_a_value_is_read_as_the_api_takes_it(field: Field, value: Any, read: Any) -> None:
+    assert field.read(value) == read
+    assert type(field.read(value)) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param(Field("x", CHOICE, allowed=(1, 2)), True, id="yes is not 1"),
+        pytest.param(Field("x", BOOLEAN), 1, id="1 is not yes"),
+        pytest.param(Field("x", NUMBER), True, id="yes is no number"),
+        pytest.param(Field("x", NUMBER), "nan", id="what is no number"),
+        pytest.param(Field("x", URL), "https://a.invalid/x.png\n", id="a URL with a line break"),
+        pytest.param(Field("x", URL), " https://a.invalid/x.png", id="a URL with a blank"),
+        pytest.param(Field("x", URL), "https://a.invalid:port/x.png", id="a URL with a port that is none"),
+    ],
+)
+def test_what_only_python_takes_for_the_same_is_refused(field: Field, value: Any) -> None:
+    with pytest.raises(BadInput, match="allowed"):
+        field.read(value)
+
+
+def test_no_message_shows_a_prompt_or_the_query_of_a_url() -> None:
+    with pytest.raises(BadInput) as caught:
+        body_for(SLUG, {"prompt_text": "a secret\x00prompt", "prompt_image": "http://a.invalid/?signature=abc"})
+    assert "secret" not in str(caught.value)
+    assert "signature" not in str(caught.value)
+
+
+class Spiteful:
+    """A value that cannot even be looked at."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+LONG: dict[str, Any] = {
+    "a class": Spiteful(),
+    "a number": 10**5000,
+    "a text": "x" * 10**6,
+    "bytes": b"x" * 10**6,
+    "unprintable": "\ud800\n\x00",
+    "a list": ["x"] * 10**5,
+}
+
+
+@pytest.mark.parametrize("value", LONG.values(), ids=LONG)
+def test_any_value_can_be_shown_on_a_short_line(value: Any) -> None:
+    text = shown(value)
+    assert len(text) < 80
+    assert text.isprintable()
+
+
+class Stranger:
+    """What JSON has no form for."""
+
+
+@pytest.mark.parametrize("slug", [SLUG, "veo-9"])
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        pytest.param({"cfg": float("nan")}, "'cfg' of model_params is not plain JSON", id="NaN"),
+        pytest.param({"cfg": Stranger()}, "'cfg' of model_params is not plain JSON", id="a class"),
+        pytest.param({"cfg": "\ud800"}, "'cfg' of model_params is not plain JSON", id="half a character"),
+        pytest.param({"cfg": 10**5000}, "'cfg' of model_params is not plain JSON", id="a giant number"),
+        pytest.param({"\ud800": 1, 7: 2}, "model_params has the field 7", id="a name that is no text"),
+        pytest.param("cfg", "model_params must be a dict", id="parameters that are a text"),
+        pytest.param([("cfg", 1)], "model_params must be a dict", id="parameters that are a list"),
+    ],
+)
+def test_parameters_without_a_form_in_json_are_refused_by_name(slug: str, extra: Any, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        body_for(slug, {"prompt_text": "x", "prompt_image": GOOD_URL}, extra)
+    assert said in str(caught.value)
+    assert "nothing is billed" in str(caught.value).lower() or "Nothing was sent" in str(caught.value)
+
+
+def test_brackets_without_end_are_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (endless, deep):
+        with pytest.raises(BadInput, match="is not plain JSON"):
+            body_for("veo-9", {}, {"cfg": value})
+
+
+@pytest.mark.parametrize(
+    ("seed", "derived"),
+    [
+        pytest.param(Field("random", INTEGER, "seed"), True, id="any seed"),
+        pytest.param(Field("random", INTEGER, "seed", low=0, high=2**31), True, id="many seeds"),
+        pytest.param(Field("random", INTEGER, "seed", low=1, high=1000), False, id="too few to tell jobs apart"),
+        pytest.param(Field("random", INTEGER, "seed", allowed=(1, 2)), False, id="two"),
+    ],
+)
+def test_a_seed_is_derived_only_where_the_model_takes_all_of_them(seed: Field, derived: bool) -> None:
+    assert Model("a", 1.0, (seed,)).takes_seed is derived

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from airflow_provider_runway import __version__
+from airflow_provider_runway.compat import setting
 from airflow_provider_runway.get_provider_info import get_provider_info
-from airflow_provider_runway.hooks.form import FIELDS
+from airflow_provider_runway.hooks import catalogue
+from airflow_provider_runway.hooks.form import FIELDS, PLACEHOLDERS
 from airflow_provider_runway.hooks.runway import RunwayHook
 
 INFO = get_provider_info()
@@ -78,7 +82,43 @@ def test_both_forms_of_the_form_say_the_same() -> None:
     }
     assert set(CONNECTION["conn-fields"]) == set(FIELDS)
     pytest.importorskip("wtforms", reason="Airflow 3 without the FAB provider has no form widgets")
-    assert set(RunwayHook.get_connection_form_widgets()) == set(FIELDS)
+    widgets = RunwayHook.get_connection_form_widgets()
+    said = {name: (widget.args[0], widget.kwargs["description"]) for name, widget in widgets.items()}
+    assert said == {name: (label, description) for name, (label, _, description) in FIELDS.items()}
+
+
+@FLASK
+def test_the_older_form_takes_a_whole_number_or_nothing_as_the_budget() -> None:
+    wtforms = pytest.importorskip("wtforms", reason="Airflow 3 without the FAB provider has no form widgets")
+    form = type("Form", (wtforms.Form,), RunwayHook.get_connection_form_widgets())
+    for typed, good in (("60", True), ("", True), ("0", False), ("many", False)):
+        assert form(Typed(requests_per_minute=typed)).validate() is good, typed
+
+
+class Typed(dict[str, str]):
+    """What a browser sends of a form."""
+
+    def getlist(self, name: str) -> list[str]:
+        return [self[name]] if name in self else []
+
+
+def test_without_flask_the_hooks_form_is_drawn_from_airflows_own_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.0 and 3.1 put such classes in the place of ``wtforms``, and read from them what to draw."""
+    service = pytest.importorskip("airflow.api_fastapi.core_api.services.ui.connections").HookMetaService
+    stand_ins = ModuleType("wtforms")
+    stand_ins.IntegerField, stand_ins.StringField = service.MockIntegerField, service.MockStringField  # type: ignore[attr-defined]
+    validators = ModuleType("wtforms.validators")
+    validators.Optional, validators.NumberRange = service.MockOptional, service.MockOptional  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wtforms", stand_ins)
+    monkeypatch.setitem(sys.modules, "wtforms.validators", validators)
+    monkeypatch.setitem(sys.modules, "flask_appbuilder", None)
+    drawn = {name: widget.param.dump() for name, widget in RunwayHook.get_connection_form_widgets().items()}
+    assert {name: field["schema"]["type"] for name, field in drawn.items()} == {
+        name: schema["type"] for name, (_, schema, _) in FIELDS.items()
+    }
+    assert {name: field["description"] for name, field in drawn.items()} == {
+        name: description for name, (_, _, description) in FIELDS.items()
+    }
 
 
 def test_no_field_hides_the_password_or_shows_it() -> None:
@@ -97,7 +137,24 @@ def test_each_field_has_a_label_a_description_and_a_type(name: str) -> None:
     field = CONNECTION["conn-fields"][name]
     assert field["label"]
     assert field["description"]
-    assert field["schema"]["type"] in (["string", "null"], ["number", "null"])
+    assert field["schema"]["type"] in (["string", "null"], ["integer", "null"])
+
+
+def test_every_field_that_may_stay_empty_says_what_that_means() -> None:
+    """Airflow 3 shows placeholders of the standard fields alone; the description says it on every release."""
+    assert set(PLACEHOLDERS) == {"host", "password", *FIELDS}
+    assert all("Empty: " in description for _, _, description in FIELDS.values())
+
+
+def test_every_option_of_the_configuration_is_read_somewhere() -> None:
+    options = {(section, option) for section, row in INFO["config"].items() for option in row["options"]}
+    assert options == {(catalogue.SECTION, catalogue.OPTION)}
+
+
+def test_airflow_knows_the_option_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert setting("runway", "catalogue") is None
+    monkeypatch.setenv("AIRFLOW__RUNWAY__CATALOGUE", "/opt/airflow/models.json")
+    assert setting("runway", "catalogue") == "/opt/airflow/models.json"
 
 
 def test_airflows_own_schema_accepts_it() -> None:

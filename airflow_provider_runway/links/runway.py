@@ -20,7 +20,7 @@ class RunwayVideoLink(BaseOperatorLink):
 
     @property
     def xcom_key(self) -> str:
-        """Stable across releases: Airflow 3 stores the link under it when the task ends."""
+        """Stable across releases: Airflow 3 stores the link under it whenever a worker lets go of the task."""
         return "_link_runway_video"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002

@@ -20,7 +20,6 @@ from airflow_provider_runway.exceptions import BadInput, JobFailed, RunwayError,
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
-from airflow_provider_runway.polling.look import look_once
 from airflow_provider_runway.segmind.ending import Ending, broken_off, timed_out
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.messages import still_alive
@@ -90,6 +89,8 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once. No usable answer is no end: the next poke looks again."""
+        from airflow_provider_runway.polling.look import look_once  # a DAG file that is parsed needs none
+
         report = self._report()
         try:
             with RunwayHook(self.runway_conn_id) as hook:
@@ -164,6 +165,8 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def _last_look(self, context: Context) -> Ending:
         """Return how the job ended; a job that is alive is waited for again, a few times at most."""
+        from airflow_provider_runway.polling.look import look_once
+
         report = self._report()
         try:
             with RunwayHook(self.runway_conn_id) as hook:

@@ -13,7 +13,6 @@ from airflow_provider_runway.segmind.ending import broken_off
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.messages import still_alive
 from airflow_provider_runway.segmind.report import JobReport
-from airflow_provider_runway.triggers.poller import poller_for
 
 
 class RunwayJobTrigger(BaseTrigger):
@@ -59,6 +58,8 @@ class RunwayJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield exactly one event. A cancellation (restart, rebalancing) passes and leaves none."""
+        from airflow_provider_runway.triggers.poller import poller_for  # a DAG file that is parsed needs none
+
         report = JobReport(self.request_id, model=self.model, submitted_at=self.submitted_at)
         deadline = time.time() + RECORD_LIFETIME_S if self.deadline is None else self.deadline
         try:

@@ -54,6 +54,7 @@ def test_building_a_hook_touches_nothing(gateway: Emulator, hook: type) -> None:
 
 
 def test_a_job_from_its_submit_to_its_row(gateway: Emulator) -> None:
+    gateway.add_fault("submit:job_latency:seconds=60")
     with RunwayHook() as hook:
         job = hook.submit(MODEL, BODY)
         assert (job.model, job.state) == (MODEL, JobState.QUEUED)

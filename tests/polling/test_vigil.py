@@ -112,20 +112,13 @@ def test_the_silence_is_what_the_api_asked_for(problem: RunwayError, floor_s: fl
     assert vigil().stumble(problem, LATER)[2] == floor_s
 
 
-@pytest.mark.parametrize("kind", [*all_errors(Refused), BadConnection], ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", [*all_errors(Refused), BadInput, BadConnection], ids=lambda kind: kind.code)
 def test_a_refusal_ends_the_wait_and_keeps_the_way_back(kind: type[RunwayError]) -> None:
     ending, line, floor_s = vigil().stumble(kind("The API said no."), LATER)
     assert ending is not None
     assert (ending.outcome, ending.code, line, floor_s) == (Outcome.ERROR, kind.code, None, 0.0)
     assert "The API said no." in str(ending.error)
     assert 'RunwayJobSensor(request_id="r-1")' in str(ending.error)
-
-
-def test_an_id_that_is_none_ends_the_wait_and_promises_no_way_back() -> None:
-    ending, _, _ = vigil().stumble(BadInput("request_id='a/b' is not usable in an address."), LATER)
-    assert ending is not None
-    assert (ending.outcome, ending.code) == (Outcome.ERROR, "bad_input")
-    assert ending.error == "There is no such job to wait for: request_id='a/b' is not usable in an address."
 
 
 @pytest.mark.parametrize("kind", [Unauthorized, Forbidden])

@@ -12,11 +12,11 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, storage_path
 from airflow_provider_runway.exceptions import BadInput, RunwayError, Unreachable
 from airflow_provider_runway.hooks.runway import read_picture
+from airflow_provider_runway.operators.target import connection_of
 from airflow_provider_runway.segmind.fields import TEXT, Field, is_https, shown
 from airflow_provider_runway.segmind.images import MOST_BYTES, check_image, read_data_url
 
@@ -107,8 +107,7 @@ def _from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
 
 def _from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
     try:
-        named = urlsplit(url).netloc.rpartition("@")[0] or conn_id
-        if named:
+        if (named := connection_of(url, conn_id)) is not None:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         opened = storage_path(url, conn_id) if path is None else path
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, note_output, storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, note_output, storage_path
 from airflow_provider_runway.exceptions import BadInput, DownloadFailed, OutputRefused
-from airflow_provider_runway.operators.target import Target
+from airflow_provider_runway.operators.target import Target, connection_of
+from airflow_provider_runway.segmind.fields import shown
 from airflow_provider_runway.segmind.messages import way_back, where_to_fetch
 from airflow_provider_runway.segmind.reach import Reach
 from airflow_provider_runway.transports.fetch import Fetched, fetch
@@ -42,13 +43,15 @@ def check_target(output_path: str, conn_id: str | None) -> None:
     """
     target = Target.read(output_path).path({"index": 0, "request_id": "video", "model": "model", "seed": 1})
     try:
+        if (named := connection_of(target, conn_id)) is not None and "://" in target:
+            BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         local = _local(target, conn_id)
         if local is None:
             _ = storage_path(target, conn_id).fs
-    except (ValueError, ImportError, AirflowNotFoundException) as problem:
-        raise BadInput(f"output_path {output_path!r} cannot be used: {problem}. Nothing was sent.") from problem
-    if local is not None and local.is_dir():
-        raise BadInput(f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent.")
+        elif local.is_dir():
+            raise BadInput(f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent.")
+    except (ValueError, OSError, ImportError, AirflowNotFoundException) as problem:
+        raise BadInput(f"output_path {shown(output_path)} cannot be used: {problem}. Nothing was sent.") from problem
 
 
 def store_outputs(

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Formatter
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.segmind.fields import TEXT, Field
 
 #: placeholder -> what stands there. Where a job does not say (the seed of one that was only named), "unknown".
 PLACEHOLDERS = {
@@ -41,8 +43,11 @@ class Target:
 
         :raises BadInput: the path is empty, is no text, or has braces that are no known placeholder.
         """
-        if not isinstance(output_path, str) or not output_path.strip():
-            raise BadInput(f"output_path is {output_path!r}; give a file, or a folder that ends in '/'.")
+        try:
+            Field("output_path", TEXT).read(output_path)
+        except BadInput as problem:
+            why = str(problem).partition(";")[0]
+            raise BadInput(f"{why}; give a file, or a folder that ends in '/'. Nothing was sent.") from None
         in_folder = output_path.endswith("/")
         try:
             parts = tuple(_part(*found) for found in Formatter().parse(output_path))
@@ -74,6 +79,11 @@ class Target:
         head, slash, name = text.rpartition("/")
         file = PurePosixPath(name)
         return f"{head}{slash}{file.stem}-{index}{file.suffix}"
+
+
+def connection_of(url: str, conn_id: str | None) -> str | None:
+    """Return the id of the connection that a storage is reached with; one in the URL wins."""
+    return (urlsplit(url).netloc.rpartition("@")[0] if "://" in url else "") or conn_id
 
 
 def _part(before: str, name: str | None, width: str | None, conversion: str | None) -> tuple[str, str | None, str]:

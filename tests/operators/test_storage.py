@@ -200,13 +200,32 @@ def test_an_output_on_another_host_than_its_redirect_is_final(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["/v/{date}.mp4", "/v/{index.mp4", "FOLDER", "file://FOLDER"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/v/{date}.mp4", id="an unknown placeholder"),
+        pytest.param("/v/{index.mp4", id="a brace left open"),
+        pytest.param("FOLDER", id="a folder"),
+        pytest.param("file://FOLDER", id="a folder, as a URL"),
+        pytest.param("/v/a\x00b.mp4", id="a control character"),
+        pytest.param("/v/\ud800.mp4", id="half a character"),
+        pytest.param("FOLDER/" + "v" * 5000, id="a name too long for any file"),
+        pytest.param("s3://nobody@bucket/v.mp4", id="a connection that is not there"),
+        pytest.param(7, id="no text"),
+    ],
+)
 def test_a_path_that_means_nothing_costs_nothing(
-    gateway: Emulator, ti: TaskInstance, tmp_path: Path, path: str
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, path: Any
 ) -> None:
-    given = path.replace("FOLDER", str(tmp_path))
+    given = path.replace("FOLDER", str(tmp_path)) if isinstance(path, str) else path
     with pytest.raises(AirflowFailException, match="Nothing was sent"):
         run_task(partial(generate, output_path=given), ti)
+    assert gateway.ledger()["posts"] == 0
+
+
+def test_a_storages_connection_that_is_not_there_costs_nothing(gateway: Emulator, ti: TaskInstance) -> None:
+    with pytest.raises(AirflowFailException, match=r"(?s)'s3://bucket/v/' cannot be used: .*nobody.* Nothing was sent"):
+        run_task(partial(generate, output_path="s3://bucket/v/", output_conn_id="nobody"), ti)
     assert gateway.ledger()["posts"] == 0
 
 

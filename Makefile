@@ -82,8 +82,9 @@ unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 		echo "SKIPPED: no Python 3.11 or 3.12 here, and Airflow 2.11 runs on none newer: nothing was tested on 2.11"; \
 	fi
 
-integration: env ## Run the tests that start a real Airflow 3.3
-	@$(BIN)/pytest -q tests/integration $(ARGS)
+# Mostly waiting: three workers, each with an Airflow of its own, are what two cores carry.
+integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.3 and 2.11
+	@$(BIN)/pytest -q -n 3 --dist loadfile tests/integration $(ARGS)
 
 chaos: env $(VENV_2)/.ready ## Kill a real Airflow's processes, 3.3 and 2.11, and see that nothing is paid twice
 	@$(BIN)/pytest -q tests/chaos $(ARGS)

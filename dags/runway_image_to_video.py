@@ -25,11 +25,18 @@ def runway_image_to_video():
         task_id="generate",
         prompt_text="{{ params.prompt_text }}",
         prompt_image="{{ params.prompt_image }}",  # an https URL, or a local file, which is uploaded
+        doc_md="Submits **one job** (USD 0.50) and ends; its id is in XCom.",
     )
-    wait = RunwayJobSensor(task_id="wait", request_id=generate.output["request_id"], model=generate.model)
+    wait = RunwayJobSensor(
+        task_id="wait",
+        request_id=generate.output["request_id"],
+        model=generate.model,
+        doc_md="Waits for the job of `generate`, without a worker slot. Costs nothing.",
+    )
 
     @task
     def show_url(url: str) -> str:
+        """Takes the video's URL, which Segmind keeps for 7 days. Costs nothing."""
         print(f"The video is at {url}")
         return url
 
@@ -42,6 +49,7 @@ def runway_image_to_video():
         prompt_image="{{ params.prompt_image }}",
         wait_for_completion=True,
         output_path="{{ params.output_path }}",  # a folder (it ends in "/") or a file, on any storage
+        doc_md="Submits **one job** (USD 0.50), waits for it without a worker slot, and stores the video.",
     )
 
 

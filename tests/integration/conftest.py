@@ -1,4 +1,4 @@
-"""One real Airflow 3.3 and one emulator for all the tests here: booting takes longer than most of them."""
+"""One real Airflow 3.3, one emulator and one bucket for all the tests here: booting takes longer than most of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bucket import Bucket, serving_bucket
 
 from airflow_provider_runway.emulator import Emulator
 from local_airflow import LocalAirflow
@@ -19,6 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.integration)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))  # the first test of a worker waits for Airflow's start, too
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +29,7 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that ``airflow`` reads: the examples, the DAGs of these tests, and what a test writes into it."""
     folder = tmp_path_factory.mktemp("dags")
     (folder / "tests").symlink_to(Path(__file__).parent / "dags")
-    if (ROOT / "dags").is_dir():
-        (folder / "examples").symlink_to(ROOT / "dags")
+    (folder / "examples").symlink_to(ROOT / "dags")
     return folder
 
 
@@ -38,16 +40,36 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
-def connection_to(emulator: Emulator, **extra: object) -> str:
-    """Return the JSON of an Airflow connection, for ``AIRFLOW_CONN_…``."""
-    hosts = {"storage_url": emulator.storage_url, "history_url": emulator.history_url}
-    fields = {"conn_type": "runway", "host": emulator.url, "password": emulator.test_key, "extra": hosts | extra}
-    return json.dumps(fields)
+@pytest.fixture(scope="session")
+def runway_default(emulator: Emulator) -> str:
+    """The JSON of an Airflow connection to ``emulator``."""
+    extra = {"storage_url": emulator.storage_url, "history_url": emulator.history_url}
+    return json.dumps({"conn_type": "runway", "host": emulator.url, "password": emulator.test_key, "extra": extra})
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, dags_folder: Path, emulator: Emulator) -> Iterator[LocalAirflow]:
-    """A running Airflow 3.3 on SQLite whose ``runway_default`` leads to ``emulator``."""
-    env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": connection_to(emulator)}
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """An empty bucket."""
+    with serving_bucket(tmp_path_factory.mktemp("bucket")) as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, dags_folder: Path, runway_default: str, bucket: Bucket
+) -> Iterator[LocalAirflow]:
+    """A running Airflow 3.3 on SQLite whose ``runway_default`` leads to the emulator, and whose S3 is ``bucket``."""
+    env = {
+        "AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default,
+        "AIRFLOW_CONN_AWS_DEFAULT": bucket.connection,
+        "AIRFLOW_VAR_RUNWAY_VIDEOS": bucket.url,
+    }
     with LocalAirflow(tmp_path_factory.mktemp("airflow"), dags_folder, env=env, parallelism=6) as airflow:
         yield airflow
+
+
+@pytest.fixture(scope="module")
+def pool(airflow: LocalAirflow) -> str:
+    """The pool of the examples, made as they say, but with three slots; returns its name."""
+    airflow.command('airflow pools set runway 3 "Videos at once" --include-deferred')
+    return "runway"

@@ -1,13 +1,17 @@
-"""Retry is not clear: what each kind of clear costs, in a real Airflow 3.3. The emulator's ledger is the judge."""
+"""Retry is not clear: what each kind of clear costs, in a real Airflow 3.3. The emulator's ledger is the judge.
+
+The stories are mostly waiting, so they are all told at once, and each test hears how its own one ended.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from local_airflow import LocalAirflow, Run
-
-TASKS = ("deferred", "polling", "submit", "wait")
+from local_airflow import LocalAirflow, Run, until
 
 
 def jobs(emulator: Emulator, prompt: str) -> list[str]:
@@ -25,10 +29,7 @@ def held(airflow: LocalAirflow, run: Run, task_id: str) -> str:
     return str(airflow.xcom(run, task_id)["request_id"])
 
 
-@pytest.mark.timeout(240)
-def test_clearing_what_was_delivered_asks_for_a_new_job_also_for_a_whole_run(
-    airflow: LocalAirflow, emulator: Emulator
-) -> None:
+def delivered(airflow: LocalAirflow, emulator: Emulator) -> None:
     run = airflow.trigger("clears", {"word": "delivered"})
     assert airflow.wait_for_run(run) == "success"
     airflow.clear(run, ["deferred", "submit", "wait"])
@@ -44,14 +45,14 @@ def test_clearing_what_was_delivered_asks_for_a_new_job_also_for_a_whole_run(
     assert [len(jobs(emulator, f"{task} delivered")) for task in ("deferred", "polling", "submit")] == [3, 2, 3]
 
 
-@pytest.mark.timeout(240)
-def test_clearing_what_waits_finds_the_job_again(airflow: LocalAirflow, emulator: Emulator) -> None:
-    slow(emulator, "waiting", 18)
+def waiting(airflow: LocalAirflow, emulator: Emulator) -> None:
+    slow(emulator, "waiting", 25)
     run = airflow.trigger("clears", {"word": "waiting"})
     airflow.wait_for_task(run, "deferred", "deferred")
     airflow.wait_for_task(run, "wait", "deferred")
     airflow.wait_for_task(run, "polling", "running")
-    (polled,) = jobs_of_running(emulator, "polling waiting", airflow, run)
+    until(lambda: airflow.xcom(run, "polling", "request_id"), timeout_s=60, what="the id of the job that is polled")
+    (polled,) = jobs(emulator, "polling waiting")
     airflow.clear(run, ["deferred", "polling", "wait"])
     assert airflow.wait_for_run(run, timeout_s=180) == "success"
     for task in ("deferred", "polling", "submit"):
@@ -60,19 +61,7 @@ def test_clearing_what_waits_finds_the_job_again(airflow: LocalAirflow, emulator
     assert held(airflow, run, "polling") == polled
 
 
-def jobs_of_running(emulator: Emulator, prompt: str, airflow: LocalAirflow, run: Run) -> list[str]:
-    """Wait until a running task has submitted, and return its job."""
-    from local_airflow import until
-
-    until(lambda: jobs(emulator, prompt), timeout_s=60, what=f"the job of {run}")
-    until(lambda: airflow.xcom(run, "polling", "request_id"), timeout_s=60, what="its id in XCom")
-    return jobs(emulator, prompt)
-
-
-@pytest.mark.timeout(240)
-def test_a_retry_after_a_failed_job_submits_anew_and_a_clear_of_a_failed_task_finds_its_job(
-    airflow: LocalAirflow, emulator: Emulator
-) -> None:
+def failing(airflow: LocalAirflow, emulator: Emulator) -> None:
     emulator.add_fault(call="submit", fault="job_fails", match="deferred failing", times=1)
     run = airflow.trigger("clears", {"word": "failing"})
     assert airflow.wait_for_run(run, timeout_s=180) == "success"
@@ -85,11 +74,8 @@ def test_a_retry_after_a_failed_job_submits_anew_and_a_clear_of_a_failed_task_fi
     assert len(jobs(emulator, "submit failing")) == 1
 
 
-@pytest.mark.timeout(240)
-def test_a_deferred_task_that_was_failed_by_hand_and_cleared_finds_its_job(
-    airflow: LocalAirflow, emulator: Emulator
-) -> None:
-    slow(emulator, "handmade", 15)
+def handmade(airflow: LocalAirflow, emulator: Emulator) -> None:
+    slow(emulator, "handmade", 20)
     run = airflow.trigger("clears", {"word": "handmade"})
     airflow.wait_for_task(run, "deferred", "deferred")
     airflow.mark(run, "deferred", "failed")
@@ -97,3 +83,35 @@ def test_a_deferred_task_that_was_failed_by_hand_and_cleared_finds_its_job(
     assert airflow.wait_for_run(run, timeout_s=180) == "success"
     (made,) = jobs(emulator, "deferred handmade")
     assert held(airflow, run, "deferred") == made
+
+
+#: A story by its word, told in a thread of its own.
+Stories = dict[str, "Future[None]"]
+
+
+@pytest.fixture(scope="module")
+def stories(airflow: LocalAirflow, emulator: Emulator) -> Iterator[Stories]:
+    """All of them, on their way."""
+    tellers: tuple[Callable[[LocalAirflow, Emulator], None], ...] = (delivered, waiting, failing, handmade)
+    with ThreadPoolExecutor(len(tellers)) as threads:
+        yield {teller.__name__: threads.submit(teller, airflow, emulator) for teller in tellers}
+
+
+@pytest.mark.timeout(300)
+def test_clearing_what_was_delivered_asks_for_a_new_job_also_for_a_whole_run(stories: Stories) -> None:
+    stories["delivered"].result()
+
+
+@pytest.mark.timeout(300)
+def test_clearing_what_waits_finds_the_job_again(stories: Stories) -> None:
+    stories["waiting"].result()
+
+
+@pytest.mark.timeout(300)
+def test_a_retry_after_a_failed_job_submits_anew_and_a_clear_of_a_failed_task_finds_its_job(stories: Stories) -> None:
+    stories["failing"].result()
+
+
+@pytest.mark.timeout(300)
+def test_a_deferred_task_that_was_failed_by_hand_and_cleared_finds_its_job(stories: Stories) -> None:
+    stories["handmade"].result()

@@ -8,11 +8,13 @@ from pathlib import Path
 import av
 import pytest
 
-from local_airflow import EmulatorProcess, LocalAirflow, Run
+from airflow_provider_runway.emulator import Emulator
+from local_airflow import LocalAirflow, Run
 from local_airflow.emulator import TEST_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("generate", "wait", "one_task")
+PROMPT = "while the sun goes down"  # the end of this example's own
 CONTRACT = {
     "request_id",
     "status",
@@ -37,8 +39,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(airflow: LocalAirflow, videos: Path) -> Run:
-    """A finished run of the example, with the repository's own picture."""
+def run(airflow: LocalAirflow, emulator: Emulator, videos: Path) -> Run:
+    """A finished run of the example, with the repository's picture, and slow enough to be seen deferred."""
+    emulator.add_fault(call="submit", fault="job_latency", match=PROMPT, times=0, seconds=6)
     picture = ROOT / "demo" / "picture.jpg"
     started = airflow.trigger(
         "runway_image_to_video", {"prompt_image": str(picture), "output_path": f"{videos}/"}, "example"
@@ -58,7 +61,7 @@ def test_the_task_that_only_submits_returns_the_contract_without_an_output(airfl
 
 @pytest.mark.parametrize("task_id", ["wait", "one_task"])
 def test_the_task_that_ends_a_job_returns_the_contract_with_the_output(
-    airflow: LocalAirflow, run: Run, emulator: EmulatorProcess, task_id: str
+    airflow: LocalAirflow, run: Run, emulator: Emulator, task_id: str
 ) -> None:
     ended = airflow.xcom(run, task_id)
     assert set(ended) == CONTRACT
@@ -92,11 +95,9 @@ def test_the_log_tells_the_job_before_the_deferral_and_after_it(airflow: LocalAi
     assert log.index(waiting) < log.index(ended)
 
 
-def test_the_example_pays_for_its_two_jobs_and_no_more(
-    airflow: LocalAirflow, run: Run, emulator: EmulatorProcess
-) -> None:
+def test_the_example_pays_for_its_two_jobs_and_no_more(airflow: LocalAirflow, run: Run, emulator: Emulator) -> None:
     ids = {airflow.xcom(run, task_id)["request_id"] for task_id in TASKS}
-    prompts = [job["request_id"] for job in emulator.ledger()["jobs"] if "sunflowers" in job["body"]["promptText"]]
+    prompts = [job["request_id"] for job in emulator.ledger()["jobs"] if job["body"]["promptText"].endswith(PROMPT)]
     assert sorted(prompts) == sorted(ids)
 
 

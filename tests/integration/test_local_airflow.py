@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from local_airflow import LocalAirflow, WaitedTooLong, leftovers
 
 DAGS = Path(__file__).parent / "dags"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 def test_a_deferrable_task_runs_through(airflow: LocalAirflow) -> None:
@@ -97,3 +100,24 @@ def test_a_component_that_cannot_start_ends_the_boot_with_its_log(tmp_path: Path
         pass
 
     assert leftovers(tmp_path) == []
+
+
+def test_a_savepoint_on_sqlite_has_its_turn_before_it_reads(tmp_path: Path) -> None:
+    code = """
+import sqlite3, sys, sqlalchemy
+import local_airflow.sqlite_manners
+other = sqlite3.connect(sys.argv[1], timeout=0)
+with sqlalchemy.create_engine(f"sqlite:///{sys.argv[1]}").connect() as connection, connection.begin_nested():
+    try:
+        other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as problem:
+        print(problem)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "turns.db")],
+        env={"PYTHONPATH": str(TOOLS), "RUNWAY_COMMAND": "this"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "database is locked\n"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind.report import JobReport
-from local_airflow import LocalAirflow
+from local_airflow import LocalAirflow, Run, until
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -36,6 +40,9 @@ RUN_BY = {
     "export AIRFLOW_CONN_RUNWAY_DEFAULT=": "test_the_variable_is_a_connection",
     "airflow connections add": "test_the_command_adds_a_connection",
     "python -m airflow_provider_runway.emulator": "test_the_emulator_starts_as_said",
+    "airflow pools set": "test_the_backfill_runs_as_said_and_pays_once",
+    "airflow dags unpause": "test_the_backfill_runs_as_said_and_pays_once",
+    "airflow backfill create": "test_the_backfill_runs_as_said_and_pays_once",
 }
 
 
@@ -45,15 +52,80 @@ def test_every_command_is_run_by_something() -> None:
     assert [start for start in RUN_BY if not any(line.startswith(start) for line in lines)] == []
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_each_dag_of_the_readme_runs(airflow: LocalAirflow, dags_folder: Path, tmp_path: Path, number: int) -> None:
-    code = blocks("python")[number].replace('"/tmp/', f'"{tmp_path}/')
-    (dags_folder / f"readme_{number}.py").write_text(code)
+@pytest.fixture(scope="module")
+def started(
+    airflow: LocalAirflow, dags_folder: Path, pool: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Run]]:
+    """A run of each DAG of the README, all on their way at once, and the folder that stands for its /tmp."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "pictures").mkdir()
+    for name in ("one.jpg", "two.jpg"):
+        shutil.copyfile(ROOT / "demo" / "picture.jpg", folder / "pictures" / name)
+    for number, code in enumerate(blocks("python")):
+        (dags_folder / f"readme_{number}.py").write_text(code.replace('"/tmp/', f'"{folder}/'))
+    return folder, [start(airflow, code) for code in blocks("python")]
+
+
+def start(airflow: LocalAirflow, code: str) -> Run:
+    """Start a run of a DAG: where it has a schedule, by that."""
+    dag_id = dag_of(code)
+    if "schedule=None" in code:
+        return airflow.trigger(dag_id)
+    airflow.unpause(dag_id)
+    return until(lambda: airflow.runs(dag_id), timeout_s=60, what=f"a scheduled run of {dag_id}")[0]
+
+
+def dag_of(code: str) -> str:
+    """Return the id of a snippet's one DAG."""
     (dag_id,) = re.findall(r"^def (\w+)\(\):", code, re.MULTILINE)
-    run = airflow.trigger(dag_id)
-    assert airflow.wait_for_run(run, timeout_s=120) == "success"
-    for path in re.findall(r'output_path="([^"]+)"', code):
-        assert Path(path).stat().st_size > 0
+    return dag_id
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))), ids=map(dag_of, blocks("python")))
+def test_each_dag_of_the_readme_runs(airflow: LocalAirflow, started: tuple[Path, list[Run]], number: int) -> None:
+    folder, runs = started
+    assert airflow.wait_for_run(runs[number], timeout_s=200) == "success"
+    for path in re.findall(r'output_path="/tmp/([^"]+)"', blocks("python")[number]):
+        assert stored(folder, path)
+
+
+def stored(folder: Path, output_path: str) -> list[Path]:
+    """Return the videos that a task has stored by a path of the README."""
+    pattern = re.sub(r"\{\{.*?\}\}", "*", output_path)
+    return [
+        file for file in folder.glob(f"{pattern}*.mp4" if pattern.endswith("/") else pattern) if file.stat().st_size
+    ]
+
+
+def test_the_manifest_of_the_pipeline_names_what_is_stored(
+    airflow: LocalAirflow, started: tuple[Path, list[Run]]
+) -> None:
+    folder, runs = started
+    (pipeline,) = [run for run in runs if run.dag_id == "animate_a_folder"]
+    assert airflow.wait_for_run(pipeline, timeout_s=200) == "success"
+    rows = json.loads((folder / "videos" / "manifest.json").read_text())
+    assert sorted(path for path, _ in rows) == sorted(map(str, stored(folder, "videos/")))
+    assert [cost for _, cost in rows] == [0.5, 0.5]
+
+
+@pytest.mark.timeout(400)
+def test_the_backfill_runs_as_said_and_pays_once(
+    airflow: LocalAirflow, emulator: Emulator, started: tuple[Path, list[Run]]
+) -> None:
+    for start_of_line in ("airflow pools set", "airflow dags unpause", "airflow backfill create"):
+        airflow.command(command(start_of_line))
+    assert airflow.pool("runway")["slots"] == 4
+    runs = [run for run in airflow.runs("archive") if run.run_id.startswith("backfill__")]
+    assert [airflow.wait_for_run(run, timeout_s=200) for run in runs] == ["success"] * 3
+
+    (backfill,) = airflow.gateway.call("GET", "/backfills", params={"dag_id": "archive"})["backfills"]
+    if backfill["completed_at"] is None:  # the scheduler notices within 30 s, and takes no second one until then
+        airflow.gateway.call("PUT", f"/backfills/{backfill['id']}/cancel")
+    airflow.command(command("airflow backfill create"))
+
+    assert [airflow.gateway.run_state(run) for run in runs] == ["success"] * 3
+    prompts = [job["body"]["promptText"] for job in emulator.ledger()["jobs"]]
+    assert [prompts.count(f"Sunflowers on 2026-01-0{day}") for day in (1, 2, 3)] == [1, 1, 1]
 
 
 def test_the_variable_is_a_connection() -> None:

@@ -46,6 +46,9 @@ class Gateway(Protocol):
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> None:
         """Create a run."""
 
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return the runs of a DAG, whatever made them."""
+
     def run_state(self, run: Run) -> str:
         """Return the state of a run."""
 
@@ -54,6 +57,9 @@ class Gateway(Protocol):
 
     def xcom(self, run: Run, task_id: str, key: str, map_index: int) -> Any:
         """Return a value, or None where there is none."""
+
+    def links(self, run: Run, task_id: str, map_index: int) -> dict[str, str]:
+        """Return the extra links of a task: name to address, "" where there is none yet."""
 
     def task_log(self, run: Run, task_id: str, try_number: int, map_index: int) -> str:
         """Return the log of one try as text, the trigger's part of it included."""

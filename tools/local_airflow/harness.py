@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from local_airflow.settings import airflow_release, environment, free_port
 from local_airflow.waiting import WaitedTooLong, until
 
 ENDED = frozenset({"success", "failed"})
+SQLITE_MANNERS = Path(__file__).with_name("sqlite_manners.py")
 
 
 class LocalAirflow:
@@ -86,7 +88,9 @@ class LocalAirflow:
 
     def __enter__(self) -> Self:
         try:
-            (self.home / "logs").mkdir(parents=True, exist_ok=True)
+            for folder in ("logs", "config"):
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(SQLITE_MANNERS, self.home / "config" / "airflow_local_settings.py")
             self._migrate()
             for name in self._wanted:
                 self.start(name)
@@ -180,11 +184,19 @@ class LocalAirflow:
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> Run:
         """Unpause a DAG and start a run of it; waits for the DAG to be parsed first."""
-        self.wait_for_dag(dag_id)
-        self.gateway.set_paused(dag_id, False)
+        self.unpause(dag_id)
         run = Run(dag_id, run_id or f"manual__{uuid.uuid4().hex[:12]}")
         self.gateway.trigger(dag_id, conf or {}, run.run_id)
         return run
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG's own schedule make runs; waits for the DAG to be parsed first."""
+        self.wait_for_dag(dag_id)
+        self.gateway.set_paused(dag_id, False)
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return the runs of a DAG, whatever made them."""
+        return self.gateway.runs(dag_id)
 
     def wait_for_run(self, run: Run, timeout_s: float = 120) -> str:
         """Wait for a run to end and return ``success`` or ``failed``."""
@@ -193,7 +205,9 @@ class LocalAirflow:
             state = self.gateway.run_state(run)
             return state if state in ENDED else None
 
-        return until(ended, timeout_s=timeout_s, what=f"the end of {run}", explain=lambda: self._story(run))
+        return until(
+            ended, timeout_s=timeout_s, every_s=0.4, what=f"the end of {run}", explain=lambda: self._story(run)
+        )
 
     def wait_for_task(
         self, run: Run, task_id: str, *states: str, map_index: int = -1, timeout_s: float = 60
@@ -225,6 +239,10 @@ class LocalAirflow:
         """Return what a task pushed; None where it pushed nothing."""
         return self.gateway.xcom(run, task_id, key, map_index)
 
+    def links(self, run: Run, task_id: str, map_index: int = -1) -> dict[str, str]:
+        """Return a task's extra links: name to address, "" where there is none yet."""
+        return self.gateway.links(run, task_id, map_index)
+
     def task_log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return the log of one try, a line an entry, with the trigger's part of it."""
         return self.gateway.task_log(run, task_id, try_number, map_index)
@@ -242,6 +260,19 @@ class LocalAirflow:
     def pool(self, name: str = "default_pool") -> dict[str, int]:
         """Return the slots of a pool: ``slots running queued scheduled deferred open``."""
         return self.gateway.pool(name)
+
+    def command(self, line: str, timeout_s: float = 120) -> str:
+        """Run a command line in this Airflow's environment, as a person at a terminal does; return what it printed.
+
+        :raises RuntimeError: It failed; the message has its output.
+        """
+        env = self.env | {"RUNWAY_COMMAND": line}  # see sqlite_manners.py
+        ended = subprocess.run(
+            ["bash", "-c", line], env=env, cwd=self.home, capture_output=True, text=True, timeout=timeout_s
+        )
+        if ended.returncode:
+            raise RuntimeError(f"{line}\nexit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+        return ended.stdout + ended.stderr
 
     @property
     def gateway(self) -> Gateway:

@@ -59,6 +59,10 @@ def trigger(dag_id, conf, run_id):
     trigger_dag(dag_id=dag_id, run_id=run_id, conf=conf, replace_microseconds=False)
 
 
+def runs(dag_id):
+    return [run.run_id for run in DagRun.find(dag_id=dag_id)]
+
+
 def run_state(dag_id, run_id):
     with create_session() as session:
         return str(_run(session, dag_id, run_id).state)
@@ -74,6 +78,14 @@ def task_instances(dag_id, run_id):
 
 def xcom(dag_id, run_id, task_id, key, map_index):
     return XCom.get_one(dag_id=dag_id, run_id=run_id, task_id=task_id, key=key, map_index=map_index)
+
+
+def links(dag_id, run_id, task_id, map_index):
+    """As the web server makes them: by the stored DAG, and the link classes that it may load."""
+    task = DagBag(read_dags_from_db=True).get_dag(dag_id).get_task(task_id)
+    with create_session() as session:
+        ti = _run(session, dag_id, run_id).get_task_instance(task_id, session=session, map_index=map_index)
+        return {name: task.get_extra_links(ti, name) or "" for name in task.extra_links}
 
 
 def clear(dag_id, run_id, task_ids, only_failed):

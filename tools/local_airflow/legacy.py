@@ -64,6 +64,9 @@ class LegacyGateway:
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> None:
         self.ask("trigger", dag_id=dag_id, conf=conf, run_id=run_id)
 
+    def runs(self, dag_id: str) -> list[Run]:
+        return [Run(dag_id, run_id) for run_id in self.ask("runs", dag_id=dag_id)]
+
     def run_state(self, run: Run) -> str:
         return str(self.ask("run_state", **run._asdict()))
 
@@ -72,6 +75,9 @@ class LegacyGateway:
 
     def xcom(self, run: Run, task_id: str, key: str, map_index: int) -> Any:
         return self.ask("xcom", **run._asdict(), task_id=task_id, key=key, map_index=map_index)
+
+    def links(self, run: Run, task_id: str, map_index: int) -> dict[str, str]:
+        return dict(self.ask("links", **run._asdict(), task_id=task_id, map_index=map_index))
 
     def task_log(self, run: Run, task_id: str, try_number: int, map_index: int) -> str:
         folder = self._task_logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"

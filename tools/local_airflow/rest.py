@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -28,9 +29,16 @@ class RestGateway:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy in the environment is not for loopback
         self._authorised = False
+        # One question at a time, also from threads: on SQLite an api-server that is asked for two changes at once can
+        # come to wait for its own lock, for as long as the database's timeout is.
+        self._turn = threading.RLock()
 
     def call(self, method: str, path: str, *, missing_ok: bool = False, **options: Any) -> Any:
         """Call ``/api/v2`` + ``path`` and return its JSON; with ``missing_ok`` a 404 is None."""
+        with self._turn:
+            return self._call(method, path, missing_ok, options)
+
+    def _call(self, method: str, path: str, missing_ok: bool, options: dict[str, Any]) -> Any:
         if not self._authorised:
             answer = self._session.get(f"{self.url}/auth/token", timeout=10)
             answer.raise_for_status()
@@ -71,6 +79,10 @@ class RestGateway:
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", json=body)
 
+    def runs(self, dag_id: str) -> list[Run]:
+        rows = self.call("GET", f"/dags/{quote(dag_id)}/dagRuns", params={"limit": 1000})["dag_runs"]
+        return [Run(dag_id, row["dag_run_id"]) for row in rows]
+
     def run_state(self, run: Run) -> str:
         return str(self.call("GET", _path(run))["state"])
 
@@ -90,6 +102,11 @@ class RestGateway:
             missing_ok=True,
         )
         return None if entry is None else entry["value"]
+
+    def links(self, run: Run, task_id: str, map_index: int) -> dict[str, str]:
+        path = f"{_path(run)}/taskInstances/{quote(task_id)}/links"
+        found = self.call("GET", path, params={"map_index": map_index})["extra_links"]
+        return {name: url or "" for name, url in found.items()}
 
     def task_log(self, run: Run, task_id: str, try_number: int, map_index: int) -> str:
         answer = self.call(

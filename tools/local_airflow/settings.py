@@ -13,6 +13,10 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+#: Seconds until an unchanged DAG file is read again. New and changed ones are read at once; reading all of them every
+#: half minute, as is the default, takes more of a processor than running their tasks.
+REPARSE_S = 600
+
 #: (major, minor)
 Version = tuple[int, int]
 
@@ -110,6 +114,7 @@ def _airflow_3(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": REPARSE_S,
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": "logs/dag_processor",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": heartbeat_timeout_s,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 2,
@@ -121,7 +126,7 @@ def _airflow_2(heartbeat_timeout_s: int) -> dict[str, object]:
     return {
         "SCHEDULER__DAG_DIR_LIST_INTERVAL": 2,
         "SCHEDULER__PARSING_PROCESSES": 1,
-        "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": 5,
+        "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": REPARSE_S,
         "SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": 2,
         "SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": heartbeat_timeout_s,
         "SCHEDULER__ZOMBIE_DETECTION_INTERVAL": 2,

@@ -60,10 +60,10 @@ async def triggerer(gateway: Gateway) -> None:
     """Bring in what a triggerer has read long ago, for every contestant."""
     os.environ["AIRFLOW_CONN_BENCHMARK"] = gateway.connection(requests_per_minute=1_000_000)
     from airflow_provider_runway.compat import stats
-    from airflow_provider_runway.triggers import poller
+    from airflow_provider_runway.triggers import access
 
     stats()
-    await poller.RunwayAsyncHook("benchmark").get_async_conn()
+    await access.RunwayAsyncHook("benchmark").get_async_conn()
     gc.collect()
     gc.freeze()
 

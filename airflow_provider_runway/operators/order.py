@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import task_state_store
 from airflow_provider_runway.exceptions import BadInput, Unreachable
 from airflow_provider_runway.hooks.catalogue import use_catalogue
+from airflow_provider_runway.operators.memory import journal_of
 from airflow_provider_runway.operators.pictures import check_conn_id, is_url_for_segmind, read_prompt_image
 from airflow_provider_runway.operators.uploads import upload_once
 from airflow_provider_runway.segmind.messages import way_back
 from airflow_provider_runway.segmind.models import CATALOGUE, body_for, image_field, seed_field
 from airflow_provider_runway.segmind.wire import json_body
 from airflow_provider_runway.submission.identity import Identity, fingerprint
-from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.order import Order
 
 if TYPE_CHECKING:
@@ -91,8 +90,8 @@ def _earlier_job_named(context: Context) -> Iterator[None]:
     try:
         yield
     except (BadInput, Unreachable) as problem:
-        store = task_state_store(context)
-        entry = None if store is None else Journal(store).read()
+        journal = journal_of(context)
+        entry = None if journal is None else journal.read()
         if entry is None or entry.request_id is None:
             raise
         back = f"Job {entry.request_id} of an earlier try is not lost. {way_back(entry.request_id, entry.at)}"

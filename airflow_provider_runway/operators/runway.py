@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import airflow_errors, as_airflow
-from airflow_provider_runway.compat import BaseOperator, moment_trigger, task_state_store
+from airflow_provider_runway.compat import BaseOperator, moment_trigger
 from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S, lost_triggers
 from airflow_provider_runway.exceptions import BadInput, Throttled, WaitExpired
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
@@ -204,6 +204,8 @@ class RunwayGenerateOperator(BaseOperator):
         """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
         if next_method != TRIGGER_FAILED:
             return super().resume_execution(next_method, next_kwargs, context)
+        from airflow_provider_runway.operators.memory import remembered
+
         # The deferral's kwargs are gone; the id that was pushed before it is not.
         ti, reason = context["ti"], (next_kwargs or {}).get("error", "no reason given")
         request_id = ti.xcom_pull(task_ids=self.task_id, key="request_id", map_indexes=ti.map_index)
@@ -214,7 +216,7 @@ class RunwayGenerateOperator(BaseOperator):
             self.log.warning("Job %s: triggers were lost repeatedly; polling in the worker instead.", request_id)
             self.deferrable = False
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            return self._wait(self._remembered(request_id, context), hook, context)
+            return self._wait(remembered(request_id, context, self.model), hook, context)
 
     def on_kill(self) -> None:
         """Say that the job goes on: the API has no cancel."""
@@ -271,35 +273,9 @@ class RunwayGenerateOperator(BaseOperator):
         time.sleep(pause_s)
 
     def _submitter(self, hook: RunwayHook, context: Context) -> Submitter:
-        from airflow_provider_runway.submission.journal import Journal
-        from airflow_provider_runway.submission.submitter import Submitter
+        from airflow_provider_runway.operators.memory import submitter_for
 
-        store = task_state_store(context)
-
-        def siblings() -> list[str]:
-            if context["ti"].map_index in (None, -1):
-                return []
-            pulled = context["ti"].xcom_pull(task_ids=self.task_id, key="request_id")  # of all map indexes
-            found = [pulled] if isinstance(pulled, str) else pulled or ()
-            return [request_id for request_id in found if isinstance(request_id, str)]
-
-        return Submitter(
-            hook,
-            None if store is None else Journal(store),
-            self.log,
-            durable=self.durable,
-            siblings=siblings,
-        )
-
-    def _remembered(self, request_id: str, context: Context) -> JobReport:
-        """Return what is still known of a job whose deferral was lost: the journal knows most."""
-        from airflow_provider_runway.submission.journal import Journal
-
-        store = task_state_store(context)
-        entry = None if store is None else Journal(store).read()
-        if entry is None or entry.request_id != request_id:
-            return JobReport(request_id, model=self.model)
-        return JobReport(request_id, model=entry.model, seed=entry.seed, submitted_at=entry.at)
+        return submitter_for(hook, context, self.log, task_id=self.task_id, durable=self.durable)
 
     def _wait(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
         """Wait for the job: deferred where there is time left for it, else here."""

@@ -52,8 +52,8 @@ class Roster(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._places
 
-    def place(self, key: K, moments: Moments, deadline: float) -> None:
-        """Put a job in, or move it.
+    def place(self, key: K, moments: Moments, deadline: float) -> float:
+        """Put a job in, or move it; return the moment at which it can first be taken.
 
         :param moments: when it comes to each rank, from the lowest; fewer than ranks, and it stays at the last.
         :param deadline: when it has to be looked at, whatever its rank.
@@ -61,7 +61,9 @@ class Roster(Generic[K]):
         serial = next(self._serials)
         self._places[key] = serial, -1
         self._deadlines[key] = deadline
-        heapq.heappush(self._rising, (min(moments[0], deadline), serial, -1, key, moments))
+        first = min(moments[0], deadline)
+        heapq.heappush(self._rising, (first, serial, -1, key, moments))
+        return first
 
     def remove(self, key: K) -> None:
         """Take a job out; one that is not there is no error, for endings and cancellations can cross."""

@@ -18,8 +18,6 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_runway.exceptions import RunwayError, Throttled, Unauthorized
 from airflow_provider_runway.hooks.catalogue import use_catalogue_if_good
-from airflow_provider_runway.hooks.runway import RunwayAsyncHook
-from airflow_provider_runway.polling.budget import Budget
 from airflow_provider_runway.polling.latency import LatencyModel
 from airflow_provider_runway.polling.look import fetch_ending, look_at_status
 from airflow_provider_runway.polling.roster import Moments, Roster
@@ -31,6 +29,7 @@ from airflow_provider_runway.segmind.models import expected_latency_s
 from airflow_provider_runway.segmind.moments import read_number
 from airflow_provider_runway.transports.settings import tell
 from airflow_provider_runway.triggers import metrics
+from airflow_provider_runway.triggers.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -45,14 +44,14 @@ log = logging.getLogger(__name__)
 #: Requests under way at once: enough for 1200 a minute at 0.8 s each, and few enough that answers, which may all come
 #: in one turn of the event loop, don't hold it up.
 MOST_UNDER_WAY = 16
-#: A connection that was changed is noticed after this long; one whose key is refused, at once.
-REREAD_S = 300.0
 #: A job that is done when its deadline comes is given this long to hand out its result, and one whose last look the
 #: budget can't serve is given this long to get it. Airflow itself gives up later than that.
 GRACE_S = 60.0
-#: However long there is nothing to send, deadlines are looked after.
-LONGEST_SLEEP_S = 5.0
-#: So many who join are placed in one turn of the event loop, and so often the metrics hear how many wait.
+#: However long there is nothing to send, deadlines are looked after. Jobs that are due within the shortest sleep go
+#: together: thousands a minute would wake the poller for each.
+LONGEST_SLEEP_S, SHORTEST_SLEEP_S = 5.0, 0.01
+#: So many who join are placed in one turn of the event loop, and so often the metrics hear how many wait and those
+#: are found whose deadline has passed.
 MOST_SEATED, TELL_S = 100, 1.0
 #: A trigger that fires in its very first moments can be lost to the scheduler (apache/airflow#72716).
 SETTLE_S = 1.0
@@ -82,18 +81,14 @@ class Poller:
         self.conn_id = conn_id
         self._roster: Roster[_Waiting] = Roster(len(PRICES_S))
         self._models: dict[str | None, LatencyModel] = {}
-        self._budget: Budget | None = None
-        self._per_minute: float | None = None
+        self._access = Access(conn_id, self._retire_soon)
         self._under_way: set[asyncio.Task[None]] = set()
         self._waiting: set[_Waiting] = set()
         self._joining: deque[_Waiting] = deque()
         self._told_at = 0.0
         self._wake = asyncio.Event()
+        self._sleeps_until = math.inf  # loop time; what is due later need not wake the poller
         self._runner: asyncio.Task[None] | None = None
-        self._transport: AsyncTransport | None = None
-        self._readings = 0
-        self._read_at = 0.0
-        self._opening = asyncio.Lock()
 
     async def wait(self, report: JobReport, deadline: float, log: Log) -> Ending:
         """Return how the job ended, or that the deadline (epoch seconds) passed.
@@ -139,8 +134,8 @@ class Poller:
         else:
             moments = Ranks(waiting.model, now, now - waiting.born, waiting.looked_s)
         # A job that comes past its deadline gets one look, too.
-        self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S))
-        self._wake.set()
+        if self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S)) < self._sleeps_until:
+            self._wake.set()
 
     def _seat(self) -> None:
         """Place some of those who joined: thousands may, in one turn of the event loop."""
@@ -155,12 +150,14 @@ class Poller:
         try:
             while self._waiting or self._under_way:
                 self._wake.clear()
+                self._sleeps_until = math.inf
                 if self._joining:
                     self._seat()
                     await asyncio.sleep(0)
                 elif (pause_s := await self._next()) > 0:
-                    # Cheaper by half than a timeout around the wait, and this is done for each request.
-                    alarm = loop.call_later(pause_s, self._wake.set)
+                    # Cheaper by half than a timeout around the wait, and this is done for each request or two.
+                    self._sleeps_until = loop.time() + pause_s
+                    alarm = loop.call_at(self._sleeps_until, self._wake.set)
                     await self._wake.wait()
                     alarm.cancel()
         except Exception as problem:
@@ -171,8 +168,7 @@ class Poller:
         finally:
             self._runner = None
             metrics.waiting(self.conn_id, len(self._waiting))
-            transport, self._transport = self._transport, None
-            if transport is not None:
+            if (transport := self._access.released()) is not None:
                 await _retire(transport, list(self._under_way))
 
     async def _next(self) -> float:
@@ -181,26 +177,29 @@ class Poller:
         if now >= self._told_at + TELL_S:
             self._told_at = now
             metrics.waiting(self.conn_id, len(self._waiting))
-        while (overdue := self._roster.overdue(now - GRACE_S)) is not None:
-            self._settle(overdue, timed_out(overdue.vigil.report))
+            while (overdue := self._roster.overdue(now - GRACE_S)) is not None:
+                self._settle(overdue, timed_out(overdue.vigil.report))
         if not self._roster or len(self._under_way) >= MOST_UNDER_WAY:
             return LONGEST_SLEEP_S
-        if self._budget is not None and (wait_s := self._budget.wait_s(now)) > 0:
+        budget = self._access.budget
+        if budget is not None and (wait_s := budget.wait_s(now)) > 0:
             return min(wait_s, LONGEST_SLEEP_S)
-        least = 0 if self._budget is None else round(self._budget.scarcity(now) * SCARCE_RANK)
+        least = 0 if budget is None else round(budget.scarcity(now) * SCARCE_RANK)
         waiting = self._roster.take(now, least)
         if waiting is None:
             moment = self._roster.next_moment()
             # Scarcity passes, and with it the least rank falls: nobody rises then, so look up now and then.
-            return min(max(moment - now, 0.001) if moment is not None else 1.0, 1.0 if least else LONGEST_SLEEP_S)
+            return min(
+                max(moment - now, SHORTEST_SLEEP_S) if moment is not None else 1.0, 1.0 if least else LONGEST_SLEEP_S
+            )
         try:
-            transport = await self._opened()
+            transport = await self._access.opened()
         except RunwayError as problem:
             self._settle(waiting, None, problem)
             return 0
-        if self._budget is not None:
-            self._budget.spend(now)
-        self._start(self._look(waiting, transport, self._readings))
+        if self._access.budget is not None:
+            self._access.budget.spend(now)
+        self._start(self._look(waiting, transport, self._access.readings))
         return 0
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -208,9 +207,13 @@ class Poller:
         self._under_way.add(task)
         task.add_done_callback(self._done)
 
+    def _retire_soon(self, transport: AsyncTransport) -> None:
+        self._start(_retire(transport, list(self._under_way)))
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self._wake.set()
+        if len(self._under_way) + 1 >= MOST_UNDER_WAY or not self._waiting:  # it held others up, or was the last
+            self._wake.set()
 
     async def _look(self, waiting: _Waiting, transport: AsyncTransport, reading: int) -> None:
         """Look at a job; a bug in that ends this wait, and no other."""
@@ -233,8 +236,7 @@ class Poller:
             if waiting.refused_by is None:
                 waiting.refused_by = reading
                 waiting.log.warning("Job %s: %s Reading the connection afresh.", report.request_id, problem)
-                if reading == self._readings:
-                    self._read_at = -math.inf  # 0 would not do: the clock may have started just now
+                self._access.doubt(reading)
                 self._again(waiting)
             else:
                 self._settle(waiting, None, problem)
@@ -258,8 +260,8 @@ class Poller:
         ending, line, floor_s = waiting.vigil.stumble(problem, time.time())
         if isinstance(problem, Throttled):
             metrics.throttled(self.conn_id)
-            if self._budget is not None:
-                self._budget.refused(now, now + floor_s if problem.reset_at is not None else None)
+            if self._access.budget is not None:
+                self._access.budget.refused(now, now + floor_s if problem.reset_at is not None else None)
             line = None  # the budget's business: a busy account is no problem of this job
         if line is not None:
             tell(line, waiting.log)
@@ -298,36 +300,6 @@ class Poller:
                 waiting.model.learn(total_s)
             metrics.completed(self.conn_id, ending.report, total_s)
         waiting.ended.set_result(ending)
-
-    async def _opened(self) -> AsyncTransport:
-        """Return the session's transport; the connection is read with the first job, and anew from time to time."""
-        loop = asyncio.get_running_loop()
-        if self._transport is not None and loop.time() - self._read_at < REREAD_S:
-            return self._transport
-        async with self._opening:
-            if self._transport is not None and loop.time() - self._read_at < REREAD_S:
-                return self._transport
-            try:
-                fresh = await RunwayAsyncHook(self.conn_id).get_async_conn()
-            except Exception as problem:
-                if self._transport is None:
-                    raise
-                # A secrets backend that is down for a moment is no reason to give up jobs that are being looked at.
-                why = str(problem) if isinstance(problem, RunwayError) else type(problem).__name__
-                log.warning("Connection %s can't be read afresh, and is used as it was: %s", self.conn_id, why)
-                fresh = self._transport
-            self._readings += 1
-            self._read_at = loop.time()
-            if self._transport is not None and fresh.settings == self._transport.settings:
-                return self._transport
-            old, self._transport = self._transport, fresh
-            if self._budget is None or self._per_minute != fresh.settings.requests_per_minute:
-                self._per_minute = fresh.settings.requests_per_minute
-                self._budget = Budget(self._per_minute, loop.time())
-            if old is not None:
-                log.info("Connection %s was changed; its jobs are looked at with the new one.", self.conn_id)
-                self._start(_retire(old, list(self._under_way)))
-            return fresh
 
 
 async def _retire(transport: AsyncTransport, users: list[asyncio.Task[None]]) -> None:

@@ -15,7 +15,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import budget
 from airflow_provider_runway.segmind.ending import Ending
-from airflow_provider_runway.triggers import poller
+from airflow_provider_runway.triggers import access
 from airflow_provider_runway.triggers.poller import poller_for
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -64,13 +64,13 @@ async def test_a_rotated_key_is_read_with_the_first_refusal(monkeypatch: pytest.
         point(monkeypatch, gateway, NEW)
         gateway.add_fault("status:refuse_auth")
         async with asyncio.timeout(5):
-            while (used := poller_for(CONN_ID)._transport) is None or used.settings.api_key != NEW:  # noqa: ASYNC110
+            while (used := poller_for(CONN_ID)._access.transport) is None or used.settings.api_key != NEW:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert await ended(waits) == {"completed"}
 
 
 async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    monkeypatch.setattr(poller, "REREAD_S", 0.2)
+    monkeypatch.setattr(access, "REREAD_S", 0.2)
     reports = submit(gateway, 5)
     with Emulator() as other:
         other.add_fault("any:server_error:times=0,status=503")
@@ -84,7 +84,7 @@ async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.Monke
 async def test_a_connection_that_cannot_be_read_afresh_is_used_as_it_was(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(poller, "REREAD_S", 0.05)
+    monkeypatch.setattr(access, "REREAD_S", 0.05)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = begin(submit(gateway, 3))
     await soon(waits)
@@ -138,7 +138,7 @@ async def test_a_change_of_connection_is_told_in_the_log_without_the_key(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(poller, "REREAD_S", 0.1)
+    monkeypatch.setattr(access, "REREAD_S", 0.1)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = begin(submit(gateway, 2))
     await soon(waits)

@@ -168,7 +168,7 @@ def main() -> None:
         jobs, done = CONTESTANTS[name][2], max(row["finished"], 0)
         pace, each = done / row["took_s"] * 60, row["sent"] / done if done else "-"
         rows.append((name, jobs, done, f"{row['took_s']:.0f}", pace, row["lost"], row["sent"], row["refused"], each))
-    table((*head, "requests/job"), rows)
+    table(head, rows)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from airflow_provider_runway.exceptions import (
     all_errors,
 )
 from airflow_provider_runway.segmind.jobs import is_content_block
-from airflow_provider_runway.segmind.messages import still_alive, way_back
+from airflow_provider_runway.segmind.messages import still_alive
 from airflow_provider_runway.segmind.report import JobReport
 
 _BY_CODE = {error.code: error for error in all_errors()}
@@ -117,8 +117,5 @@ def timed_out(report: JobReport) -> Ending:
 
 def broken_off(report: JobReport, error: RunwayError) -> Ending:
     """Return the ending of a wait that an error broke off; the job, if there is one, goes on."""
-    text = (
-        f"Job {report.request_id}: the looking broke off: {error} The job is not touched by that: it goes on, and is "
-        f"billed when it completes. {way_back(report.request_id, report.submitted_at)}"
-    )
+    text = still_alive(report.request_id, report.submitted_at, f"the looking broke off: {error}")
     return Ending(Outcome.ERROR, report, text, error.code)

@@ -24,7 +24,8 @@ def way_back(request_id: str, submitted_at: float | None) -> str:
 
 def still_alive(request_id: str, submitted_at: float | None, why: str) -> str:
     """Return what to say of a job that is left while it may still end well."""
-    return f"Job {request_id}: {why}. It goes on and is billed when it completes. {way_back(request_id, submitted_at)}"
+    back = way_back(request_id, submitted_at)
+    return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {back}"
 
 
 def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:

@@ -153,7 +153,7 @@ def test_a_key_that_stays_refused_is_asked_with_twice_and_no_more(gateway: Emula
     event = event_of(trigger_for(request_id))
     assert (event["status"], event["job"]["code"]) == ("error", "unauthorized")
     assert count(gateway, "status") == 2
-    assert "goes on, and is billed when it completes" in event["error"]
+    assert "goes on and is billed when it completes" in event["error"]
 
 
 def test_a_connection_that_is_not_there_is_an_event(gateway: Emulator) -> None:

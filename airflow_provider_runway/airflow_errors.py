@@ -7,46 +7,46 @@ from contextlib import contextmanager
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.exceptions import (
-    ContentBlocked,
-    DownloadFailed,
-    JobFailed,
-    NotSent,
-    OutputLost,
-    OutputRefused,
-    RecordExpired,
-    Refused,
+    ContentBlockedError,
+    DownloadFailedError,
+    JobFailedError,
+    NotSentError,
+    NoUsableResponseError,
+    OutputMissingError,
+    OutputRejectedError,
+    RecordExpiredError,
+    RefusedError,
     RunwayError,
-    SubmissionUnknown,
-    Unanswered,
-    WaitExpired,
+    SubmitOutcomeUnknownError,
+    WaitTimeoutError,
 )
 
 #: error -> may a retry help? The most specific class counts. A retry never pays twice: it finds the
 #: job of the earlier try. Where it is False, Airflow's retries are skipped.
-RETRY_HELPS: dict[type[RunwayError], bool] = {
+MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
     RunwayError: True,
-    NotSent: False,
-    Refused: False,
-    Unanswered: True,
-    SubmissionUnknown: False,
-    JobFailed: True,
-    ContentBlocked: False,
-    RecordExpired: False,
-    OutputLost: False,
-    WaitExpired: True,
-    DownloadFailed: True,
-    OutputRefused: False,
+    NotSentError: False,
+    RefusedError: False,
+    NoUsableResponseError: True,
+    SubmitOutcomeUnknownError: False,
+    JobFailedError: True,
+    ContentBlockedError: False,
+    RecordExpiredError: False,
+    OutputMissingError: False,
+    WaitTimeoutError: True,
+    DownloadFailedError: True,
+    OutputRejectedError: False,
 }
 
 
-def retry_helps(error: RunwayError) -> bool:
+def may_retry_task(error: RunwayError) -> bool:
     """May a retry of the task end better?"""
-    return next(RETRY_HELPS[kind] for kind in type(error).__mro__ if kind in RETRY_HELPS)
+    return next(MAY_RETRY_TASK[kind] for kind in type(error).__mro__ if kind in MAY_RETRY_TASK)
 
 
-def as_airflow(error: RunwayError) -> AirflowException:
+def to_airflow_error(error: RunwayError) -> AirflowException:
     """Return Airflow's error for one of ours: final, or worth a retry."""
-    return AirflowException(str(error)) if retry_helps(error) else AirflowFailException(str(error))
+    return AirflowException(str(error)) if may_retry_task(error) else AirflowFailException(str(error))
 
 
 @contextmanager
@@ -55,4 +55,4 @@ def airflow_errors() -> Iterator[None]:
     try:
         yield
     except RunwayError as error:
-        raise as_airflow(error) from error
+        raise to_airflow_error(error) from error

@@ -42,13 +42,13 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "TriggerEvent",
+    "get_config",
     "get_connection_async",
-    "link_value",
+    "get_link_xcom",
+    "get_stats",
+    "make_timer_trigger",
     "mask",
-    "moment_trigger",
-    "note_output",
-    "setting",
-    "stats",
+    "report_lineage",
     "storage_path",
     "task_state_store",
 ]
@@ -75,7 +75,7 @@ def task_state_store(context: Mapping[str, Any]) -> Any | None:
     return context.get("task_state_store")
 
 
-def moment_trigger(moment: datetime) -> BaseTrigger:
+def make_timer_trigger(moment: datetime) -> BaseTrigger:
     """Return Airflow's own trigger that fires at a moment."""
     try:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -98,7 +98,7 @@ def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
     return ObjectStoragePath(path, conn_id=conn_id)
 
 
-def setting(section: str, option: str) -> str | None:
+def get_config(section: str, option: str) -> str | None:
     """Return an option of Airflow's configuration, None where it is not set."""
     from airflow.providers.common.compat.sdk import conf
 
@@ -106,7 +106,7 @@ def setting(section: str, option: str) -> str | None:
     return value or None
 
 
-def note_output(path: ObjectStoragePath) -> None:
+def report_lineage(path: ObjectStoragePath) -> None:
     """Tell whoever collects lineage that the task wrote this path, as its own ``open`` does.
 
     Its name there is without the connection, which is no part of what was written (and on 2.11 a warning).
@@ -125,14 +125,14 @@ def mask(secret: str) -> None:
 
 
 @cache
-def stats() -> Any:
+def get_stats() -> Any:
     """Return Airflow's metrics."""
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats
 
 
-def link_value(ti_key: Any, key: str) -> Any:
+def get_link_xcom(ti_key: Any, key: str) -> Any:
     """Return an XCom for an operator link: on the worker on Airflow 3, in the webserver on Airflow 2."""
     try:
         from airflow.sdk.execution_time.xcom import XCom

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_runway import __version__
-from airflow_provider_runway.hooks.form import HIDDEN, LABELS, PLACEHOLDERS, conn_fields
+from airflow_provider_runway.hooks.connection_form import HIDDEN, LABELS, PLACEHOLDERS, conn_fields
 
 _PACKAGE = "airflow_provider_runway"
 

@@ -16,41 +16,43 @@ from bisect import bisect_left
 from collections.abc import Callable
 from statistics import mean, median
 
-from airflow_provider_runway.polling.latency import LatencyModel
-from airflow_provider_runway.polling.schedule import next_look
+from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.schedule import next_poll_delay_s
 from benchmarks.report import machine, table
 
 JOBS, SEEDS = 1_000, (1, 2, 3, 4, 5)
 #: Prices of a look, in seconds of lateness: from an idle account to a busy one.
-PRICES_S = (0.15, 0.5, 1.0, 2.0, 4.0)
+POLL_COSTS_S = (0.15, 0.5, 1.0, 2.0, 4.0)
 CATALOGUED_S, LONGEST_S = 27.38, 3600.0
 STEP_S = 0.5
 
 Draw = Callable[[random.Random], float]
 
 
-def catalogued(dice: random.Random) -> float:
+def catalogued(jitter: random.Random) -> float:
     """Around the mean that the model's page shows."""
-    return dice.lognormvariate(math.log(CATALOGUED_S) - 0.25**2 / 2, 0.25)
+    return jitter.lognormvariate(math.log(CATALOGUED_S) - 0.25**2 / 2, 0.25)
 
 
-def slow_tail(dice: random.Random) -> float:
+def slow_tail(jitter: random.Random) -> float:
     """The same, but 5 % take three to eight times as long."""
-    return catalogued(dice) * (dice.uniform(3, 8) if dice.random() < 0.05 else 1)
+    return catalogued(jitter) * (jitter.uniform(3, 8) if jitter.random() < 0.05 else 1)
 
 
-def bimodal(dice: random.Random) -> float:
+def bimodal(jitter: random.Random) -> float:
     """A warm worker, or a cold one."""
-    return max(dice.gauss(18, 2) if dice.random() < 0.6 else dice.gauss(50, 4), 1.0)
+    return max(jitter.gauss(18, 2) if jitter.random() < 0.6 else jitter.gauss(50, 4), 1.0)
 
 
-def ours(jobs: list[float], price_s: float) -> tuple[float, float]:
+def ours(jobs: list[float], poll_cost_s: float) -> tuple[float, float]:
     """Return (looks a job, mean lateness) of our cadence; it learns as it goes."""
-    model, looks, late = LatencyModel(CATALOGUED_S), 0, 0.0
+    model, looks, late = LatencyDistribution(CATALOGUED_S), 0, 0.0
     for latency_s in jobs:
         age_s = 0.0
         while age_s < latency_s:
-            age_s += next_look(model, age_s, LONGEST_S - age_s, price_s, looked_s=age_s) or LONGEST_S
+            age_s += (
+                next_poll_delay_s(model, age_s, LONGEST_S - age_s, poll_cost_s, last_polled_age_s=age_s) or LONGEST_S
+            )
             looks += 1
         late += age_s - latency_s
         model.learn(latency_s)
@@ -79,13 +81,13 @@ def hindsight(jobs: list[float], lateness_s: float) -> float:
         waited.append(waited[-1] + STEP_S * (alive[step] + alive[step + 1]) / 2)
     low, high = 1e-3, 1e3
     for _ in range(14):
-        price_s = math.sqrt(low * high)
-        looks, late = _optimum(alive, waited, price_s)
-        low, high = (price_s, high) if late / len(ages) < lateness_s else (low, price_s)
+        poll_cost_s = math.sqrt(low * high)
+        looks, late = _optimum(alive, waited, poll_cost_s)
+        low, high = (poll_cost_s, high) if late / len(ages) < lateness_s else (low, poll_cost_s)
     return looks / len(ages)
 
 
-def _optimum(alive: list[int], waited: list[float], price_s: float) -> tuple[float, float]:
+def _optimum(alive: list[int], waited: list[float], poll_cost_s: float) -> tuple[float, float]:
     """Return (looks, total lateness) of the schedule that minimises ``price * looks + lateness``."""
     last = len(alive) - 1
     best, looks, late = [0.0] * (last + 1), [0.0] * (last + 1), [0.0] * (last + 1)
@@ -95,7 +97,7 @@ def _optimum(alive: list[int], waited: list[float], price_s: float) -> tuple[flo
         choice: tuple[float, int, float] | None = None
         for there in range(here + 1, min(here + 160, last) + 1):
             ended_late = _ended_late(alive, waited, here, there)
-            cost = price_s * alive[here] + ended_late + best[there]
+            cost = poll_cost_s * alive[here] + ended_late + best[there]
             if choice is None or cost < choice[0]:
                 choice = (cost, there, ended_late)
         assert choice is not None
@@ -113,18 +115,20 @@ def main() -> None:
     """Print the table."""
     rows = []
     for name, draw in (("as catalogued", catalogued), ("5 % slow tail", slow_tail), ("bimodal", bimodal)):
-        for price_s in PRICES_S:
+        for poll_cost_s in POLL_COSTS_S:
             looked, lates, fixes = [], [], []
             for seed in SEEDS:
-                dice = random.Random(seed)
-                jobs = [draw(dice) for _ in range(JOBS)]
-                looks, late = ours(jobs, price_s)
+                jitter = random.Random(seed)
+                jobs = [draw(jitter) for _ in range(JOBS)]
+                looks, late = ours(jobs, poll_cost_s)
                 looked.append(looks)
                 lates.append(late)
                 fixes.append(fewest_fixed(jobs, late))
             best = hindsight(jobs, lates[-1])
             ratio = median(mine / theirs for mine, theirs in zip(looked, fixes, strict=True))
-            rows.append((name, price_s, median(lates), median(looked), median(fixes), ratio, best, looked[-1] / best))
+            rows.append(
+                (name, poll_cost_s, median(lates), median(looked), median(fixes), ratio, best, looked[-1] / best)
+            )
     print(f"{JOBS} jobs a run, medians of {len(SEEDS)} runs (hindsight: the last run). {machine()}")
     table(
         (

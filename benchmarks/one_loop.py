@@ -48,7 +48,7 @@ class Stalls:
     def __init__(self) -> None:
         self.longest_s = 0.0
 
-    async def watch(self) -> None:
+    async def poll_until_done(self) -> None:
         """Sleep a tick, again and again."""
         while True:
             began = time.perf_counter()
@@ -59,24 +59,24 @@ class Stalls:
 async def triggerer(gateway: Gateway) -> None:
     """Bring in what a triggerer has read long ago, for every contestant."""
     os.environ["AIRFLOW_CONN_BENCHMARK"] = gateway.connection(requests_per_minute=1_000_000)
-    from airflow_provider_runway.compat import stats
-    from airflow_provider_runway.triggers import access
+    from airflow_provider_runway.compat import get_stats
+    from airflow_provider_runway.triggers import connection_cache
 
-    stats()
-    await access.RunwayAsyncHook("benchmark").get_async_conn()
+    get_stats()
+    await connection_cache.RunwayAsyncHook("benchmark").get_async_conn()
     gc.collect()
     gc.freeze()
 
 
 def waiting_in_a_poller() -> Wait:
     """Return how ours waits for a job: in one poller, whose budget is as good as unlimited."""
-    from airflow_provider_runway.segmind.report import JobReport
+    from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.triggers.poller import poller_for
 
     log = logging.getLogger("benchmark")
 
     async def wait(request_id: str, submitted_at: float) -> float:
-        report = JobReport(request_id, model=MODEL, submitted_at=submitted_at)
+        report = JobSummary(request_id, model=MODEL, submitted_at=submitted_at)
         ending = await poller_for("benchmark").wait(report, submitted_at + 900, log)
         seen_at, took_s = ending.report.completed_at, (ending.report.metrics or {})["total_time"]
         assert seen_at is not None
@@ -93,7 +93,7 @@ async def run(name: str, jobs: int, gateway: Gateway, interval_s: float) -> dict
     peer: Peer | None = None if name == OURS else PEERS[name](gateway.url, gateway.key, interval_s)
     wait = waiting_in_a_poller() if peer is None else peer.wait
     stalls, before = Stalls(), len(await asyncio.to_thread(gateway.requests))
-    ticking = asyncio.create_task(stalls.watch())
+    ticking = asyncio.create_task(stalls.poll_until_done())
     await asyncio.sleep(0.1)
     stalls.longest_s, cpu_s, start = 0.0, time.process_time(), time.perf_counter()
     waits = [asyncio.ensure_future(wait(job["request_id"], job["submitted_at"])) for job in made]

@@ -47,28 +47,28 @@ RESUMED_AFTER_S = (0.5, 3.0)
 
 async def ours(gateway: Gateway, jobs: int, told: int) -> dict[str, Any]:
     """Run jobs as tasks do: submit on a worker slot, wait in one poller."""
-    from airflow_provider_runway.exceptions import Throttled
+    from airflow_provider_runway.exceptions import ThrottledError
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.segmind.report import JobReport
-    from airflow_provider_runway.segmind.retry import ONCE
+    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.retry import NO_RETRY
     from airflow_provider_runway.triggers.poller import poller_for
 
     os.environ["AIRFLOW_CONN_BENCHMARK"] = gateway.connection(**({"requests_per_minute": told} if told else {}))
-    slots, log, dice = asyncio.Semaphore(WORKER_SLOTS), logging.getLogger("benchmark"), random.Random(1)
+    slots, log, jitter = asyncio.Semaphore(WORKER_SLOTS), logging.getLogger("benchmark"), random.Random(1)
 
-    def submit(seed: int) -> JobReport:
-        with RunwayHook("benchmark", ONCE) as hook:
+    def submit(seed: int) -> JobSummary:
+        with RunwayHook("benchmark", NO_RETRY) as hook:
             job = hook.submit(MODEL, {**BODY, "seed": seed})
-        return JobReport(job.request_id, model=MODEL, submitted_at=job.submitted_at)
+        return JobSummary(job.request_id, model=MODEL, submitted_at=job.submitted_at)
 
     async def task(seed: int) -> str:
-        report: JobReport | None = None
+        report: JobSummary | None = None
         while report is None:
             try:
                 async with slots:
                     report = await asyncio.to_thread(submit, seed)
-            except Throttled as refusal:
-                await asyncio.sleep(max((refusal.reset_at or 0) - time.time(), 0) + dice.uniform(*RESUMED_AFTER_S))
+            except ThrottledError as refusal:
+                await asyncio.sleep(max((refusal.reset_at or 0) - time.time(), 0) + jitter.uniform(*RESUMED_AFTER_S))
         ending = await poller_for("benchmark").wait(report, time.time() + DEADLINE_S, log)
         ended.append(time.time())
         return ending.outcome.value

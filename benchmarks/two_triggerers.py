@@ -29,13 +29,13 @@ DEADLINE_S = 900.0
 
 async def wait_for(ids: list[str]) -> dict[str, Any]:
     """Wait for jobs as a triggerer does; return how they ended, and when the first half was done."""
-    from airflow_provider_runway.segmind.report import JobReport
+    from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.triggers.poller import poller_for
 
     began, ends, log = time.time(), [], logging.getLogger("benchmark")
 
     async def one(request_id: str) -> str:
-        report = JobReport(request_id, model=MODEL, submitted_at=began)
+        report = JobSummary(request_id, model=MODEL, submitted_at=began)
         ending = await poller_for("benchmark").wait(report, began + DEADLINE_S, log)
         ends.append(time.time() - began)
         return ending.outcome.value

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.airflow_errors import RETRY_HELPS, airflow_errors, as_airflow, retry_helps
+from airflow_provider_runway.airflow_errors import MAY_RETRY_TASK, airflow_errors, may_retry_task, to_airflow_error
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
-from airflow_provider_runway.exceptions import NotSent, Refused, RunwayError, Unanswered, all_errors
+from airflow_provider_runway.exceptions import (
+    NotSentError,
+    NoUsableResponseError,
+    RefusedError,
+    RunwayError,
+    all_errors,
+)
 
 #: The verdicts once more, said as a promise: these are worth a retry, every other error is final.
 WORTH_A_RETRY = {
@@ -22,25 +28,25 @@ WORTH_A_RETRY = {
 
 @pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.code)
 def test_every_error_becomes_one_of_airflows(error: type[RunwayError]) -> None:
-    verdict = as_airflow(error("because of this"))
+    verdict = to_airflow_error(error("because of this"))
     assert str(verdict) == "because of this"
     assert isinstance(verdict, AirflowFailException) is (error.code not in WORTH_A_RETRY)
     assert isinstance(verdict, AirflowException)
 
 
 def test_every_row_of_the_table_decides_something() -> None:
-    for kind in RETRY_HELPS:
-        assert retry_helps(kind("because")) is RETRY_HELPS[kind]
+    for kind in MAY_RETRY_TASK:
+        assert may_retry_task(kind("because")) is MAY_RETRY_TASK[kind]
 
 
-@pytest.mark.parametrize("branch", [NotSent, Refused, Unanswered])
+@pytest.mark.parametrize("branch", [NotSentError, RefusedError, NoUsableResponseError])
 def test_a_branch_that_is_not_listed_leaf_by_leaf_has_one_verdict(branch: type[RunwayError]) -> None:
-    verdicts = {retry_helps(error("because")) for error in all_errors(branch)}
+    verdicts = {may_retry_task(error("because")) for error in all_errors(branch)}
     assert len(verdicts) == 1
 
 
 def test_the_edge_turns_our_errors_into_airflows_and_keeps_the_cause() -> None:
-    cause = Refused("no")
+    cause = RefusedError("no")
     with pytest.raises(AirflowFailException) as caught, airflow_errors():
         raise cause
     assert caught.value.__cause__ is cause

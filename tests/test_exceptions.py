@@ -9,7 +9,7 @@ import re
 import pytest
 
 from airflow_provider_runway import exceptions
-from airflow_provider_runway.exceptions import RunwayError, Throttled, Unanswered, all_errors
+from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError, all_errors
 
 #: Codes travel in the events of deferred tasks, which outlive an upgrade: this list only ever grows.
 CODES = {
@@ -60,17 +60,17 @@ def test_an_error_survives_the_way_between_processes(error: type[RunwayError]) -
 
 
 def test_a_reset_is_a_fact_and_a_field() -> None:
-    assert Throttled("x", reset_at=5.0).reset_at == Throttled("x", reset_at=5.0).facts["reset_at"] == 5.0
-    assert Throttled("x").reset_at is None
-    assert issubclass(Throttled, Unanswered)
+    assert ThrottledError("x", reset_at=5.0).reset_at == ThrottledError("x", reset_at=5.0).facts["reset_at"] == 5.0
+    assert ThrottledError("x").reset_at is None
+    assert issubclass(ThrottledError, NoUsableResponseError)
 
 
 def test_every_error_is_sorted_for_airflow() -> None:
-    from airflow_provider_runway.airflow_errors import RETRY_HELPS, as_airflow, retry_helps
+    from airflow_provider_runway.airflow_errors import MAY_RETRY_TASK, may_retry_task, to_airflow_error
     from airflow_provider_runway.compat import AirflowFailException
 
     for error in all_errors():
         made = error("what happened")
-        assert isinstance(as_airflow(made), AirflowFailException) is not retry_helps(made)
-        assert str(as_airflow(made)) == "what happened"
-    assert set(RETRY_HELPS) <= set(all_errors())
+        assert isinstance(to_airflow_error(made), AirflowFailException) is not may_retry_task(made)
+        assert str(to_airflow_error(made)) == "what happened"
+    assert set(MAY_RETRY_TASK) <= set(all_errors())

@@ -60,13 +60,13 @@ def test_that_guard_catches(tmp_path: Path) -> None:
             "airflow_provider_runway.get_provider_info", {"airflow", "requests", "aiohttp", "wtforms"}, id="info"
         ),
         pytest.param(
-            "airflow_provider_runway.segmind.flow", {"airflow", "requests", "aiohttp", "pendulum"}, id="segmind"
+            "airflow_provider_runway.segmind.exchange", {"airflow", "requests", "aiohttp", "pendulum"}, id="segmind"
         ),
         pytest.param(
-            "airflow_provider_runway.polling.look", {"airflow", "requests", "aiohttp", "pendulum"}, id="polling"
+            "airflow_provider_runway.polling.poll", {"airflow", "requests", "aiohttp", "pendulum"}, id="polling"
         ),
-        pytest.param("airflow_provider_runway.transports.blocking", {"airflow", "aiohttp"}, id="blocking"),
-        pytest.param("airflow_provider_runway.transports.asynchronous", {"airflow"}, id="asynchronous"),
+        pytest.param("airflow_provider_runway.transports.requests_transport", {"airflow", "aiohttp"}, id="blocking"),
+        pytest.param("airflow_provider_runway.transports.aiohttp_transport", {"airflow"}, id="asynchronous"),
         pytest.param("airflow_provider_runway.emulator", {"airflow", "requests"}, id="emulator"),
     ],
 )

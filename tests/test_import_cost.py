@@ -24,14 +24,14 @@ HEAVY = {"requests", "urllib3", "aiohttp", "wtforms", "flask_appbuilder", "fsspe
 #: ... and these of our own.
 LATE = {
     "emulator",
-    "operators.order",
-    "operators.storage",
-    "polling.budget",
-    "polling.look",
+    "inputs.build_request",
+    "outputs.store",
+    "polling.rate_limiter",
+    "polling.poll",
     "submission.submitter",
-    "transports.asynchronous",
-    "transports.blocking",
-    "transports.fetch",
+    "transports.aiohttp_transport",
+    "transports.requests_transport",
+    "outputs.download",
     "triggers.poller",
 }
 

@@ -15,7 +15,7 @@ ROOT = Path(airflow_provider_runway.__file__).parent
 
 #: room -> the rooms it may import from, beside itself. ``__init__`` is the top level, which holds the version.
 CORE = {"__init__", "exceptions"}
-AIRFLOW_FACING = {"compat", "airflow_errors", "deferral"}
+AIRFLOW_FACING = {"compat", "airflow_errors", "waiting"}
 ARROWS: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
@@ -23,16 +23,20 @@ ARROWS: dict[str, set[str]] = {
     "polling": CORE | {"segmind"},
     "transports": CORE | {"segmind", "polling"},
     "hooks": CORE | {"segmind", "polling", "transports", "compat"},
-    "submission": CORE | {"segmind", "polling", "transports", "hooks"},
+    "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat", "operators"},
+    "outputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
+    "submission": CORE | {"segmind", "polling", "transports", "hooks", "inputs"},
     "links": CORE | {"segmind", "compat"},
     "operators": CORE
     | AIRFLOW_FACING
-    | {"segmind", "polling", "transports", "hooks", "submission", "triggers", "links"},
-    "sensors": CORE | AIRFLOW_FACING | {"segmind", "polling", "transports", "hooks", "submission", "triggers", "links"},
+    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "sensors": CORE
+    | AIRFLOW_FACING
+    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "triggers": CORE | AIRFLOW_FACING | {"segmind", "polling", "transports", "hooks"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "deferral": set(),
+    "waiting": set(),
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }

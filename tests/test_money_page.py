@@ -9,12 +9,12 @@ import pytest
 from airflow_provider_runway.submission.decision import (
     TABLE,
     Attempt,
-    Fate,
+    DecisionInput,
+    HistoryLookup,
     Inputs,
-    Note,
-    Situation,
+    JournalState,
+    RemoteState,
     Step,
-    Trace,
     decide,
 )
 from airflow_provider_runway.submission.reconcile import SETTLED_S
@@ -27,15 +27,15 @@ ROWS = [
 ]
 
 
-def situation(text: str) -> Situation:
+def situation(text: str) -> DecisionInput:
     """Return what a row's second cell means."""
-    note, attempt, inputs, fate, trace = (word.strip() for word in text.split(","))
-    return Situation(
-        Note(note),
+    note, attempt, inputs, fate, trace = (raw_status.strip() for raw_status in text.split(","))
+    return DecisionInput(
+        JournalState(note),
         Attempt(attempt),
         Inputs(inputs),
-        Fate.NOT_ASKED if fate == "-" else Fate(fate),
-        Trace.NOT_ASKED if trace == "-" else Trace(trace),
+        RemoteState.NOT_ASKED if fate == "-" else RemoteState(fate),
+        HistoryLookup.NOT_ASKED if trace == "-" else HistoryLookup(trace),
     )
 
 
@@ -46,9 +46,9 @@ def test_the_page_says_what_the_table_does(fault: str, asked: str, does: str, bi
 
 
 def test_the_page_shows_every_row_that_acts() -> None:
-    shown = {id(decide(situation(row[1]))) for row in ROWS}
-    questions = {Step.ASK_JOB, Step.ASK_HISTORY}
-    hidden = [row for row in TABLE if row.step not in questions and id(row) not in shown]
+    safe_repr = {id(decide(situation(row[1]))) for row in ROWS}
+    questions = {Step.POLL_JOB, Step.ASK_HISTORY}
+    hidden = [row for row in TABLE if row.step not in questions and id(row) not in safe_repr]
     assert hidden == []
 
 

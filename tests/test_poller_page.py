@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.polling.schedule import PRICES_S
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.polling.schedule import POLL_COSTS_S
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.triggers import metrics
 
 PAGE = (Path(__file__).parents[1] / "docs" / "poller.md").read_text()
@@ -43,7 +43,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, Any, set[str]]
     metrics.waiting("runway_default", 3)
     metrics.looked("runway_default")
     metrics.throttled("runway_default")
-    report = JobReport("r-1", model="m", cost=0.5, submitted_at=100.0, completed_at=130.0)
+    report = JobSummary("r-1", model="m", cost=0.5, submitted_at=100.0, completed_at=130.0)
     metrics.completed("runway_default", report, 28.0)
     return recorder.sent
 
@@ -61,4 +61,4 @@ def test_cost_is_in_cents_and_lateness_in_milliseconds(sent: dict[str, tuple[str
 def test_the_page_lists_the_ranks_prices() -> None:
     section = PAGE.split("| rank |")[1].split("\n\n")[0]
     listed = re.findall(r"^\| \d \| ([\d.]+) \|", section, re.MULTILINE)
-    assert tuple(float(price) for price in listed) == PRICES_S
+    assert tuple(float(price) for price in listed) == POLL_COSTS_S

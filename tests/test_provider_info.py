@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway import __version__
-from airflow_provider_runway.compat import setting
+from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.get_provider_info import get_provider_info
-from airflow_provider_runway.hooks import catalogue
-from airflow_provider_runway.hooks.form import FIELDS, PLACEHOLDERS
+from airflow_provider_runway.hooks import custom_models
+from airflow_provider_runway.hooks.connection_form import FIELDS, PLACEHOLDERS
 from airflow_provider_runway.hooks.runway import RunwayHook
 
 INFO = get_provider_info()
@@ -152,9 +152,9 @@ def test_every_option_of_the_configuration_is_read_somewhere() -> None:
 
 
 def test_airflow_knows_the_option_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert setting("runway", "catalogue") is None
+    assert get_config("runway", "catalogue") is None
     monkeypatch.setenv("AIRFLOW__RUNWAY__CATALOGUE", "/opt/airflow/models.json")
-    assert setting("runway", "catalogue") == "/opt/airflow/models.json"
+    assert get_config("runway", "catalogue") == "/opt/airflow/models.json"
 
 
 def test_airflows_own_schema_accepts_it() -> None:

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, teller: Teller) -> bool:
             story = Story(teller, airflow, airflow.trigger(DAG_ID, conf), emulator)
             teller.say(f"{DAG_ID} triggered with {arguments.picture.name}")
             try:
-                story.watch(timeout_s=240 if live is None else 1200)
+                story.poll_until_done(timeout_s=240 if live is None else 1200)
             except KeyboardInterrupt:
                 if live is not None and story.requests:
                     teller.note(f"These jobs go on at Segmind and are billed: {', '.join(story.requests.values())}")

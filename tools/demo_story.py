@@ -25,9 +25,9 @@ class Teller:
 
     def say(self, text: str, subject: str = "") -> None:
         """Print one thing that happened, to whom."""
-        when = self._paint("2", f"{time.monotonic() - self._start:6.1f} s")
+        run_step = self._paint("2", f"{time.monotonic() - self._start:6.1f} s")
         who = self._paint("1", f"{subject:<9} ") if subject else ""
-        print(f"{when}  {who}{text}", flush=True)
+        print(f"{run_step}  {who}{text}", flush=True)
 
     def note(self, text: str) -> None:
         """Print something that is not part of the course of events."""
@@ -59,7 +59,7 @@ class Story:
         #: Task to the request it has submitted.
         self.requests: dict[str, str] = {}
 
-    def watch(self, timeout_s: float) -> None:
+    def poll_until_done(self, timeout_s: float) -> None:
         """Tell what happens until the run ends.
 
         :raises TimeoutError: It does not.

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow_provider_runway.exceptions import BadConnection
-from airflow_provider_runway.segmind.moments import read_number
-from airflow_provider_runway.segmind.wire import GATEWAY_URL, HISTORY_URL, STORAGE_URL, Endpoints
-from airflow_provider_runway.transports.settings import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Settings
+from airflow_provider_runway.exceptions import BadConnectionError
+from airflow_provider_runway.segmind.http import GATEWAY_URL, HISTORY_URL, STORAGE_URL, BaseUrls
+from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.transports.client_settings import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ClientSettings
 
 DEFAULT_CONN_ID = "runway_default"
 #: The variable that the vendor's SDK reads, too.
@@ -35,17 +35,17 @@ class ConnectionLike(Protocol):
         """The connection's extra fields."""
 
 
-def read_settings(conn_id: str, connection: ConnectionLike, environment: Mapping[str, str]) -> Settings:
+def read_connection(conn_id: str, connection: ConnectionLike, environment: Mapping[str, str]) -> ClientSettings:
     """Return the connection's settings.
 
-    :raises BadConnection: no key, an address that is none, or an extra that cannot be read.
+    :raises BadConnectionError: no key, an address that is none, or an extra that cannot be read.
     """
     extra = connection.extra_dejson
     try:
         connect_s, read_s = _timeouts(extra.get("timeout"))
-        return Settings(
+        return ClientSettings(
             api_key=_key(connection, environment),
-            endpoints=Endpoints(
+            base_urls=BaseUrls(
                 gateway=_gateway(connection),
                 storage=_address(extra, "storage_url") or STORAGE_URL,
                 history=_address(extra, "history_url") or HISTORY_URL,
@@ -55,16 +55,16 @@ def read_settings(conn_id: str, connection: ConnectionLike, environment: Mapping
             verify=_verify(extra.get("verify")),
             requests_per_minute=_budget(extra.get("requests_per_minute")),
         )
-    except BadConnection as problem:
-        raise BadConnection(f"Connection {conn_id!r}: {problem} Nothing was sent.", conn_id=conn_id) from None
+    except BadConnectionError as problem:
+        raise BadConnectionError(f"Connection {conn_id!r}: {problem} Nothing was sent.", conn_id=conn_id) from None
 
 
 def _key(connection: ConnectionLike, environment: Mapping[str, str]) -> str:
     key = (connection.password or environment.get(KEY_VARIABLE) or "").strip()
     if not key:
-        raise BadConnection(f"it has no API key. Set its password, or the variable {KEY_VARIABLE}.")
+        raise BadConnectionError(f"it has no API key. Set its password, or the variable {KEY_VARIABLE}.")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise BadConnection("its API key has characters that no key has. Copy it anew from Segmind's console.")
+        raise BadConnectionError("its API key has characters that no key has. Copy it anew from Segmind's console.")
     return key
 
 
@@ -85,7 +85,7 @@ def _gateway(connection: ConnectionLike) -> str:
 def _address(extra: Mapping[str, Any], name: str) -> str:
     value = extra.get(name)
     if value is not None and not isinstance(value, str):
-        raise BadConnection(f'its extra "{name}" is {value!r}; give an http(s) address, or leave it out.')
+        raise BadConnectionError(f'its extra "{name}" is {value!r}; give an http(s) address, or leave it out.')
     return (value or "").strip()
 
 
@@ -94,9 +94,11 @@ def _timeouts(value: Any) -> tuple[float, float]:
     if value in (None, ""):
         return CONNECT_TIMEOUT_S, READ_TIMEOUT_S
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    seconds = [read_number(part) for part in parts]
+    seconds = [parse_number(part) for part in parts]
     if len(seconds) not in (1, 2) or any(second is None or second <= 0 for second in seconds):
-        raise BadConnection(f'its extra "timeout" is {value!r}; give the read timeout in seconds, or "connect, read".')
+        raise BadConnectionError(
+            f'its extra "timeout" is {value!r}; give the read timeout in seconds, or "connect, read".'
+        )
     numbers = [second for second in seconds if second is not None]
     return (CONNECT_TIMEOUT_S, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
 
@@ -109,13 +111,15 @@ def _verify(value: Any) -> bool | str:
     if isinstance(value, str):
         # Never "": to ``requests`` that would mean "do not verify".
         return _WORDS.get(value.strip().lower(), value.strip() or True)
-    raise BadConnection(f'its extra "verify" is {value!r}; give true, false, or the path of a certificate file.')
+    raise BadConnectionError(f'its extra "verify" is {value!r}; give true, false, or the path of a certificate file.')
 
 
 def _budget(value: Any) -> float | None:
     if value in (None, ""):
         return None
-    number = read_number(value)
+    number = parse_number(value)
     if number is None or number <= 0:
-        raise BadConnection(f'its extra "requests_per_minute" is {value!r}; give a number above 0, or leave it out.')
+        raise BadConnectionError(
+            f'its extra "requests_per_minute" is {value!r}; give a number above 0, or leave it out.'
+        )
     return number

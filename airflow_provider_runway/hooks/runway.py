@@ -12,21 +12,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask
-from airflow_provider_runway.exceptions import BadConnection, BadInput, RunwayError, Unreachable
-from airflow_provider_runway.hooks.catalogue import use_catalogue_if_good
-from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, read_settings
-from airflow_provider_runway.hooks.form import conn_widgets, field_behaviour
-from airflow_provider_runway.segmind import calls, flow
-from airflow_provider_runway.segmind.fields import shown
+from airflow_provider_runway.exceptions import BadConnectionError, BadInputError, RunwayError, UnreachableError
+from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, read_connection
+from airflow_provider_runway.hooks.connection_form import connection_form_widgets, field_behaviour
+from airflow_provider_runway.hooks.custom_models import load_models_or_warn
+from airflow_provider_runway.segmind import endpoints, exchange
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
-from airflow_provider_runway.segmind.images import MOST_BYTES, check_image
-from airflow_provider_runway.segmind.jobs import Credits, Job, JobResult, JobStatus, SyncResult
-from airflow_provider_runway.segmind.retry import IMPATIENT, RetryPolicy
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image
+from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
+from airflow_provider_runway.segmind.model_fields import safe_repr
+from airflow_provider_runway.segmind.retry import UI_RETRY, RetryPolicy
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.transports.asynchronous import AsyncTransport
-    from airflow_provider_runway.transports.blocking import BlockingTransport
-    from airflow_provider_runway.transports.settings import Settings
+    from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
+    from airflow_provider_runway.transports.client_settings import ClientSettings
+    from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class RunwayHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's extra fields for Airflow before 3.2; later ones read the provider info."""
-        return conn_widgets()
+        return connection_form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -69,25 +69,25 @@ class RunwayHook(BaseHook):
         return field_behaviour()
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> ClientSettings:
         """The connection, checked.
 
-        :raises BadConnection: there is no such connection, it has no key, or it cannot be read.
+        :raises BadConnectionError: there is no such connection, it has no key, or it cannot be read.
         """
         try:
             connection = self.get_connection(self.runway_conn_id)
         except AirflowNotFoundException:
             raise _no_such_connection(self.runway_conn_id) from None
-        use_catalogue_if_good(self.log)  # whoever waits for a job in the worker comes past here
+        load_models_or_warn(self.log)  # whoever waits for a job in the worker comes past here
         return _checked(self.runway_conn_id, connection)
 
     @cached_property
-    def _transport(self) -> BlockingTransport:
-        from airflow_provider_runway.transports.blocking import BlockingTransport
+    def _transport(self) -> RequestsTransport:
+        from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
-        return BlockingTransport(self.settings)
+        return RequestsTransport(self.settings)
 
-    def get_conn(self) -> BlockingTransport:
+    def get_conn(self) -> RequestsTransport:
         """Return the transport, which holds the ``requests`` session."""
         return self._transport
 
@@ -95,26 +95,26 @@ class RunwayHook(BaseHook):
         """Submit a job. **Every call is a new billable job**, about USD 0.50 to 1.00.
 
         :param policy: how long to insist where nothing was accepted; None: the hook's own.
-        :raises BadInput: the slug cannot stand in a URL. :raises Refused: the API said no.
-        :raises Throttled: 429 for longer than the policy allows; nothing was queued.
-        :raises Unreachable: no connection came about; nothing was sent.
-        :raises SubmissionUnknown: no usable answer; the job may exist, and its id is not known.
+        :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API said no.
+        :raises ThrottledError: 429 for longer than the policy allows; nothing was queued.
+        :raises UnreachableError: no connection came about; nothing was sent.
+        :raises SubmitOutcomeUnknownError: no usable answer; the job may exist, and its id is not known.
         """
-        return self._run(calls.submit, model, payload, policy=policy)
+        return self._run(endpoints.make_submit_call, model, payload, policy=policy)
 
     def get_status(self, request_id: str) -> JobStatus:
         """Look at a job. FAILED, which comes as HTTP 422, is an answer and not an error.
 
-        :raises NotFound: no such record, or it is older than an hour.
+        :raises NotFoundError: no such record, or it is older than an hour.
         """
-        return self._run(calls.status, request_id)
+        return self._run(endpoints.make_status_call, request_id)
 
-    def get_result(self, request_id: str) -> JobResult:
+    def get_result(self, request_id: str) -> JobRecord:
         """Return a job's full record, with its output URLs once it is COMPLETED.
 
-        :raises NotFound: no such record, or it is older than an hour: ask :meth:`get_request`.
+        :raises NotFoundError: no such record, or it is older than an hour: ask :meth:`get_request`.
         """
-        return self._run(calls.result, request_id)
+        return self._run(endpoints.make_result_call, request_id)
 
     def run_sync(self, model: str, payload: Mapping[str, Any]) -> SyncResult:
         """Run a model through the blocking v1 API, which Segmind keeps in maintenance mode.
@@ -122,25 +122,25 @@ class RunwayHook(BaseHook):
         Billable like :meth:`submit`, holds the worker until the video is there, and leaves no
         record to come back to. Made for short tests by hand.
 
-        :raises SubmissionUnknown: no usable answer; it may have run, and be billed.
+        :raises SubmitOutcomeUnknownError: no usable answer; it may have run, and be billed.
         """
-        return self._run(calls.run_sync, model, payload)
+        return self._run(endpoints.make_sync_call, model, payload)
 
     def get_credits(self) -> Credits:
         """Return the account's balance in USD. Runs no model and costs nothing."""
-        return self._run(calls.balance)
+        return self._run(endpoints.make_credits_call)
 
     def upload_asset(self, path: str | os.PathLike[str]) -> str:
         """Upload a local JPEG, PNG or WebP of at most 16 MB, and return the URL that jobs can take. Free.
 
-        :raises BadInput: no such file, or its bytes are not such a picture; nothing was sent.
+        :raises BadInputError: no such file, or its bytes are not such a picture; nothing was sent.
         """
-        return self.upload_bytes(read_picture(path), os.fspath(path))
+        return self.upload_bytes(read_image_file(path), os.fspath(path))
 
     def upload_bytes(self, data: bytes, name: str = "picture") -> str:
         """Upload a picture's bytes; ``name`` is for messages only. See :meth:`upload_asset`."""
         mime = check_image(data, name)
-        return self._run(calls.upload, data, mime)
+        return self._run(endpoints.make_upload_call, data, mime)
 
     def find_requests(
         self, *, model: str | None = None, since: float | None = None, until: float | None = None
@@ -151,19 +151,19 @@ class RunwayHook(BaseHook):
         :param until: epoch seconds; now when not given. Whole UTC days around both are asked for.
         """
         query = _query(model, since, until)
-        return self._transport.run(flow.find_requests(self.settings.endpoints, query, self.policy))
+        return self._transport.run(exchange.find_requests(self.settings.base_urls, query, self.policy))
 
     def get_request(self, request_id: str) -> HistoryRow:
         """Return one request of any age from the account's history.
 
-        :raises NotFound: this account never made it, or its row has not landed yet.
+        :raises NotFoundError: this account never made it, or its row has not landed yet.
         """
-        return self._run(calls.history_row, request_id)
+        return self._run(endpoints.make_history_row_call, request_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the credits, which costs nothing, and say in words what was found."""
         try:
-            found = self._run(calls.balance, policy=IMPATIENT)
+            found = self._run(endpoints.make_credits_call, policy=UI_RETRY)
         except RunwayError as problem:
             return False, str(problem)
         if not found.known:
@@ -184,9 +184,9 @@ class RunwayHook(BaseHook):
     ) -> None:
         self.close()
 
-    def _run(self, call: Callable[..., calls.Call[T]], *details: Any, policy: RetryPolicy | None = None) -> T:
-        made = call(self.settings.endpoints, *details)
-        return self._transport.run(flow.carry_out(made, policy or self.policy))
+    def _run(self, call: Callable[..., endpoints.ApiCall[T]], *details: Any, policy: RetryPolicy | None = None) -> T:
+        made = call(self.settings.base_urls, *details)
+        return self._transport.run(exchange.execute(made, policy or self.policy))
 
 
 class RunwayAsyncHook(BaseHook):
@@ -199,23 +199,23 @@ class RunwayAsyncHook(BaseHook):
         super().__init__()
         self.runway_conn_id = runway_conn_id
         self.policy = policy or RetryPolicy()
-        self._opened: AsyncTransport | None = None
+        self._opened: AiohttpTransport | None = None
 
     async def get_status(self, request_id: str) -> JobStatus:
         """See :meth:`RunwayHook.get_status`."""
-        return await self._run(calls.status, request_id)
+        return await self._run(endpoints.make_status_call, request_id)
 
-    async def get_result(self, request_id: str) -> JobResult:
+    async def get_result(self, request_id: str) -> JobRecord:
         """See :meth:`RunwayHook.get_result`."""
-        return await self._run(calls.result, request_id)
+        return await self._run(endpoints.make_result_call, request_id)
 
     async def get_credits(self) -> Credits:
         """See :meth:`RunwayHook.get_credits`."""
-        return await self._run(calls.balance)
+        return await self._run(endpoints.make_credits_call)
 
     async def get_request(self, request_id: str) -> HistoryRow:
         """See :meth:`RunwayHook.get_request`."""
-        return await self._run(calls.history_row, request_id)
+        return await self._run(endpoints.make_history_row_call, request_id)
 
     async def find_requests(
         self, *, model: str | None = None, since: float | None = None, until: float | None = None
@@ -223,25 +223,25 @@ class RunwayAsyncHook(BaseHook):
         """See :meth:`RunwayHook.find_requests`."""
         transport = await self.get_async_conn()
         query = _query(model, since, until)
-        return await transport.run(flow.find_requests(transport.settings.endpoints, query, self.policy))
+        return await transport.run(exchange.find_requests(transport.settings.base_urls, query, self.policy))
 
-    async def _run(self, call: Callable[..., calls.Call[T]], *details: Any) -> T:
+    async def _run(self, call: Callable[..., endpoints.ApiCall[T]], *details: Any) -> T:
         transport = await self.get_async_conn()
-        return await transport.run(flow.carry_out(call(transport.settings.endpoints, *details), self.policy))
+        return await transport.run(exchange.execute(call(transport.settings.base_urls, *details), self.policy))
 
-    async def get_async_conn(self) -> AsyncTransport:
+    async def get_async_conn(self) -> AiohttpTransport:
         """Return the transport; the first call reads the connection.
 
-        :raises BadConnection: as :attr:`RunwayHook.settings`.
+        :raises BadConnectionError: as :attr:`RunwayHook.settings`.
         """
         if self._opened is None:
-            from airflow_provider_runway.transports.asynchronous import AsyncTransport
+            from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
 
             try:
                 connection = await get_connection_async(self.runway_conn_id)
             except AirflowNotFoundException:
                 raise _no_such_connection(self.runway_conn_id) from None
-            self._opened = AsyncTransport(_checked(self.runway_conn_id, connection))
+            self._opened = AiohttpTransport(_checked(self.runway_conn_id, connection))
         return self._opened
 
     async def close(self) -> None:
@@ -259,20 +259,20 @@ class RunwayAsyncHook(BaseHook):
         await self.close()
 
 
-def read_picture(path: str | os.PathLike[str], name: str = "") -> bytes:
+def read_image_file(path: str | os.PathLike[str], name: str = "") -> bytes:
     """Return a local picture's bytes. A relative path begins at the working folder.
 
     :param name: what messages call it; empty: its path.
-    :raises BadInput: no such file, or it cannot be read. :raises Unreachable: its network drive had no answer.
+    :raises BadInputError: no such file, or it cannot be read. :raises UnreachableError: its network drive had no answer.
     """
     try:
         with Path(path).open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
+            return stream.read(MAX_IMAGE_BYTES + 1)
     except (OSError, ValueError) as problem:  # the latter for a path that cannot be one, with a zero byte in it
         why = problem.strerror if isinstance(problem, OSError) else problem
         may_pass = isinstance(problem, OSError) and problem.errno in _PASSING
-        said = f"The picture {name or shown(os.fspath(path))} cannot be read: {why}. Nothing was sent."
-        raise (Unreachable if may_pass else BadInput)(said) from None
+        said = f"The picture {name or safe_repr(os.fspath(path))} cannot be read: {why}. Nothing was sent."
+        raise (UnreachableError if may_pass else BadInputError)(said) from None
 
 
 def _query(model: str | None, since: float | None, until: float | None) -> HistoryQuery:
@@ -280,14 +280,14 @@ def _query(model: str | None, since: float | None, until: float | None) -> Histo
     return HistoryQuery.around(end - DAY_S if since is None else since, end, model)
 
 
-def _checked(conn_id: str, connection: Any) -> Settings:
-    settings = read_settings(conn_id, connection, os.environ)
+def _checked(conn_id: str, connection: Any) -> ClientSettings:
+    settings = read_connection(conn_id, connection, os.environ)
     mask(settings.api_key)
     return settings
 
 
-def _no_such_connection(conn_id: str) -> BadConnection:
-    return BadConnection(
+def _no_such_connection(conn_id: str) -> BadConnectionError:
+    return BadConnectionError(
         f"There is no connection {conn_id!r}. Add one of type runway with the API key as its password: in the UI under "
         f"Admin, Connections, or with `airflow connections add {conn_id} --conn-type runway --conn-password …`. "
         "Nothing was sent.",

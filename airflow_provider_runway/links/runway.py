@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import BaseOperatorLink, link_value
+from airflow_provider_runway.compat import BaseOperatorLink, get_link_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
@@ -25,7 +25,7 @@ class RunwayVideoLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the video's URL, or "" while there is none."""
-        url = link_value(ti_key, "output_url")
+        url = get_link_xcom(ti_key, "output_url")
         return url if isinstance(url, str) else ""
 
 

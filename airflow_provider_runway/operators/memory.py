@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.compat import task_state_store
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.submitter import Submitter
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.transports.settings import Log
+    from airflow_provider_runway.transports.client_settings import Log
 
 
 def submitter_for(hook: RunwayHook, context: Context, log: Log, *, task_id: str, durable: bool) -> Submitter:
@@ -29,13 +29,13 @@ def submitter_for(hook: RunwayHook, context: Context, log: Log, *, task_id: str,
     return Submitter(hook, journal_of(context), log, durable=durable, siblings=siblings)
 
 
-def remembered(request_id: str, context: Context, model: str) -> JobReport:
+def restore_job(request_id: str, context: Context, model: str) -> JobSummary:
     """Return what is still known of a job whose deferral was lost: the journal knows most."""
     journal = journal_of(context)
     entry = None if journal is None else journal.read()
     if entry is None or entry.request_id != request_id:
-        return JobReport(request_id, model=model)
-    return JobReport(request_id, model=entry.model, seed=entry.seed, submitted_at=entry.at)
+        return JobSummary(request_id, model=model)
+    return JobSummary(request_id, model=entry.model, seed=entry.seed, submitted_at=entry.at)
 
 
 def journal_of(context: Context) -> Journal | None:

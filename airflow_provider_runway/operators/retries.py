@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 
 
-def late_retry(task: Any, try_number: int, max_tries: int) -> str | None:
+def retry_after_expiry_warning(task: Any, try_number: int, max_tries: int) -> str | None:
     """Return what to warn of where the next retry comes after the record's hour; None where it is in time.
 
     A job that is found late is found all the same, in the account's history, but that takes another host to

@@ -9,24 +9,29 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import airflow_errors, as_airflow
-from airflow_provider_runway.compat import BaseOperator, moment_trigger
-from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S, lost_triggers
-from airflow_provider_runway.exceptions import BadInput, Throttled, WaitExpired
+from airflow_provider_runway.airflow_errors import airflow_errors, to_airflow_error
+from airflow_provider_runway.compat import BaseOperator, make_timer_trigger
+from airflow_provider_runway.exceptions import BadInputError, ThrottledError, WaitTimeoutError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
-from airflow_provider_runway.operators.retries import late_retry
-from airflow_provider_runway.segmind.ending import Ending
-from airflow_provider_runway.segmind.fields import shown
+from airflow_provider_runway.operators.retries import retry_after_expiry_warning
+from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.messages import still_alive
+from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.report import JobReport
-from airflow_provider_runway.segmind.retry import resubmit_after
-from airflow_provider_runway.segmind.wire import segment
-from airflow_provider_runway.transports.settings import MOST_OUTPUT_BYTES
+from airflow_provider_runway.segmind.retry import resubmit_delay_s
+from airflow_provider_runway.segmind.user_messages import job_still_running
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
+from airflow_provider_runway.waiting import (
+    MAX_TRIGGER_FAILURES,
+    TRIGGER_FAILED,
+    TRIGGER_GRACE_S,
+    count_trigger_failures,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -116,7 +121,7 @@ class RunwayGenerateOperator(BaseOperator):
         output_path: str | None = None,
         output_conn_id: str | None = None,
         image_conn_id: str | None = None,
-        max_output_bytes: int = MOST_OUTPUT_BYTES,
+        max_output_bytes: int = MAX_OUTPUT_BYTES,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -137,14 +142,14 @@ class RunwayGenerateOperator(BaseOperator):
         self.output_conn_id = output_conn_id
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
-        self._held: JobReport | None = None
+        self._held: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
                 "ends before there is a video to store."
             )
         if type(timeout) not in (int, float) or not abs(timeout) <= LONGEST_TIMEOUT_S:
-            raise ValueError(f"Task {self.task_id!r}: timeout is {shown(timeout)}; give a number of seconds.")
+            raise ValueError(f"Task {self.task_id!r}: timeout is {safe_repr(timeout)}; give a number of seconds.")
         if type(max_output_bytes) is not int or max_output_bytes < 1:
             raise ValueError(
                 f"Task {self.task_id!r}: max_output_bytes is {max_output_bytes!r}; give a number of bytes."
@@ -165,7 +170,7 @@ class RunwayGenerateOperator(BaseOperator):
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: what only a running task needs is imported when it runs, not when a DAG is parsed.
-                from airflow_provider_runway.operators.storage import check_target
+                from airflow_provider_runway.outputs.store import check_target
 
                 check_target(self.output_path, self.output_conn_id)  # before money moves
             submitter = self._submitter(hook, context)
@@ -188,15 +193,15 @@ class RunwayGenerateOperator(BaseOperator):
         :param job: the report that the task deferred with; it knows the seed, which no event carries.
         """
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            held = JobReport.from_json(job) if job else None
+            held = JobSummary.from_json(job) if job else None
             try:
-                ending = Ending.from_event(event)
+                ending = WaitOutcome.from_event(event)
             except ValueError as problem:
-                raise BadInput(f"Task {self.task_id!r}: {problem}") from None
+                raise BadInputError(f"Task {self.task_id!r}: {problem}") from None
             if held is not None and ending.report.request_id != held.request_id:
-                raise WaitExpired(
+                raise WaitTimeoutError(
                     f"The event speaks of job {ending.report.request_id}, and this task waits for {held.request_id}: "
-                    f"a stale event, refused. {still_alive(held.request_id, held.submitted_at, 'it was not looked at')}"
+                    f"a stale event, refused. {job_still_running(held.request_id, held.submitted_at, 'it was not looked at')}"
                 )
             return self._end(ending, held or ending.report, hook, context)
 
@@ -204,7 +209,7 @@ class RunwayGenerateOperator(BaseOperator):
         """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
         if next_method != TRIGGER_FAILED:
             return super().resume_execution(next_method, next_kwargs, context)
-        from airflow_provider_runway.operators.memory import remembered
+        from airflow_provider_runway.operators.memory import restore_job
 
         # The deferral's kwargs are gone; the id that was pushed before it is not.
         ti, reason = context["ti"], (next_kwargs or {}).get("error", "no reason given")
@@ -212,26 +217,26 @@ class RunwayGenerateOperator(BaseOperator):
         if not request_id:
             return super().resume_execution(next_method, next_kwargs, context)
         self.log.warning("Job %s: the trigger brought no event (%s); looking once more.", request_id, reason)
-        if lost_triggers(context, self.task_id) > MOST_LOST_TRIGGERS:
+        if count_trigger_failures(context, self.task_id) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers were lost repeatedly; polling in the worker instead.", request_id)
             self.deferrable = False
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            return self._wait(remembered(request_id, context, self.model), hook, context)
+            return self._wait(restore_job(request_id, context, self.model), hook, context)
 
     def on_kill(self) -> None:
         """Say that the job goes on: the API has no cancel."""
         if self._held is not None:
             why = "the task was ended, and the API has no cancel"
-            self.log.warning("%s", still_alive(self._held.request_id, self._held.submitted_at, why))
+            self.log.warning("%s", job_still_running(self._held.request_id, self._held.submitted_at, why))
 
-    def _given(self) -> JobReport:
+    def _given(self) -> JobSummary:
         """Return the job that the author named."""
-        return JobReport(segment("request_id", self.request_id), model=self.model)
+        return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
 
-    def _hold(self, hook: RunwayHook, submitter: Submitter, context: Context, rounds: int) -> JobReport:
-        from airflow_provider_runway.operators.order import make_order
+    def _hold(self, hook: RunwayHook, submitter: Submitter, context: Context, rounds: int) -> JobSummary:
+        from airflow_provider_runway.inputs.build_request import build_request
 
-        order = make_order(
+        order = build_request(
             hook,
             context,
             model=self.model,
@@ -245,20 +250,20 @@ class RunwayGenerateOperator(BaseOperator):
             extra=self.model_params,
             image_conn_id=self.image_conn_id,
         )
-        if rounds == 0 and (warning := late_retry(self, order.try_number, order.max_tries)) is not None:
+        if rounds == 0 and (warning := retry_after_expiry_warning(self, order.try_number, order.max_tries)) is not None:
             self.log.warning("%s", warning)
         give_up_at = time.time() + self.timeout
         while True:
             try:
                 return submitter.hold(order)
-            except Throttled as busy:
+            except ThrottledError as busy:
                 self._await_turn(busy, rounds, give_up_at)
                 rounds += 1
 
-    def _await_turn(self, busy: Throttled, rounds: int, give_up_at: float) -> None:
+    def _await_turn(self, busy: ThrottledError, rounds: int, give_up_at: float) -> None:
         """Wait until a submit that got a 429 may be sent again: in the triggerer, or here within the timeout."""
         now = time.time()
-        pause_s = resubmit_after(busy, rounds, now, random.random())
+        pause_s = resubmit_delay_s(busy, rounds, now, random.random())
         where = "without a worker slot" if self.deferrable else "in the worker"
         self.log.info(
             "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
@@ -267,7 +272,7 @@ class RunwayGenerateOperator(BaseOperator):
         )
         if self.deferrable:
             moment = datetime.fromtimestamp(now + pause_s, UTC)
-            self.defer(trigger=moment_trigger(moment), method_name="submit_again", kwargs={"rounds": rounds + 1})
+            self.defer(trigger=make_timer_trigger(moment), method_name="submit_again", kwargs={"rounds": rounds + 1})
         if now + pause_s > give_up_at:
             raise busy
         time.sleep(pause_s)
@@ -277,18 +282,18 @@ class RunwayGenerateOperator(BaseOperator):
 
         return submitter_for(hook, context, self.log, task_id=self.task_id, durable=self.durable)
 
-    def _wait(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+    def _wait(self, report: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
         """Wait for the job: deferred where there is time left for it, else here."""
-        from airflow_provider_runway.polling.look import watch
+        from airflow_provider_runway.polling.poll import poll_until_done
 
         deadline = self._deadline(report)
         if self.deferrable and deadline > time.time():
             self._defer(report)
         transport = hook.get_conn()
-        ending = transport.run(watch(transport.settings.endpoints, report, deadline, time.time()), self.log)
+        ending = transport.run(poll_until_done(transport.settings.base_urls, report, deadline, time.time()), self.log)
         return self._end(ending, report, hook, context)
 
-    def _defer(self, report: JobReport) -> None:
+    def _defer(self, report: JobSummary) -> None:
         deadline = self._deadline(report)
         left_s = max(deadline - time.time(), 0.0)
         self.log.info(
@@ -307,21 +312,21 @@ class RunwayGenerateOperator(BaseOperator):
             timeout=timedelta(seconds=left_s + TRIGGER_GRACE_S),
         )
 
-    def _deadline(self, report: JobReport) -> float:
+    def _deadline(self, report: JobSummary) -> float:
         return (report.submitted_at or time.time()) + self.timeout
 
-    def _end(self, ending: Ending, held: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+    def _end(self, ending: WaitOutcome, held: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
         """Hand on a completed job's video, or raise what the ending means."""
         self._held = held
         if (error := ending.exception()) is not None:
-            raise as_airflow(error) from error
-        report = held.joined(ending.report)
+            raise to_airflow_error(error) from error
+        report = held.merged_with(ending.report)
         self.log.info("Job %s: COMPLETED, cost %s USD.", report.request_id, report.cost)
         return self._deliver(report, hook, context)
 
-    def _deliver(self, report: JobReport, hook: RunwayHook, context: Context) -> dict[str, Any]:
+    def _deliver(self, report: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
         if self.output_path is not None:
-            from airflow_provider_runway.operators.storage import store_outputs
+            from airflow_provider_runway.outputs.store import store_outputs
 
             path = store_outputs(
                 report, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes

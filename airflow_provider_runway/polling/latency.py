@@ -29,7 +29,7 @@ GRID: tuple[float, ...] = tuple(0.25 * 1.03**step for step in range(350))
 _LOGS = tuple(math.log(age_s) for age_s in GRID)
 
 
-class LatencyModel:
+class LatencyDistribution:
     """One model's latencies. Reading is a search in a table; the table is made anew as jobs finish.
 
     :param mean_s: the catalogue's mean, which may be far off: a few finished jobs outweigh it.
@@ -57,12 +57,12 @@ class LatencyModel:
         if self._undrawn > min(self._learnt * DRAWN_PER_LEARNT, MOST_UNDRAWN):
             self._draw()
 
-    def next_age(self, age_s: float, price_s: float) -> float:
+    def next_age(self, age_s: float, poll_cost_s: float) -> float:
         """Return the age at which a job that lives at ``age_s`` is best looked at next.
 
         :param price_s: what a look costs, in seconds of lateness.
         """
-        return self._curve.next_age(age_s, price_s)
+        return self._curve.next_age(age_s, poll_cost_s)
 
     def _draw(self) -> None:
         prior: float = PRIOR_WEIGHT * 0.5 ** (self._learnt / PRIOR_WEIGHT)
@@ -103,23 +103,23 @@ class Curve:
             self.togo[step] = self.togo[step + 1] + efforts[step]
         self._schedules: dict[tuple[int, int], float] = {}
 
-    def next_age(self, age_s: float, price_s: float) -> float:
-        """Return the best age for the next look; see :meth:`LatencyModel.next_age`."""
+    def next_age(self, age_s: float, poll_cost_s: float) -> float:
+        """Return the best age for the next look; see :meth:`LatencyDistribution.next_age`."""
         step = max(bisect_right(GRID, age_s) - 1, 0)
         if step == len(GRID) - 1:  # older than the table, which knows no later look
             return age_s * 1.3
-        price = round(math.log(price_s) * self.PRICE_STEPS)
+        price = round(math.log(poll_cost_s) * self.PRICE_STEPS)
         known = self._schedules.get((price, step))
         if known is None:
             known = self._schedules[price, step] = self._best(step, math.exp(price / self.PRICE_STEPS))
         return known
 
-    def _best(self, here: int, price_s: float) -> float:
+    def _best(self, here: int, poll_cost_s: float) -> float:
         """Look one step ahead: the lateness up to a look, plus what lateness and looks cost after it."""
         grid, alive = GRID, self.alive[here]
         if alive < 1e-9:
             return grid[here] * 1.3
-        root, best, chosen = 2 * math.sqrt(price_s), math.inf, here + 1
+        root, best, chosen = 2 * math.sqrt(poll_cost_s), math.inf, here + 1
         for there in range(here + 1, len(grid)):
             late = (grid[there] - grid[here]) * alive - (self.lived[there] - self.lived[here])
             cost = late + root * self.togo[there]

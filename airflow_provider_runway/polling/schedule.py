@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_runway.polling.latency import LatencyModel
+from airflow_provider_runway.polling.latency import LatencyDistribution
 
 #: The price of each rank. At the first a job takes about 6 looks in its life and is seen about 1 s late, at the
 #: third about 2 and 3 s, at the last a single one.
-PRICES_S = (0.15, 0.6, 2.4, 10.0, 40.0)
+POLL_COSTS_S = (0.15, 0.6, 2.4, 10.0, 40.0)
 #: What a worker asks that waits for a job by itself, and knows of no other.
-LONE_PRICE_S = 0.5
+SINGLE_JOB_POLL_COST_S = 0.5
 SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class PriorityTimes:
     """The moments at which a look at a job comes to be worth each of the prices, for a roster.
 
     Each is worked out when it is asked for: on an idle account few jobs ever come to the second.
@@ -28,20 +28,26 @@ class Ranks:
     :param looked_s: the age at the last look, 0 where there was none.
     """
 
-    model: LatencyModel
+    model: LatencyDistribution
     now: float
     age_s: float
-    looked_s: float
+    last_polled_age_s: float
 
     def __len__(self) -> int:
-        return len(PRICES_S)
+        return len(POLL_COSTS_S)
 
     def __getitem__(self, rank: int) -> float:
-        return self.now + _gap_s(self.model, self.age_s, self.looked_s, PRICES_S[rank])
+        return self.now + _gap_s(self.model, self.age_s, self.last_polled_age_s, POLL_COSTS_S[rank])
 
 
-def next_look(
-    model: LatencyModel, age_s: float, left_s: float, price_s: float, *, looked_s: float = 0.0, floor_s: float = 0.0
+def next_poll_delay_s(
+    model: LatencyDistribution,
+    age_s: float,
+    left_s: float,
+    poll_cost_s: float,
+    *,
+    last_polled_age_s: float = 0.0,
+    floor_s: float = 0.0,
 ) -> float | None:
     """Return the seconds until the next look at one price, or None to stop looking.
 
@@ -51,11 +57,11 @@ def next_look(
     """
     if left_s <= 0 or floor_s > left_s:
         return None
-    return min(max(_gap_s(model, age_s, looked_s, price_s), floor_s), left_s)
+    return min(max(_gap_s(model, age_s, last_polled_age_s, poll_cost_s), floor_s), left_s)
 
 
-def _gap_s(model: LatencyModel, age_s: float, looked_s: float, price_s: float) -> float:
+def _gap_s(model: LatencyDistribution, age_s: float, last_polled_age_s: float, poll_cost_s: float) -> float:
     """Ages below 0, for clocks differ, count as 0; a job that was not looked at for long is looked at soon."""
     age_s = max(age_s, 0.0)
     longest_s = max(LONGEST_GAP_S, model.expected_s - age_s)
-    return min(max(model.next_age(min(looked_s, age_s), price_s) - age_s, SHORTEST_GAP_S), longest_s)
+    return min(max(model.next_age(min(last_polled_age_s, age_s), poll_cost_s) - age_s, SHORTEST_GAP_S), longest_s)

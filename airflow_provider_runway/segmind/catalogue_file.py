@@ -6,10 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.segmind.fields import CHOICE, INTEGER, KINDS, NUMBER, TEXT, URL, Field, shown
-from airflow_provider_runway.segmind.models import BUILT_IN, UNKNOWN_LATENCY_S, Model
-from airflow_provider_runway.segmind.wire import segment
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.model_fields import (
+    CHOICE,
+    INTEGER,
+    KINDS,
+    NUMBER,
+    TEXT,
+    URL,
+    ModelField,
+    safe_repr,
+)
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
 
 #: An operator's argument -> the kinds of field that it can fill.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -42,65 +51,67 @@ def read_catalogue(text: str, name: str) -> list[Model]:
     An entry of a built-in slug may leave its fields out: then they stay, and only the latency changes.
 
     :param text: ``{slug: {"latency_s": seconds, "fields": [{"name", "kind", …}]}}``. :param name: the file's.
-    :raises BadInput: everything that is wrong, in one message.
+    :raises BadInputError: everything that is wrong, in one message.
     """
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise BadInput(f"The catalogue {name} is not JSON: {problem}. Nothing was sent.") from None
+        raise BadInputError(f"The catalogue {name} is not JSON: {problem}. Nothing was sent.") from None
     if not isinstance(entries, dict):
-        raise BadInput(f'The catalogue {name} must be a JSON object, {{"slug": {{…}}}}. Nothing was sent.')
+        raise BadInputError(f'The catalogue {name} must be a JSON object, {{"slug": {{…}}}}. Nothing was sent.')
     models, problems = [], []
     for slug, entry in entries.items():
         try:
             models.append(_model(slug, entry))
-        except (_Wrong, BadInput) as wrong:
-            problems.append(f"Entry {shown(slug)}: {wrong}")
+        except (_Wrong, BadInputError) as wrong:
+            problems.append(f"Entry {safe_repr(slug)}: {wrong}")
     if problems:
-        raise BadInput(f"The catalogue {name} cannot be used. {' '.join(problems)} Nothing was sent.")
+        raise BadInputError(f"The catalogue {name} cannot be used. {' '.join(problems)} Nothing was sent.")
     return models
 
 
 def _model(slug: str, entry: Any) -> Model:
-    segment("slug", slug)
+    safe_path_segment("slug", slug)
     _known(entry, _ENTRY, "it")
-    latency_s = entry.get("latency_s", BUILT_IN[slug].latency_s if slug in BUILT_IN else UNKNOWN_LATENCY_S)
+    latency_s = entry.get(
+        "latency_s", BUILT_IN_MODELS[slug].latency_s if slug in BUILT_IN_MODELS else UNKNOWN_LATENCY_S
+    )
     if isinstance(latency_s, bool) or not isinstance(latency_s, (int, float)) or not 0 < latency_s < float("inf"):
-        raise _Wrong(f"latency_s is {shown(latency_s)}; allowed: seconds, more than 0.")
-    if "fields" not in entry and slug in BUILT_IN:
-        return Model(slug, float(latency_s), BUILT_IN[slug].fields)
+        raise _Wrong(f"latency_s is {safe_repr(latency_s)}; allowed: seconds, more than 0.")
+    if "fields" not in entry and slug in BUILT_IN_MODELS:
+        return Model(slug, float(latency_s), BUILT_IN_MODELS[slug].fields)
     rows = entry.get("fields")
     if not isinstance(rows, list) or not rows:
         raise _Wrong("it has no list of fields.")
     fields = tuple(_field(row, f"field {place}") for place, row in enumerate(rows, 1))
     for what, names in (("name", [f.name for f in fields]), ("argument", [f.argument for f in fields if f.argument])):
         if twice := sorted({one for one in names if names.count(one) > 1}):
-            raise _Wrong(f"two fields have the {what} {shown(twice[0])}.")
+            raise _Wrong(f"two fields have the {what} {safe_repr(twice[0])}.")
     return Model(slug, float(latency_s), fields)
 
 
-def _field(row: Any, place: str) -> Field:
+def _field(row: Any, place: str) -> ModelField:
     _known(row, tuple(_PROPERTIES), place)
     for name in row:
         types, words = _PROPERTIES[name]
         if not isinstance(row[name], types) or (isinstance(row[name], bool) and bool not in types):
-            raise _Wrong(f"{place}: {name} is {shown(row[name])}; allowed: {words}.")
-    field = Field(**{"name": "", "kind": "", **row, "allowed": tuple(row.get("allowed", ()))})
+            raise _Wrong(f"{place}: {name} is {safe_repr(row[name])}; allowed: {words}.")
+    field = ModelField(**{"name": "", "kind": "", **row, "allowed": tuple(row.get("allowed", ()))})
     for problem in _contradictions(field):
         raise _Wrong(f"{place}: {problem}.")
     return field
 
 
-def _contradictions(field: Field) -> Iterator[str]:
+def _contradictions(field: ModelField) -> Iterator[str]:
     """Yield what is wrong with a field whose properties are each of their type."""
     if not field.name.strip():
         yield "it has no name"
     if field.kind not in KINDS:
-        yield f"kind is {shown(field.kind)}; allowed: {', '.join(KINDS)}"
+        yield f"kind is {safe_repr(field.kind)}; allowed: {', '.join(KINDS)}"
     if field.argument is not None and field.kind not in ARGUMENTS.get(field.argument, ()):
         kinds = ARGUMENTS.get(field.argument)
         yield (
-            f"argument is {shown(field.argument)}; allowed: {', '.join(ARGUMENTS)}"
+            f"argument is {safe_repr(field.argument)}; allowed: {', '.join(ARGUMENTS)}"
             if kinds is None
             else f"the argument {field.argument} fills a field of kind {' or '.join(kinds)}, not {field.kind}"
         )
@@ -113,16 +124,16 @@ def _contradictions(field: Field) -> Iterator[str]:
         yield f"low is {field.low}, and high is {field.high}"
     for value in field.allowed:
         if isinstance(value, (dict, list)) or value is None:
-            yield f"allowed has {shown(value)}; it takes texts, numbers, true and false"
+            yield f"allowed has {safe_repr(value)}; it takes texts, numbers, true and false"
             return
         try:
-            field.read(value)
-        except BadInput as problem:
-            yield f"allowed has {shown(value)}, which the field itself refuses: {problem}".rstrip(".")
+            field.validate(value)
+        except BadInputError as problem:
+            yield f"allowed has {safe_repr(value)}, which the field itself refuses: {problem}".rstrip(".")
 
 
 def _known(row: Any, names: tuple[str, ...], place: str) -> None:
     if not isinstance(row, dict):
         raise _Wrong(f"{place} must be an object of {', '.join(names)}.")
     if unknown := [name for name in row if name not in names]:
-        raise _Wrong(f"{place} has {shown(unknown[0])}; allowed: {', '.join(names)}.")
+        raise _Wrong(f"{place} has {safe_repr(unknown[0])}; allowed: {', '.join(names)}.")

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.segmind.answers import require_success, unusable, urls_in
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.error_mapping import clean
+from airflow_provider_runway.segmind.http import Request, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.moments import read_moment, read_number
-from airflow_provider_runway.segmind.refusals import clean
-from airflow_provider_runway.segmind.wire import Answer, Request
+from airflow_provider_runway.segmind.response_parsers import require_success, unusable, urls_in
+from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
 
 #: Limits of the history endpoint (SDK 1.3.0): rows a page, and days a window spans, inclusive.
-MOST_ROWS_A_PAGE = 100
-MOST_DAYS = 31
+MAX_ROWS_PER_PAGE = 100
+MAX_DAYS = 31
 #: We stop turning pages here; an account with more rows in the window wants a narrower one.
-MOST_PAGES = 50
+MAX_PAGES = 50
 
 _STATES = {"PENDING": JobState.QUEUED}
 _CREATED = ("model_created", "created_at", "createdAt", "created", "timestamp")
@@ -34,7 +34,7 @@ _CREATED = ("model_created", "created_at", "createdAt", "created", "timestamp")
 class HistoryQuery:
     """Which rows: ``model`` is a substring of the slug; the dates are UTC days, both inclusive.
 
-    :raises BadInput: the window is backwards or spans more than 31 days.
+    :raises BadInputError: the window is backwards or spans more than 31 days.
     """
 
     from_date: date
@@ -44,9 +44,9 @@ class HistoryQuery:
 
     def __post_init__(self) -> None:
         days = (self.to_date - self.from_date).days + 1
-        if not 1 <= days <= MOST_DAYS:
-            raise BadInput(
-                f"The history takes a window of 1 to {MOST_DAYS} days; {self.from_date} to {self.to_date} is {days}."
+        if not 1 <= days <= MAX_DAYS:
+            raise BadInputError(
+                f"The history takes a window of 1 to {MAX_DAYS} days; {self.from_date} to {self.to_date} is {days}."
             )
 
     @classmethod
@@ -55,10 +55,10 @@ class HistoryQuery:
 
         Where the limit leaves no room for both days more, the later one goes first, then the earlier.
 
-        :raises BadInput: the moments themselves are too far apart; a part must not pass for the whole.
+        :raises BadInputError: the moments themselves are too far apart; a part must not pass for the whole.
         """
         first, last = (datetime.fromtimestamp(moment, UTC).date() for moment in (since, until))
-        spare = max(MOST_DAYS - 1 - (last - first).days, 0)
+        spare = max(MAX_DAYS - 1 - (last - first).days, 0)
         before = timedelta(days=min(spare, 1))
         after = timedelta(days=min(spare - before.days, 1))
         return cls(from_date=first - before, to_date=last + after, model=model)
@@ -67,7 +67,7 @@ class HistoryQuery:
         """Return the query string's pairs for one page, newest rows first."""
         wanted = {
             "page": str(page),
-            "per_page": str(MOST_ROWS_A_PAGE),
+            "per_page": str(MAX_ROWS_PER_PAGE),
             "from_date": self.from_date.isoformat(),
             "to_date": self.to_date.isoformat(),
             "model_name": self.model,
@@ -96,7 +96,7 @@ class HistoryRow:
     created_at: float | None = None
 
     @property
-    def landed(self) -> bool:
+    def is_complete(self) -> bool:
         """Does the row say enough to be compared with a submit?"""
         return self.body is not None and self.model is not None
 
@@ -110,19 +110,19 @@ class Page:
     total: int | None = None
 
 
-def read_page(request: Request, answer: Answer) -> Page:
+def read_page(request: Request, answer: Response) -> Page:
     """Return a page's rows."""
     require_success(request, answer)
     body = answer.json()
     rows = body.get("data") if isinstance(body, dict) else body
     if not isinstance(rows, list):
         raise unusable(request, answer, "it holds no list of rows")
-    total = read_number(body.get("total")) if isinstance(body, dict) else None
+    total = parse_number(body.get("total")) if isinstance(body, dict) else None
     found = [row for item in rows if (row := read_row(item)) is not None]
     return Page(found, len(rows), None if total is None else int(total))
 
 
-def read_one(request: Request, answer: Answer, request_id: str) -> HistoryRow:
+def read_one(request: Request, answer: Response, request_id: str) -> HistoryRow:
     """Return the row of one request: bare, or under ``data`` alone or in a list."""
     require_success(request, answer)
     body = answer.json()
@@ -139,17 +139,17 @@ def read_row(item: Any) -> HistoryRow | None:
     """Return one row, or None for what is no row."""
     if not isinstance(item, dict) or not isinstance(item.get("request_id"), str) or not item["request_id"]:
         return None
-    model, word, error = item.get("model_name"), item.get("model_status"), item.get("error")
+    model, raw_status, error = item.get("model_name"), item.get("model_status"), item.get("error")
     return HistoryRow(
         request_id=item["request_id"],
         model=model if isinstance(model, str) and model else None,
-        state=_STATES.get(str(word).upper()) or JobState.read(word),
-        cost=read_number(item.get("credits_deduction")),
+        state=_STATES.get(str(raw_status).upper()) or JobState.parse(raw_status),
+        cost=parse_number(item.get("credits_deduction")),
         body=read_body(item.get("request_body")),
         output_urls=tuple(urls_in(item.get("generation_url"))),
-        latency_s=None if (ms := read_number(item.get("latency_ms"))) is None else ms / 1000,
+        latency_s=None if (ms := parse_number(item.get("latency_ms"))) is None else ms / 1000,
         error=clean(error) if isinstance(error, str) and error else None,
-        created_at=next((moment for name in _CREATED if (moment := read_moment(item.get(name))) is not None), None),
+        created_at=next((moment for name in _CREATED if (moment := parse_timestamp(item.get(name))) is not None), None),
     )
 
 
@@ -170,7 +170,7 @@ def merge(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
     merged: dict[str, HistoryRow] = {}
     for row in rows:
         if (known := merged.get(row.request_id)) is not None:
-            fuller = known if known.landed else row
+            fuller = known if known.is_complete else row
             row = replace(fuller, output_urls=tuple(dict.fromkeys(known.output_urls + row.output_urls)))
         merged[row.request_id] = row
     return list(merged.values())

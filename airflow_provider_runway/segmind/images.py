@@ -6,13 +6,13 @@ import base64
 import binascii
 from urllib.parse import unquote_to_bytes
 
-from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.exceptions import BadInputError
 
 #: "Images must be JPEG, PNG, or WebP and are limited to 16MB": the model's page on Segmind.
-MOST_BYTES = 16 * 1024 * 1024
+MAX_IMAGE_BYTES = 16 * 1024 * 1024
 KINDS = "JPEG, PNG or WebP"
 #: 16 MB as base64, broken into lines and with room for the head: what is longer is not even decoded.
-_MOST_TEXT = MOST_BYTES * 3 // 2
+_MOST_TEXT = MAX_IMAGE_BYTES * 3 // 2
 
 
 def image_type(data: bytes) -> str | None:
@@ -29,17 +29,17 @@ def image_type(data: bytes) -> str | None:
 def check_image(data: bytes, name: str) -> str:
     """Return the picture's MIME type.
 
-    :raises BadInput: it is empty, larger than 16 MB, or not one of the three kinds.
+    :raises BadInputError: it is empty, larger than 16 MB, or not one of the three kinds.
     """
     if not data:
-        raise BadInput(f"The picture {name} is empty. Nothing was sent.")
-    if len(data) > MOST_BYTES:
-        raise BadInput(
-            f"The picture {name} has more than 16 MB ({MOST_BYTES:,} bytes), which is the most the models take. "
+        raise BadInputError(f"The picture {name} is empty. Nothing was sent.")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise BadInputError(
+            f"The picture {name} has more than 16 MB ({MAX_IMAGE_BYTES:,} bytes), which is the most the models take. "
             "Nothing was sent."
         )
     if (mime := image_type(data)) is None:
-        raise BadInput(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}. Nothing was sent.")
+        raise BadInputError(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}. Nothing was sent.")
     return mime
 
 
@@ -50,7 +50,7 @@ def data_url(data: bytes) -> str:
     ``@task`` also logs what it returns: give it ``show_return_value_in_logs=False``. For more than a small
     picture, an ``ObjectStoragePath`` is the lighter thing to return.
 
-    :raises BadInput: as :func:`check_image`.
+    :raises BadInputError: as :func:`check_image`.
     """
     return f"data:{check_image(data, 'data')};base64,{base64.b64encode(data).decode()}"
 
@@ -58,17 +58,21 @@ def data_url(data: bytes) -> str:
 def read_data_url(text: str) -> bytes:
     """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is not believed; line breaks are passed over.
 
-    :raises BadInput: it has no data, more than the models take, or base64 that is none.
+    :raises BadInputError: it has no data, more than the models take, or base64 that is none.
     """
     head, comma, data = text.partition(",")
     if not comma:
-        raise BadInput("prompt_image is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
+        raise BadInputError("prompt_image is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
     if len(data) > _MOST_TEXT:
-        raise BadInput(f"prompt_image is a data URL of more than 16 MB ({MOST_BYTES:,} bytes). Nothing was sent.")
+        raise BadInputError(
+            f"prompt_image is a data URL of more than 16 MB ({MAX_IMAGE_BYTES:,} bytes). Nothing was sent."
+        )
     raw = unquote_to_bytes(data.encode(errors="replace"))
     if not head.lower().endswith(";base64"):
         return raw
     try:
         return base64.b64decode(b"".join(raw.split()), validate=True)
     except binascii.Error as problem:
-        raise BadInput(f"prompt_image is a data URL whose base64 is broken: {problem}. Nothing was sent.") from None
+        raise BadInputError(
+            f"prompt_image is a data URL whose base64 is broken: {problem}. Nothing was sent."
+        ) from None

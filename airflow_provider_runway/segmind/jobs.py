@@ -27,10 +27,10 @@ class JobState(StrEnum):
     UNKNOWN = "UNKNOWN"
 
     @classmethod
-    def read(cls, word: object) -> JobState:
+    def parse(cls, raw_status: object) -> JobState:
         """Return the state for a status word in any case; UNKNOWN for what nobody listed."""
         try:
-            return cls(word.strip().upper()) if isinstance(word, str) else cls.UNKNOWN
+            return cls(raw_status.strip().upper()) if isinstance(raw_status, str) else cls.UNKNOWN
         except ValueError:
             return cls.UNKNOWN
 
@@ -63,11 +63,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One look at a job. ``word`` is the API's own word for the state."""
+    """One look at a job. ``raw_status`` is the API's own word for the state."""
 
     request_id: str
     state: JobState
-    word: str = ""
+    raw_status: str = ""
     error: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class JobResult(JobStatus):
+class JobRecord(JobStatus):
     """The full record of a job. ``output_urls`` has no doubles and keeps the API's order."""
 
     output_urls: tuple[str, ...] = ()
@@ -112,4 +112,4 @@ class Credits:
 def is_content_block(error: str | None) -> bool:
     """Does a FAILED job's error text say that the content was refused?"""
     words = "".join(letter if letter.isalnum() else " " for letter in (error or "").lower()).split()
-    return any(word in words for word in _BLOCK_WORDS)
+    return any(raw_status in words for raw_status in _BLOCK_WORDS)

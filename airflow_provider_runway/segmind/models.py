@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.segmind.fields import CHOICE, INTEGER, TEXT, URL, Field, check_plain, shown
-from airflow_provider_runway.segmind.wire import segment
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField, check_json, safe_repr
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
 #: Where a model is not known: about the quickest of the family, for a look too early costs less than lateness.
@@ -26,10 +26,10 @@ class Model:
 
     slug: str
     latency_s: float
-    fields: tuple[Field, ...]
+    fields: tuple[ModelField, ...]
 
     @property
-    def takes_seed(self) -> bool:
+    def seed_identifies_job(self) -> bool:
         """Can a job of this model be told apart from its siblings by its seed? Not where few seeds are allowed."""
         return any(
             field.argument == "seed"
@@ -42,18 +42,18 @@ class Model:
 
 #: The family's largest seed.
 MOST_SEED = 99_999
-_SEED = Field("seed", INTEGER, "seed", low=1, high=MOST_SEED)
-_PROMPT = Field("promptText", TEXT, "prompt_text", required=True)
-_IMAGE = Field("promptImage", URL, "prompt_image", required=True)
-_DURATION = Field("duration", INTEGER, "duration", allowed=(5, 10))
+_SEED = ModelField("seed", INTEGER, "seed", low=1, high=MOST_SEED)
+_PROMPT = ModelField("promptText", TEXT, "prompt_text", required=True)
+_IMAGE = ModelField("promptImage", URL, "prompt_image", required=True)
+_DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10))
 
-BUILT_IN: Mapping[str, Model] = {
+BUILT_IN_MODELS: Mapping[str, Model] = {
     model.slug: model
     for model in (
         Model(
             "runway-gen3-alphaturbo",
             27.38,
-            (_IMAGE, _PROMPT, _DURATION, Field("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
+            (_IMAGE, _PROMPT, _DURATION, ModelField("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
         ),
         Model(
             "runway-gen4-turbo",
@@ -62,7 +62,7 @@ BUILT_IN: Mapping[str, Model] = {
                 _IMAGE,
                 _PROMPT,
                 _DURATION,
-                Field(
+                ModelField(
                     "ratio",
                     CHOICE,
                     "ratio",
@@ -75,9 +75,9 @@ BUILT_IN: Mapping[str, Model] = {
             "runway-gen4-aleph",
             171.53,
             (
-                Field("prompt", TEXT, "prompt_text", required=True),
-                Field("video", URL, required=True),
-                Field("aspect_ratio", TEXT, "ratio"),
+                ModelField("prompt", TEXT, "prompt_text", required=True),
+                ModelField("video", URL, required=True),
+                ModelField("aspect_ratio", TEXT, "ratio"),
                 _SEED,
             ),
         ),
@@ -85,56 +85,56 @@ BUILT_IN: Mapping[str, Model] = {
 }
 
 #: Every model that this process knows: the ones above, and those of the user's own catalogue.
-CATALOGUE: dict[str, Model] = dict(BUILT_IN)
+MODELS: dict[str, Model] = dict(BUILT_IN_MODELS)
 
 #: How an unlisted model's fields are named: as most of the family does.
-_USUAL_FIELDS = (_PROMPT, _IMAGE, _DURATION, Field("ratio", TEXT, "ratio"), _SEED)
+_USUAL_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"), _SEED)
 #: Arguments that always have a value; a model without such a field does without it.
 _ALWAYS_GIVEN = frozenset({"duration"})
 
 
 def extend(models: Iterable[Model]) -> None:
     """Add models to those that this process knows; one of the same slug is replaced."""
-    CATALOGUE.update((model.slug, model) for model in models)
+    MODELS.update((model.slug, model) for model in models)
 
 
 def expected_latency_s(slug: str | None) -> float:
     """Return the seconds a job of this model is expected to take."""
-    model = CATALOGUE.get(slug or "")
+    model = MODELS.get(slug or "")
     return model.latency_s if model else UNKNOWN_LATENCY_S
 
 
-def image_field(slug: str) -> str | None:
+def image_field_name(slug: str) -> str | None:
     """Return the name of the field that takes the picture, or None where the model takes none."""
     return _filled_by("prompt_image", slug)
 
 
-def seed_field(slug: str) -> str:
+def seed_field_name(slug: str) -> str:
     """Return the name of the field that takes the seed: "seed" for the whole family."""
     return _filled_by("seed", slug) or "seed"
 
 
 def _filled_by(argument: str, slug: str) -> str | None:
-    model = CATALOGUE.get(slug)
+    model = MODELS.get(slug)
     fields = model.fields if model else _USUAL_FIELDS
     return next((field.name for field in fields if field.argument == argument), None)
 
 
-def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the body of a submit, checked before anything is sent.
 
     :param arguments: the operator's arguments by their own names; None means "not given".
     :param extra: fields by the API's names (``model_params``). They win over the arguments; a None
         takes a field out, which an unlisted model without such a field may need.
-    :raises BadInput: everything that is wrong, in one message.
+    :raises BadInputError: everything that is wrong, in one message.
     """
-    segment("model", slug)
+    safe_path_segment("model", slug)
     if extra is not None and not isinstance(extra, Mapping):
-        raise BadInput(
+        raise BadInputError(
             f"model_params must be a dict of fields by the API's names, not {type(extra).__name__}. Nothing was sent.",
             model=slug,
         )
-    model = CATALOGUE.get(slug)
+    model = MODELS.get(slug)
     fields = model.fields if model else _USUAL_FIELDS
     labels = {field.name: field.label for field in fields}
     given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
@@ -147,10 +147,10 @@ def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] |
             continue
         try:
             if not isinstance(name, str):
-                raise BadInput(f"model_params has the field {shown(name)}; allowed: texts, as JSON has it.")
-            body[name] = known[name].read(value) if name in known else value
-            check_plain(labels.get(name, f"{shown(name)} of model_params"), body[name])
-        except BadInput as problem:
+                raise BadInputError(f"model_params has the field {safe_repr(name)}; allowed: texts, as JSON has it.")
+            body[name] = known[name].validate(value) if name in known else value
+            check_json(labels.get(name, f"{safe_repr(name)} of model_params"), body[name])
+        except BadInputError as problem:
             problems.append(str(problem))
     problems += [
         f"{field.label} is missing; allowed: {field.takes}."
@@ -158,11 +158,11 @@ def body_for(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] |
         if field.required and given.get(field.name) is None
     ]
     if problems:
-        raise BadInput(f"{slug} was not asked, nothing is billed. " + " ".join(problems), model=slug)
+        raise BadInputError(f"{slug} was not asked, nothing is billed. " + " ".join(problems), model=slug)
     return body
 
 
-def _unused(slug: str, fields: Iterable[Field], arguments: Mapping[str, Any]) -> Iterable[str]:
+def _unused(slug: str, fields: Iterable[ModelField], arguments: Mapping[str, Any]) -> Iterable[str]:
     """Name the arguments that were given although this model has no place for them."""
     taken = {field.argument for field in fields} | _ALWAYS_GIVEN
     for name, value in arguments.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_runway.segmind.moments import read_moment, read_number
+from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
 
 #: A reset further away than this is taken for nonsense: budgets are counted per minute.
 FARTHEST_RESET_S = 120.0
@@ -13,7 +13,7 @@ FARTHEST_RESET_S = 120.0
 def read_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Return the epoch second from which on the API listens again, or None when it did not say.
 
-    Reads ``x-rate-limit-reset-at-utc`` in the forms of ``read_moment``, and ``retry-after`` as
+    Reads ``x-rate-limit-reset-at-utc`` in the forms of ``parse_timestamp``, and ``retry-after`` as
     seconds or as an HTTP date; the later one counts. A moment in the past becomes ``now``, one
     beyond :data:`FARTHEST_RESET_S` is cut to it.
     """
@@ -21,7 +21,7 @@ def read_reset(headers: Mapping[str, str], now: float) -> float | None:
         moment
         for moment in (
             _retry_after(headers.get("retry-after"), now),
-            read_moment(headers.get("x-rate-limit-reset-at-utc")),
+            parse_timestamp(headers.get("x-rate-limit-reset-at-utc")),
         )
         if moment is not None
     ]
@@ -29,5 +29,5 @@ def read_reset(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _retry_after(text: str | None, now: float) -> float | None:
-    seconds = read_number(text)
-    return read_moment(text) if seconds is None else now + seconds
+    seconds = parse_number(text)
+    return parse_timestamp(text) if seconds is None else now + seconds

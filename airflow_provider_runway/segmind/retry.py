@@ -2,17 +2,17 @@
 
 | no usable answer because           | a GET        | a submit                                   |
 | ---                                | ---          | ---                                        |
-| 429 (``Throttled``)                | at the reset | at the reset: nothing was queued           |
-| nothing was sent (``Unreachable``) | after a pause| after a pause: nothing can have come of it |
-| anything else (``Unanswered``)     | after a pause| never: it may have become a billable job   |
+| 429 (``ThrottledError``)                | at the reset | at the reset: nothing was queued           |
+| nothing was sent (``UnreachableError``) | after a pause| after a pause: nothing can have come of it |
+| anything else (``NoUsableResponseError``)     | after a pause| never: it may have become a billable job   |
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_runway.exceptions import Throttled, Unanswered, Unreachable
-from airflow_provider_runway.segmind.wire import Request
+from airflow_provider_runway.exceptions import NoUsableResponseError, ThrottledError, UnreachableError
+from airflow_provider_runway.segmind.http import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +21,31 @@ class RetryPolicy:
 
     :param attempts: requests sent at most for reasons other than a 429.
     :param patience_s: no pause is begun that would end later than this after the first attempt.
-    :param first_pause_s: the pause after the first attempt; it doubles from there, up to ``longest_pause_s``.
+    :param first_pause_s: the pause after the first attempt; it doubles from there, up to ``max_pause_s``.
     """
 
     attempts: int = 5
-    patience_s: float = 150.0
+    max_elapsed_s: float = 150.0
     first_pause_s: float = 0.5
-    longest_pause_s: float = 20.0
+    max_pause_s: float = 20.0
 
 
 #: For a submit: what it waits for by itself is short, so that its moment is known. After a 429 the caller decides
 #: where to wait for the reset.
-PROMPT = RetryPolicy(attempts=3, patience_s=5.0)
+SUBMIT_RETRY = RetryPolicy(attempts=3, max_elapsed_s=5.0)
 #: For people who wait at a screen, such as the connection form's test.
-IMPATIENT = RetryPolicy(attempts=2, patience_s=5.0)
+UI_RETRY = RetryPolicy(attempts=2, max_elapsed_s=5.0)
 #: For callers that have their own next look, such as a poller: one request, then the truth.
-ONCE = RetryPolicy(attempts=1, patience_s=0.0)
+NO_RETRY = RetryPolicy(attempts=1, max_elapsed_s=0.0)
 
 
-def may_repeat(request: Request, error: Unanswered) -> bool:
+def may_retry(request: Request, error: NoUsableResponseError) -> bool:
     """Is sending the request again free of side effects? The table above, and nothing else."""
-    return request.replayable or isinstance(error, (Throttled, Unreachable))
+    return request.idempotent or isinstance(error, (ThrottledError, UnreachableError))
 
 
-def pause_after(
-    policy: RetryPolicy, error: Unanswered, attempt: int, elapsed_s: float, now: float, dice: float
+def retry_delay_s(
+    policy: RetryPolicy, error: NoUsableResponseError, attempt: int, elapsed_s: float, now: float, jitter: float
 ) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up.
 
@@ -58,15 +58,15 @@ def pause_after(
     :param now: epoch seconds. :param dice: a random number from 0 up to 1.
     """
     doublings = min(attempt - 1, 30)  # more would leave the range of a float
-    backoff_s = min(policy.first_pause_s * 2.0**doublings, policy.longest_pause_s) * (0.5 + dice / 2)
-    if isinstance(error, Throttled):
+    backoff_s = min(policy.first_pause_s * 2.0**doublings, policy.max_pause_s) * (0.5 + jitter / 2)
+    if isinstance(error, ThrottledError):
         least_s = max(backoff_s, 1.0)
-        pause_s = least_s if error.reset_at is None else max(error.reset_at - now + dice, least_s)
+        pause_s = least_s if error.reset_at is None else max(error.reset_at - now + jitter, least_s)
     elif attempt >= policy.attempts:
         return None
     else:
         pause_s = backoff_s
-    return pause_s if elapsed_s + pause_s <= policy.patience_s else None
+    return pause_s if elapsed_s + pause_s <= policy.max_elapsed_s else None
 
 
 #: Of many submits that were refused together, the first come back this long after the reset, and twice as long
@@ -76,10 +76,10 @@ FIRST_SPREAD_S, LONGEST_SPREAD_S = 15.0, 300.0
 UNTOLD_RESET_S = 15.0
 
 
-def resubmit_after(error: Throttled, rounds: int, now: float, dice: float) -> float:
+def resubmit_delay_s(error: ThrottledError, rounds: int, now: float, jitter: float) -> float:
     """Return the seconds after which a submit that was refused with a 429 is sent again.
 
     :param rounds: how often it was refused before. :param dice: a random number from 0 up to 1.
     """
     reset_s = UNTOLD_RESET_S if error.reset_at is None else max(error.reset_at - now, 0.0)
-    return reset_s + dice * min(FIRST_SPREAD_S * 2.0 ** min(rounds, 10), LONGEST_SPREAD_S)
+    return reset_s + jitter * min(FIRST_SPREAD_S * 2.0 ** min(rounds, 10), LONGEST_SPREAD_S)

@@ -8,24 +8,35 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import as_airflow
+from airflow_provider_runway.airflow_errors import to_airflow_error
 from airflow_provider_runway.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     BaseSensorOperator,
     PokeReturnValue,
 )
-from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S, lost_triggers
-from airflow_provider_runway.exceptions import BadInput, JobFailed, RunwayError, Unanswered, WaitExpired
+from airflow_provider_runway.exceptions import (
+    BadInputError,
+    JobFailedError,
+    NoUsableResponseError,
+    RunwayError,
+    WaitTimeoutError,
+)
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
-from airflow_provider_runway.segmind.ending import Ending, broken_off, timed_out
+from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.messages import still_alive
-from airflow_provider_runway.segmind.report import JobReport
-from airflow_provider_runway.segmind.wire import segment
+from airflow_provider_runway.segmind.user_messages import job_still_running
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
+from airflow_provider_runway.waiting import (
+    MAX_TRIGGER_FAILURES,
+    TRIGGER_FAILED,
+    TRIGGER_GRACE_S,
+    count_trigger_failures,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -40,7 +51,7 @@ class _NeverSkipped(BaseException):
 
     def __init__(self, error: RunwayError) -> None:
         super().__init__(str(error))
-        self.verdict = as_airflow(error)
+        self.verdict = to_airflow_error(error)
 
 
 class RunwayJobSensor(BaseSensorOperator):
@@ -89,35 +100,35 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once. No usable answer is no end: the next poke looks again."""
-        from airflow_provider_runway.polling.look import look_once  # a DAG file that is parsed needs none
+        from airflow_provider_runway.polling.poll import poll_once  # a DAG file that is parsed needs none
 
         report = self._report()
         try:
             with RunwayHook(self.runway_conn_id) as hook:
                 transport = hook.get_conn()
-                looked = transport.run(look_once(transport.settings.endpoints, report), self.log)
-        except Unanswered as problem:
+                looked = transport.run(poll_once(transport.settings.base_urls, report), self.log)
+        except NoUsableResponseError as problem:
             self.log.warning("Job %s: %s Looking again until the timeout.", report.request_id, problem)
             return PokeReturnValue(is_done=False)
         except RunwayError as problem:
             raise self._verdict(problem) from problem
-        if isinstance(looked, Ending):
+        if isinstance(looked, WaitOutcome):
             return PokeReturnValue(is_done=True, xcom_value=self._end(looked, context))
-        if looked.word != self._seen:
-            self._seen = looked.word
-            self.log.info("Job %s: %s", report.request_id, looked.word)
+        if looked.raw_status != self._seen:
+            self._seen = looked.raw_status
+            self.log.info("Job %s: %s", report.request_id, looked.raw_status)
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take the trigger's event, and hand on the output's URL."""
         report = self._report()
         try:
-            ending = Ending.from_event(event)
+            ending = WaitOutcome.from_event(event)
         except ValueError as problem:
-            raise _NeverSkipped(BadInput(f"Task {self.task_id!r}: {problem}")) from None
+            raise _NeverSkipped(BadInputError(f"Task {self.task_id!r}: {problem}")) from None
         if ending.report.request_id != report.request_id:
             raise _NeverSkipped(
-                WaitExpired(
+                WaitTimeoutError(
                     f"The event speaks of job {ending.report.request_id}, and this sensor waits for "
                     f"{report.request_id}: a stale event, refused. Run the sensor again; that costs nothing."
                 )
@@ -138,15 +149,15 @@ class RunwayJobSensor(BaseSensorOperator):
     def on_kill(self) -> None:
         """Say that the job goes on: the API has no cancel."""
         why = "the sensor was ended, and the API has no cancel"
-        self.log.warning("%s", still_alive(self.request_id, None, why))
+        self.log.warning("%s", job_still_running(self.request_id, None, why))
 
-    def _report(self) -> JobReport:
+    def _report(self) -> JobSummary:
         try:
-            return JobReport(segment("request_id", self.request_id), model=self.model)
-        except BadInput as problem:
+            return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
+        except BadInputError as problem:
             raise _NeverSkipped(problem) from problem
 
-    def _defer(self, report: JobReport) -> None:
+    def _defer(self, report: JobSummary) -> None:
         self.log.info(
             "Job %s: waiting in the triggerer, without a worker slot, for at most %.0f s.",
             report.request_id,
@@ -163,27 +174,27 @@ class RunwayJobSensor(BaseSensorOperator):
             timeout=timedelta(seconds=self.timeout + TRIGGER_GRACE_S),
         )
 
-    def _last_look(self, context: Context) -> Ending:
+    def _last_look(self, context: Context) -> WaitOutcome:
         """Return how the job ended; a job that is alive is waited for again, a few times at most."""
-        from airflow_provider_runway.polling.look import look_once
+        from airflow_provider_runway.polling.poll import poll_once
 
         report = self._report()
         try:
             with RunwayHook(self.runway_conn_id) as hook:
                 transport = hook.get_conn()
-                looked = transport.run(look_once(transport.settings.endpoints, report, hook.policy), self.log)
-        except Unanswered as problem:
+                looked = transport.run(poll_once(transport.settings.base_urls, report, hook.policy), self.log)
+        except NoUsableResponseError as problem:
             self.log.warning("Job %s: %s", report.request_id, problem)
         except RunwayError as problem:
-            return broken_off(report, problem)
+            return stopped_outcome(report, problem)
         else:
-            if isinstance(looked, Ending):
+            if isinstance(looked, WaitOutcome):
                 return looked
-        if lost_triggers(context, self.task_id) <= MOST_LOST_TRIGGERS:
+        if count_trigger_failures(context, self.task_id) <= MAX_TRIGGER_FAILURES:
             self._defer(report)
-        return timed_out(report)
+        return timed_out_outcome(report)
 
-    def _end(self, ending: Ending, context: Context) -> dict[str, Any]:
+    def _end(self, ending: WaitOutcome, context: Context) -> dict[str, Any]:
         if (error := ending.exception()) is not None:
             raise self._verdict(error) from error
         outcome = ending.report.as_json()
@@ -195,9 +206,9 @@ class RunwayJobSensor(BaseSensorOperator):
     @staticmethod
     def _verdict(error: RunwayError) -> BaseException:
         """Return what to raise: ``soft_fail`` may skip for the job's own end and for lateness, for nothing else."""
-        if isinstance(error, WaitExpired):
+        if isinstance(error, WaitTimeoutError):
             return AirflowSensorTimeout(str(error))
-        if isinstance(error, JobFailed):
+        if isinstance(error, JobFailedError):
             return AirflowFailException(f"{error} The sensor cannot submit it again; the task that did can.")
         return _NeverSkipped(error)
 

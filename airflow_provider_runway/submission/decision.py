@@ -1,6 +1,6 @@
 """What to do with a task's job, as one table. No I/O, no clock; nothing else in the package decides it.
 
-The caller fills in what it knows, asks for what the table wants to know (``ASK_JOB``,
+The caller fills in what it knows, asks for what the table wants to know (``POLL_JOB``,
 ``ASK_HISTORY``), and comes back, until the table names something to do.
 """
 
@@ -12,12 +12,12 @@ from enum import StrEnum
 from airflow_provider_runway.submission.journal import Entry, Phase
 
 
-class Note(StrEnum):
+class JournalState(StrEnum):
     """What the journal says."""
 
     OFF = "off"  # durable=False: the author wants no memory
     NONE = "none"  # there is no store: Airflow before 3.3
-    BLANK = "blank"  # there is one, and it has no entry, or a submit that came to nothing
+    EMPTY = "blank"  # there is one, and it has no entry, or a submit that came to nothing
     INTENT = "intent"
     SUBMITTED = "submitted"
     DELIVERED = "delivered"
@@ -38,7 +38,7 @@ class Inputs(StrEnum):
     CHANGED = "changed"
 
 
-class Fate(StrEnum):
+class RemoteState(StrEnum):
     """What the API says of the journal's job; its history is asked where the record is gone."""
 
     NOT_ASKED = "not asked"
@@ -46,11 +46,11 @@ class Fate(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     BLOCKED = "blocked"  # failed on its content
-    LOST = "lost"  # neither a record nor a row
+    MAYBE_SENT = "lost"  # neither a record nor a row
     UNANSWERED = "unanswered"
 
 
-class Trace(StrEnum):
+class HistoryLookup(StrEnum):
     """What the account's history says of a submit whose id is not known."""
 
     NOT_ASKED = "not asked"
@@ -59,13 +59,13 @@ class Trace(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Step(StrEnum):
+class Action(StrEnum):
     """What to do next."""
 
-    ASK_JOB = "ask the API about the journal's job"
+    POLL_JOB = "ask the API about the journal's job"
     ASK_HISTORY = "look the submit up in the account's history"
     SUBMIT = "submit; nothing of this generation exists"
-    SUBMIT_ANEW = "submit the next generation"
+    SUBMIT_NEW_GENERATION = "submit the next generation"
     REATTACH = "wait for the job that exists"
     ADOPT = "take the job that the history shows"
     DELIVER = "hand on the finished job"
@@ -74,29 +74,29 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class DecisionInput:
     """Everything the decision depends on."""
 
-    note: Note
+    note: JournalState
     attempt: Attempt
     inputs: Inputs = Inputs.SAME
-    fate: Fate = Fate.NOT_ASKED
-    trace: Trace = Trace.NOT_ASKED
+    fate: RemoteState = RemoteState.NOT_ASKED
+    trace: HistoryLookup = HistoryLookup.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Rule:
     """One row of the table: sets of what it covers (None: anything), the step, and why."""
 
-    note: frozenset[Note]
-    step: Step
+    note: frozenset[JournalState]
+    step: Action
     why: str
     attempt: frozenset[Attempt] | None = None
     inputs: Inputs | None = None
-    fate: Fate | None = None
-    trace: Trace | None = None
+    fate: RemoteState | None = None
+    trace: HistoryLookup | None = None
 
-    def covers(self, situation: Situation) -> bool:
+    def covers(self, situation: DecisionInput) -> bool:
         """Does this row speak of the situation?"""
         return (
             situation.note in self.note
@@ -107,58 +107,83 @@ class Row:
         )
 
 
-def _notes(*notes: Note) -> frozenset[Note]:
+def _notes(*notes: JournalState) -> frozenset[JournalState]:
     return frozenset(notes)
 
 
-_KNOWN = _notes(Note.SUBMITTED, Note.DELIVERED)
-_AMBIGUOUS = _notes(Note.INTENT, Note.NONE)
+_KNOWN = _notes(JournalState.SUBMITTED, JournalState.DELIVERED)
+_AMBIGUOUS = _notes(JournalState.INTENT, JournalState.NONE)
 _FIRST, _AGAIN, _CLEARED = (frozenset({attempt}) for attempt in Attempt)
 
 #: Read from the top; the first row that covers the situation decides. Every situation is covered
 #: (a test walks them all).
-TABLE: tuple[Row, ...] = (
+TABLE: tuple[Rule, ...] = (
     # Nothing can exist.
-    Row(_notes(Note.OFF), Step.SUBMIT, "durable=False: no earlier try is asked about"),
-    Row(_notes(Note.BLANK), Step.SUBMIT, "the journal shows that nothing was accepted for this task instance"),
-    Row(_notes(Note.NONE), Step.SUBMIT, "the first try of this task instance", attempt=_FIRST, trace=Trace.NOT_ASKED),
+    Rule(_notes(JournalState.OFF), Action.SUBMIT, "durable=False: no earlier try is asked about"),
+    Rule(
+        _notes(JournalState.EMPTY), Action.SUBMIT, "the journal shows that nothing was accepted for this task instance"
+    ),
+    Rule(
+        _notes(JournalState.NONE),
+        Action.SUBMIT,
+        "the first try of this task instance",
+        attempt=_FIRST,
+        trace=HistoryLookup.NOT_ASKED,
+    ),
     # A POST may have been accepted, and its id is not known.
-    Row(
-        _notes(Note.INTENT),
-        Step.SUBMIT_ANEW,
+    Rule(
+        _notes(JournalState.INTENT),
+        Action.SUBMIT_NEW_GENERATION,
         "the inputs changed since a submit whose outcome is not known; that one may be billed, too",
         inputs=Inputs.CHANGED,
     ),
-    Row(_AMBIGUOUS, Step.ASK_HISTORY, "an earlier submit may have become a job", trace=Trace.NOT_ASKED),
-    Row(_AMBIGUOUS, Step.ADOPT, "the account's history shows the job", trace=Trace.FOUND),
-    Row(_AMBIGUOUS, Step.SUBMIT, "the account's history shows that no job came of it", trace=Trace.ABSENT),
-    Row(_AMBIGUOUS, Step.REFUSE, "the account's history cannot tell whether a job exists", trace=Trace.UNAVAILABLE),
+    Rule(_AMBIGUOUS, Action.ASK_HISTORY, "an earlier submit may have become a job", trace=HistoryLookup.NOT_ASKED),
+    Rule(_AMBIGUOUS, Action.ADOPT, "the account's history shows the job", trace=HistoryLookup.FOUND),
+    Rule(_AMBIGUOUS, Action.SUBMIT, "the account's history shows that no job came of it", trace=HistoryLookup.ABSENT),
+    Rule(
+        _AMBIGUOUS,
+        Action.REFUSE,
+        "the account's history cannot tell whether a job exists",
+        trace=HistoryLookup.UNAVAILABLE,
+    ),
     # The job's id is known.
-    Row(_KNOWN, Step.SUBMIT_ANEW, "the inputs changed since the last job", inputs=Inputs.CHANGED),
-    Row(
-        _notes(Note.DELIVERED),
-        Step.SUBMIT_ANEW,
+    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the inputs changed since the last job", inputs=Inputs.CHANGED),
+    Rule(
+        _notes(JournalState.DELIVERED),
+        Action.SUBMIT_NEW_GENERATION,
         "the last job was delivered, and the task was cleared since: a new one is wanted",
         attempt=_CLEARED,
     ),
-    Row(_KNOWN, Step.ASK_JOB, "an earlier try submitted this job", fate=Fate.NOT_ASKED),
-    Row(_KNOWN, Step.REATTACH, "the job is alive", fate=Fate.ALIVE),
-    Row(_KNOWN, Step.DELIVER, "the job is done, and paid for", fate=Fate.COMPLETED),
-    Row(_KNOWN, Step.SUBMIT_ANEW, "the job failed, which is not billed", fate=Fate.FAILED),
-    Row(
+    Rule(_KNOWN, Action.POLL_JOB, "an earlier try submitted this job", fate=RemoteState.NOT_ASKED),
+    Rule(_KNOWN, Action.REATTACH, "the job is alive", fate=RemoteState.ALIVE),
+    Rule(_KNOWN, Action.DELIVER, "the job is done, and paid for", fate=RemoteState.COMPLETED),
+    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the job failed, which is not billed", fate=RemoteState.FAILED),
+    Rule(
         _KNOWN,
-        Step.SUBMIT_ANEW,
+        Action.SUBMIT_NEW_GENERATION,
         "the content was refused, which is not billed, and the task was cleared since",
         attempt=_CLEARED,
-        fate=Fate.BLOCKED,
+        fate=RemoteState.BLOCKED,
     ),
-    Row(_KNOWN, Step.FAIL, "the content was refused, and the same inputs would be refused again", fate=Fate.BLOCKED),
-    Row(_KNOWN, Step.FAIL, "the job's record and history row are gone; it may have been billed", fate=Fate.LOST),
-    Row(_KNOWN, Step.REATTACH, "the API did not answer; the job's trigger will ask again", fate=Fate.UNANSWERED),
+    Rule(
+        _KNOWN,
+        Action.FAIL,
+        "the content was refused, and the same inputs would be refused again",
+        fate=RemoteState.BLOCKED,
+    ),
+    Rule(
+        _KNOWN,
+        Action.FAIL,
+        "the job's record and history row are gone; it may have been billed",
+        fate=RemoteState.MAYBE_SENT,
+    ),
+    Rule(
+        _KNOWN, Action.REATTACH, "the API did not answer; the job's trigger will ask again", fate=RemoteState.UNANSWERED
+    ),
 )
 
 
-def decide(situation: Situation) -> Row:
+def decide(situation: DecisionInput) -> Rule:
     """Return the row that decides.
 
     :raises LookupError: no row covers the situation, which the test of the table excludes.
@@ -169,11 +194,11 @@ def decide(situation: Situation) -> Row:
     raise LookupError(f"no row covers {situation}")
 
 
-def note_of(entry: Entry | None) -> Note:
+def journal_state_of(entry: Entry | None) -> JournalState:
     """Return what an existing store says."""
-    if entry is None or entry.phase is Phase.WITHDRAWN:
-        return Note.BLANK
-    return Note(entry.phase.value)
+    if entry is None or entry.phase is Phase.NOT_ACCEPTED:
+        return JournalState.EMPTY
+    return JournalState(entry.phase.value)
 
 
 def attempt_of(entry: Entry | None, try_number: int, max_tries: int) -> Attempt:

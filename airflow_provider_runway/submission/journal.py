@@ -19,7 +19,7 @@ class Phase(StrEnum):
     """How far a submit came, as far as the journal knows."""
 
     INTENT = "intent"  # a POST was about to be sent; whether it arrived is not known
-    WITHDRAWN = "withdrawn"  # the POST certainly came to nothing
+    NOT_ACCEPTED = "withdrawn"  # the POST certainly came to nothing
     SUBMITTED = "submitted"  # the job's id is known
     DELIVERED = "delivered"  # the task handed its result on
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind.flow import Flow, Pause, find_requests, when
+from airflow_provider_runway.inputs.identity import digest_of, same_body
+from airflow_provider_runway.segmind.exchange import Exchange, Sleep, find_requests, run_step
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
+from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.retry import RetryPolicy
-from airflow_provider_runway.segmind.wire import Endpoints
-from airflow_provider_runway.submission.decision import Trace
-from airflow_provider_runway.submission.identity import digest_of, same_body
+from airflow_provider_runway.submission.decision import HistoryLookup
 
 #: A record can land late; "a while" is all that is known (SDK 1.3.0). A submit older than this
 #: without a row is taken for one that never became a job.
@@ -31,7 +31,7 @@ SKEW_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LostSubmit:
     """The submit that is looked for.
 
     :param sent_at: epoch seconds, the earliest moment of the POST. :param sent_until: the latest; None: now.
@@ -54,16 +54,18 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class LookupResult:
     """What the history says. ``row`` is the job to adopt, ``others`` were as likely but farther in time."""
 
-    trace: Trace
+    trace: HistoryLookup
     row: HistoryRow | None = None
     others: tuple[str, ...] = ()
     why: str = ""
 
 
-def look_up(at: Endpoints, wanted: Wanted, policy: RetryPolicy, now: float) -> Flow[Findings]:
+def find_lost_submit(
+    base_urls: BaseUrls, wanted: LostSubmit, policy: RetryPolicy, now: float
+) -> Exchange[LookupResult]:
     """Ask the history until the submit shows up, or until it surely never will.
 
     On a busy account there always are rows of other jobs that have not landed. Only those that were there when
@@ -77,26 +79,26 @@ def look_up(at: Endpoints, wanted: Wanted, policy: RetryPolicy, now: float) -> F
         until = now if wanted.sent_until is None else min(now, wanted.sent_until)
         try:
             query = HistoryQuery.around(wanted.sent_at, until, wanted.model)
-            rows = yield from find_requests(at, query, policy, wanted.sent_at - SKEW_S)
+            rows = yield from find_requests(base_urls, query, policy, wanted.sent_at - SKEW_S)
         except RunwayError as problem:
-            return Findings(Trace.UNAVAILABLE, why=str(problem))
+            return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))
         ours = candidates(rows, wanted)
         if ours:
-            return Findings(Trace.FOUND, ours[0], tuple(row.request_id for row in ours[1:]))
-        if wanted.failures is not None and len(failed(rows, wanted)) >= wanted.failures:
-            return Findings(Trace.ABSENT, why="every earlier try became a job that failed")
+            return LookupResult(HistoryLookup.FOUND, ours[0], tuple(row.request_id for row in ours[1:]))
+        if wanted.failures is not None and len(failed_rows(rows, wanted)) >= wanted.failures:
+            return LookupResult(HistoryLookup.ABSENT, why="every earlier try became a job that failed")
         if now >= wanted.settled_at:
-            landing = frozenset(row.request_id for row in still_landing(rows, wanted))
+            landing = frozenset(row.request_id for row in incomplete_rows(rows, wanted))
             suspects = landing if suspects is None else suspects & landing
             if not suspects:
-                return Findings(Trace.ABSENT, why="no row of it has landed in time")
+                return LookupResult(HistoryLookup.ABSENT, why="no row of it has landed in time")
             if now >= wanted.settled_at + LANDING_S:
-                return Findings(Trace.UNAVAILABLE, why=f"the row of {min(suspects)} has not landed yet")
+                return LookupResult(HistoryLookup.UNAVAILABLE, why=f"the row of {min(suspects)} has not landed yet")
         pause_s = next(pauses, PAUSES_S[-1])
-        now = yield from when(Pause(pause_s, "The history has no row of this submit yet; it may still land."))
+        now = yield from run_step(Sleep(pause_s, "The history has no row of this submit yet; it may still land."))
 
 
-def candidates(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+def candidates(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
     """Return the jobs that can be the lost submit's, the nearest in time first, then by id.
 
     A failed job is none: it is not billed, and nothing can be had from it.
@@ -105,17 +107,17 @@ def candidates(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
     return sorted(ours, key=lambda row: (abs((row.created_at or wanted.sent_at) - wanted.sent_at), row.request_id))
 
 
-def failed(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+def failed_rows(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
     """Return the failed jobs with the wanted body."""
     return [row for row in _in_window(rows, wanted) if row.state is JobState.FAILED and _matches(row, wanted)]
 
 
-def still_landing(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+def incomplete_rows(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
     """Return the rows that say too little yet to exclude that they are the lost submit's."""
-    return [row for row in _in_window(rows, wanted) if not row.landed and row.model in (None, wanted.model)]
+    return [row for row in _in_window(rows, wanted) if not row.is_complete and row.model in (None, wanted.model)]
 
 
-def _in_window(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
+def _in_window(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
     oldest = wanted.sent_at - SKEW_S
     newest = math.inf if wanted.sent_until is None else wanted.sent_until + SKEW_S
     return [
@@ -125,7 +127,7 @@ def _in_window(rows: Iterable[HistoryRow], wanted: Wanted) -> list[HistoryRow]:
     ]
 
 
-def _matches(row: HistoryRow, wanted: Wanted) -> bool:
+def _matches(row: HistoryRow, wanted: LostSubmit) -> bool:
     if row.model != wanted.model or row.body is None or not same_body(wanted.body, row.body, wanted.ignoring):
         return False
     if wanted.picture is None:

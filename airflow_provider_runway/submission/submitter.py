@@ -8,48 +8,58 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import (
-    ContentBlocked,
-    JobFailed,
-    NotSent,
-    Refused,
+    ContentBlockedError,
+    JobFailedError,
+    NotSentError,
+    NoUsableResponseError,
+    RefusedError,
     RunwayError,
-    SubmissionUnknown,
-    Unanswered,
+    SubmitOutcomeUnknownError,
 )
-from airflow_provider_runway.polling.look import look_once
-from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.inputs.identity import digest_of
+from airflow_provider_runway.inputs.job_request import JobRequest
+from airflow_provider_runway.polling.poll import poll_once
 from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.messages import may_be_billed
-from airflow_provider_runway.segmind.moments import iso
-from airflow_provider_runway.segmind.report import JobReport
-from airflow_provider_runway.segmind.retry import PROMPT
+from airflow_provider_runway.segmind.retry import SUBMIT_RETRY
+from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.user_messages import may_be_billed
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.decision import (
+    Action,
     Attempt,
-    Fate,
+    DecisionInput,
     Inputs,
-    Note,
-    Row,
-    Situation,
-    Step,
+    JournalState,
+    RemoteState,
+    Rule,
     attempt_of,
     decide,
-    note_of,
+    journal_state_of,
 )
-from airflow_provider_runway.submission.identity import digest_of
 from airflow_provider_runway.submission.journal import Entry, Journal, Phase
-from airflow_provider_runway.submission.order import Order
-from airflow_provider_runway.submission.reconcile import LANDING_S, SETTLED_S, Findings, Wanted, look_up
+from airflow_provider_runway.submission.reconcile import (
+    LANDING_S,
+    SETTLED_S,
+    LookupResult,
+    LostSubmit,
+    find_lost_submit,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.transports.settings import Log
+    from airflow_provider_runway.transports.client_settings import Log
 
 #: Submits that one run of a task may send after the history showed that the last came to nothing.
 MOST_SUBMITS = 3
 
 #: An ending's error code -> what it means for the decision. None: it completed.
-_FATES = {None: Fate.COMPLETED, JobFailed.code: Fate.FAILED, ContentBlocked.code: Fate.BLOCKED}
+_FATES = {
+    None: RemoteState.COMPLETED,
+    JobFailedError.code: RemoteState.FAILED,
+    ContentBlockedError.code: RemoteState.BLOCKED,
+}
 
 
 class Submitter:
@@ -76,45 +86,45 @@ class Submitter:
         self.siblings = siblings
         self._entry: Entry | None = None
 
-    def hold(self, order: Order) -> JobReport:
+    def hold(self, order: JobRequest) -> JobSummary:
         """Return the order's one job: submitted, found again, adopted, or finished (status COMPLETED).
 
-        :raises SubmissionUnknown: a job may exist and cannot be found; nothing more was sent.
-        :raises RecordExpired: the job's id is known, its record and history row are gone.
-        :raises OutputLost: the job completed, so it is billed, and shows no output anywhere.
-        :raises ContentBlocked: the journal's job was refused on its content.
+        :raises SubmitOutcomeUnknownError: a job may exist and cannot be found; nothing more was sent.
+        :raises RecordExpiredError: the job's id is known, its record and history row are gone.
+        :raises OutputMissingError: the job completed, so it is billed, and shows no output anywhere.
+        :raises ContentBlockedError: the journal's job was refused on its content.
         """
         self._entry = self.journal.read() if self.journal is not None else None
         situation = self._situation(order)
-        found: Findings | None = None
-        looked: Ending | None = None
+        found: LookupResult | None = None
+        looked: WaitOutcome | None = None
         submits = 0
         while True:
             row = decide(situation)
             step = row.step
-            if step is Step.ASK_JOB:
+            if step is Action.POLL_JOB:
                 fate, looked = self._look(self._known())
                 situation = replace(situation, fate=fate)
-            elif step is Step.ASK_HISTORY:
+            elif step is Action.ASK_HISTORY:
                 found = self._reconcile(order)
                 situation = replace(situation, trace=found.trace)
-            elif step in (Step.SUBMIT, Step.SUBMIT_ANEW):
+            elif step in (Action.SUBMIT, Action.SUBMIT_NEW_GENERATION):
                 self._tell(row)
                 submits += 1
                 try:
-                    return self._submit(order, anew=step is Step.SUBMIT_ANEW)
-                except SubmissionUnknown as problem:
+                    return self._submit(order, anew=step is Action.SUBMIT_NEW_GENERATION)
+                except SubmitOutcomeUnknownError as problem:
                     if submits >= MOST_SUBMITS:
                         raise self._refusal(order, f"{submits} submits in a row had no answer") from problem
                     self.log.warning("%s Looking it up in the account's history.", problem)
-                situation = Situation(Note.INTENT, Attempt.AGAIN)
-            elif step is Step.ADOPT and found is not None and found.row is not None:
+                situation = DecisionInput(JournalState.INTENT, Attempt.AGAIN)
+            elif step is Action.ADOPT and found is not None and found.row is not None:
                 return self._adopt(order, found.row, found.others)
-            elif step in (Step.REATTACH, Step.DELIVER):
+            elif step in (Action.REATTACH, Action.DELIVER):
                 self._tell(row)
                 entry = self._write(replace(self._known(), try_number=order.try_number, max_tries=order.max_tries))
                 return looked.report if looked else self._report(entry)
-            elif step is Step.REFUSE:
+            elif step is Action.REFUSE:
                 raise self._refusal(order, found.why if found else row.why)
             else:
                 raise self._final(looked, row.why)
@@ -128,21 +138,21 @@ class Submitter:
             done = replace(entry, phase=Phase.DELIVERED, request_id=request_id, max_tries=max_tries)
             self.journal.write(done)
 
-    def _situation(self, order: Order) -> Situation:
-        note = Note.NONE if self.journal is None else note_of(self._entry)
+    def _situation(self, order: JobRequest) -> DecisionInput:
+        note = JournalState.NONE if self.journal is None else journal_state_of(self._entry)
         same = self._entry is None or self._entry.fingerprint == order.fingerprint
-        return Situation(
-            note=note if self.durable else Note.OFF,
+        return DecisionInput(
+            note=note if self.durable else JournalState.OFF,
             attempt=attempt_of(self._entry, order.try_number, order.max_tries),
             inputs=Inputs.SAME if same else Inputs.CHANGED,
         )
 
-    def _submit(self, order: Order, *, anew: bool) -> JobReport:
+    def _submit(self, order: JobRequest, *, anew: bool) -> JobSummary:
         last = self._entry
         generation = 0 if last is None else last.generation + anew
         seed = order.identity.seed(generation) if order.derives_seed else order.seed
         spent = () if last is None else tuple(dict.fromkeys((*last.spent, *filter(None, [last.request_id]))))
-        body = order.body_with(seed, sending=True)  # before the intent: an upload that fails leaves no doubt
+        body = order.build_body_with_seed(seed, sending=True)  # before the intent: an upload that fails leaves no doubt
         intent = self._write(
             Entry(
                 phase=Phase.INTENT,
@@ -158,10 +168,10 @@ class Submitter:
             )
         )
         try:
-            job = self.hook.submit(order.model, body, PROMPT)
-        except (NotSent, Refused, Unanswered):
+            job = self.hook.submit(order.model, body, SUBMIT_RETRY)
+        except (NotSentError, RefusedError, NoUsableResponseError):
             # Never sent, refused or throttled: certainly no job. The next try must not look for one.
-            self._write(replace(intent, phase=Phase.WITHDRAWN))
+            self._write(replace(intent, phase=Phase.NOT_ACCEPTED))
             raise
         entry = self._write(replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, at=job.submitted_at))
         self.log.info(
@@ -169,7 +179,7 @@ class Submitter:
         )
         return self._report(entry, job.state)
 
-    def _adopt(self, order: Order, row: HistoryRow, others: tuple[str, ...]) -> JobReport:
+    def _adopt(self, order: JobRequest, row: HistoryRow, others: tuple[str, ...]) -> JobSummary:
         self.log.info(
             "Job %s of model %s is taken up: the account's history shows it as this task's. Nothing is submitted.",
             row.request_id,
@@ -201,24 +211,24 @@ class Submitter:
             report = report.from_history(row, time.time())
         return report
 
-    def _look(self, entry: Entry) -> tuple[Fate, Ending | None]:
+    def _look(self, entry: Entry) -> tuple[RemoteState, WaitOutcome | None]:
         report = self._report(entry)
         transport = self.hook.get_conn()
         try:
-            looked = transport.run(look_once(transport.settings.endpoints, report, self.hook.policy))
-        except (Unanswered, Refused) as problem:
+            looked = transport.run(poll_once(transport.settings.base_urls, report, self.hook.policy))
+        except (NoUsableResponseError, RefusedError) as problem:
             self.log.warning("Job %s: %s", report.request_id, problem)
-            return Fate.UNANSWERED, None
-        if not isinstance(looked, Ending):
-            return Fate.ALIVE, None
-        return _FATES.get(looked.code, Fate.LOST), looked
+            return RemoteState.UNANSWERED, None
+        if not isinstance(looked, WaitOutcome):
+            return RemoteState.ALIVE, None
+        return _FATES.get(looked.code, RemoteState.MAYBE_SENT), looked
 
-    def _reconcile(self, order: Order) -> Findings:
+    def _reconcile(self, order: JobRequest) -> LookupResult:
         entry = self._entry
         now = time.time()
-        wanted = Wanted(
+        wanted = LostSubmit(
             model=order.model,
-            body=order.body_with(self._seed(order), sending=False),
+            body=order.build_body_with_seed(self._seed(order), sending=False),
             sent_at=entry.at if entry else order.since,
             settled_at=min(now, self._sent_until(entry) if entry else now) + SETTLED_S,
             sent_until=self._sent_until(entry) if entry else None,
@@ -233,13 +243,13 @@ class Submitter:
             max(wanted.settled_at - now, 0.0) + LANDING_S,
         )
         transport = self.hook.get_conn()
-        return transport.run(look_up(transport.settings.endpoints, wanted, self.hook.policy, now))
+        return transport.run(find_lost_submit(transport.settings.base_urls, wanted, self.hook.policy, now))
 
     def _sent_until(self, entry: Entry) -> float:
         """Return until when the intent's POST can have been on its way, in a worker that may have died meanwhile."""
-        return entry.at + PROMPT.patience_s + self.hook.settings.read_timeout_s
+        return entry.at + SUBMIT_RETRY.max_elapsed_s + self.hook.settings.read_timeout_s
 
-    def _seed(self, order: Order) -> int | None:
+    def _seed(self, order: JobRequest) -> int | None:
         if self._entry is not None:
             return self._entry.seed
         return order.identity.seed(0) if order.derives_seed else order.seed
@@ -256,8 +266,8 @@ class Submitter:
             self.journal.write(entry)
         return entry
 
-    def _report(self, entry: Entry, state: JobState = JobState.QUEUED) -> JobReport:
-        return JobReport(
+    def _report(self, entry: Entry, state: JobState = JobState.QUEUED) -> JobSummary:
+        return JobSummary(
             request_id=entry.request_id or "",
             status=state.value,
             model=entry.model,
@@ -265,19 +275,25 @@ class Submitter:
             submitted_at=entry.at,
         )
 
-    def _tell(self, row: Row) -> None:
+    def _tell(self, row: Rule) -> None:
         """Say what becomes of an earlier submit, where there was one."""
-        if (last := self._entry) is None or last.phase is Phase.WITHDRAWN:
+        if (last := self._entry) is None or last.phase is Phase.NOT_ACCEPTED:
             return
         what = f"Job {last.request_id} of an earlier submit" if last.request_id else "An earlier submit without an id"
-        then = "A job is submitted now" if row.step in (Step.SUBMIT, Step.SUBMIT_ANEW) else "Nothing is submitted"
-        self.log.info("%s (model %s, %s): %s. %s.", what, last.model, iso(last.at), row.why, then)
+        then = (
+            "A job is submitted now"
+            if row.step in (Action.SUBMIT, Action.SUBMIT_NEW_GENERATION)
+            else "Nothing is submitted"
+        )
+        self.log.info("%s (model %s, %s): %s. %s.", what, last.model, format_timestamp(last.at), row.why, then)
 
-    def _refusal(self, order: Order, why: str) -> SubmissionUnknown:
+    def _refusal(self, order: JobRequest, why: str) -> SubmitOutcomeUnknownError:
         at = self._entry.at if self._entry else order.since
-        return SubmissionUnknown(may_be_billed(order.model, order.fingerprint, at, why), fingerprint=order.fingerprint)
+        return SubmitOutcomeUnknownError(
+            may_be_billed(order.model, order.fingerprint, at, why), fingerprint=order.fingerprint
+        )
 
-    def _final(self, looked: Ending | None, why: str) -> RunwayError:
+    def _final(self, looked: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose end is final: what the look at it found, in its own words."""
         found = looked.exception() if looked else None
         return found or RunwayError(f"Job {self._known().request_id}: {why}.")

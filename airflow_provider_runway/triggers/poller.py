@@ -16,28 +16,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_runway.exceptions import RunwayError, Throttled, Unauthorized
-from airflow_provider_runway.hooks.catalogue import use_catalogue_if_good
-from airflow_provider_runway.polling.latency import LatencyModel
-from airflow_provider_runway.polling.look import fetch_ending, look_at_status
-from airflow_provider_runway.polling.roster import Moments, Roster
-from airflow_provider_runway.polling.schedule import PRICES_S, Ranks
-from airflow_provider_runway.polling.vigil import Vigil
-from airflow_provider_runway.segmind.ending import Ending, Outcome, timed_out
+from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
+from airflow_provider_runway.hooks.custom_models import load_models_or_warn
+from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.poll import fetch_outcome, poll_status
+from airflow_provider_runway.polling.poll_queue import Moments, PollQueue
+from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
+from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.models import expected_latency_s
-from airflow_provider_runway.segmind.moments import read_number
-from airflow_provider_runway.transports.settings import tell
+from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, timed_out_outcome
+from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
-from airflow_provider_runway.triggers.access import Access
+from airflow_provider_runway.triggers.connection_cache import ConnectionCache
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from airflow_provider_runway.segmind.report import JobReport
-    from airflow_provider_runway.transports.asynchronous import AsyncTransport
-    from airflow_provider_runway.transports.settings import Log
+    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
+    from airflow_provider_runway.transports.client_settings import Log
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,13 @@ SCARCE_RANK = 3
 class _Waiting:
     """One wait. Moments are loop time; ``vigil`` keeps epoch seconds."""
 
-    vigil: Vigil
+    vigil: WaitState
     born: float
     deadline: float
-    model: LatencyModel
+    model: LatencyDistribution
     log: Log
-    ended: asyncio.Future[Ending]
-    looked_s: float = 0.0  # the job's age at the last look
+    ended: asyncio.Future[WaitOutcome]
+    last_polled_age_s: float = 0.0  # the job's age at the last look
     completed: bool = False  # the status said so; only the result is missing
     refused_by: int | None = None  # the reading of the connection with which the key was refused
 
@@ -79,9 +79,9 @@ class Poller:
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
-        self._roster: Roster[_Waiting] = Roster(len(PRICES_S))
-        self._models: dict[str | None, LatencyModel] = {}
-        self._access = Access(conn_id, self._retire_soon)
+        self._roster: PollQueue[_Waiting] = PollQueue(len(POLL_COSTS_S))
+        self._models: dict[str | None, LatencyDistribution] = {}
+        self._access = ConnectionCache(conn_id, self._retire_soon)
         self._under_way: set[asyncio.Task[None]] = set()
         self._waiting: set[_Waiting] = set()
         self._joining: deque[_Waiting] = deque()
@@ -90,7 +90,7 @@ class Poller:
         self._sleeps_until = math.inf  # loop time; what is due later need not wake the poller
         self._runner: asyncio.Task[None] | None = None
 
-    async def wait(self, report: JobReport, deadline: float, log: Log) -> Ending:
+    async def wait(self, report: JobSummary, deadline: float, log: Log) -> WaitOutcome:
         """Return how the job ended, or that the deadline (epoch seconds) passed.
 
         Its changes of state are written to ``log``. Cancelling the wait touches no other and nothing remote.
@@ -99,7 +99,7 @@ class Poller:
         born = now if report.submitted_at is None else report.submitted_at
         offset = loop.time() - now
         waiting = _Waiting(
-            vigil=Vigil(report, born),
+            vigil=WaitState(report, born),
             born=born + offset,
             # A job that comes past its deadline is looked at once, and its result fetched if it is done.
             deadline=max(deadline + offset, loop.time() + SETTLE_S),
@@ -119,10 +119,10 @@ class Poller:
             self._waiting.discard(waiting)
             self._wake.set()
 
-    def _model(self, slug: str | None) -> LatencyModel:
+    def _model(self, slug: str | None) -> LatencyDistribution:
         if slug not in self._models:
-            use_catalogue_if_good(log)
-            self._models[slug] = LatencyModel(expected_latency_s(slug))
+            load_models_or_warn(log)
+            self._models[slug] = LatencyDistribution(expected_latency_s(slug))
         return self._models[slug]
 
     def _place(self, waiting: _Waiting) -> None:
@@ -130,9 +130,9 @@ class Poller:
         now = asyncio.get_running_loop().time()
         moments: Moments
         if waiting.completed:
-            moments = [now] * len(PRICES_S)  # one request is left, and it is worth any price
+            moments = [now] * len(POLL_COSTS_S)  # one request is left, and it is worth any price
         else:
-            moments = Ranks(waiting.model, now, now - waiting.born, waiting.looked_s)
+            moments = PriorityTimes(waiting.model, now, now - waiting.born, waiting.last_polled_age_s)
         # A job that comes past its deadline gets one look, too.
         if self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S)) < self._sleeps_until:
             self._wake.set()
@@ -178,13 +178,13 @@ class Poller:
             self._told_at = now
             metrics.waiting(self.conn_id, len(self._waiting))
             while (overdue := self._roster.overdue(now - GRACE_S)) is not None:
-                self._settle(overdue, timed_out(overdue.vigil.report))
+                self._settle(overdue, timed_out_outcome(overdue.vigil.report))
         if not self._roster or len(self._under_way) >= MOST_UNDER_WAY:
             return LONGEST_SLEEP_S
         budget = self._access.budget
         if budget is not None and (wait_s := budget.wait_s(now)) > 0:
             return min(wait_s, LONGEST_SLEEP_S)
-        least = 0 if budget is None else round(budget.scarcity(now) * SCARCE_RANK)
+        least = 0 if budget is None else round(budget.contention(now) * SCARCE_RANK)
         waiting = self._roster.take(now, least)
         if waiting is None:
             moment = self._roster.next_moment()
@@ -207,7 +207,7 @@ class Poller:
         self._under_way.add(task)
         task.add_done_callback(self._done)
 
-    def _retire_soon(self, transport: AsyncTransport) -> None:
+    def _retire_soon(self, transport: AiohttpTransport) -> None:
         self._start(_retire(transport, list(self._under_way)))
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -215,7 +215,7 @@ class Poller:
         if len(self._under_way) + 1 >= MOST_UNDER_WAY or not self._waiting:  # it held others up, or was the last
             self._wake.set()
 
-    async def _look(self, waiting: _Waiting, transport: AsyncTransport, reading: int) -> None:
+    async def _look(self, waiting: _Waiting, transport: AiohttpTransport, reading: int) -> None:
         """Look at a job; a bug in that ends this wait, and no other."""
         try:
             await self._ask(waiting, transport, reading)
@@ -223,15 +223,15 @@ class Poller:
             if not waiting.ended.done():
                 waiting.ended.set_exception(bug)
 
-    async def _ask(self, waiting: _Waiting, transport: AsyncTransport, reading: int) -> None:
+    async def _ask(self, waiting: _Waiting, transport: AiohttpTransport, reading: int) -> None:
         """Send one request for a job, and place it anew or end its wait."""
-        report, endpoints = waiting.vigil.report, transport.settings.endpoints
-        flow = fetch_ending(endpoints, report) if waiting.completed else look_at_status(endpoints, report)
+        report, base_urls = waiting.vigil.report, transport.settings.base_urls
+        flow = fetch_outcome(base_urls, report) if waiting.completed else poll_status(base_urls, report)
         metrics.looked(self.conn_id)
-        waiting.looked_s = asyncio.get_running_loop().time() - waiting.born
+        waiting.last_polled_age_s = asyncio.get_running_loop().time() - waiting.born
         try:
             looked = await transport.run(flow, waiting.log)
-        except Unauthorized as problem:
+        except UnauthorizedError as problem:
             # The key may have been rotated. A reading of the connection is given one chance by each job.
             if waiting.refused_by is None:
                 waiting.refused_by = reading
@@ -246,28 +246,28 @@ class Poller:
             waiting.refused_by = None
             ending, line = waiting.vigil.judge(looked, time.time())
             if line is not None:
-                tell(line, waiting.log)
+                log_step(line, waiting.log)
             if ending is not None:
                 self._settle(waiting, ending)
                 return
             waiting.completed = (
-                not isinstance(looked, Ending) and looked.state is JobState.COMPLETED and not waiting.completed
+                not isinstance(looked, WaitOutcome) and looked.state is JobState.COMPLETED and not waiting.completed
             )
             self._again(waiting)
 
     def _stumbled(self, waiting: _Waiting, problem: RunwayError) -> None:
         now = asyncio.get_running_loop().time()
         ending, line, floor_s = waiting.vigil.stumble(problem, time.time())
-        if isinstance(problem, Throttled):
+        if isinstance(problem, ThrottledError):
             metrics.throttled(self.conn_id)
             if self._access.budget is not None:
                 self._access.budget.refused(now, now + floor_s if problem.reset_at is not None else None)
             line = None  # the budget's business: a busy account is no problem of this job
         if line is not None:
-            tell(line, waiting.log)
+            log_step(line, waiting.log)
         if ending is not None:
             self._settle(waiting, ending)
-        elif isinstance(problem, Throttled):
+        elif isinstance(problem, ThrottledError):
             # It keeps its turn, and goes as soon as the budget grants it.
             self._again(waiting, at_once=True)
         else:
@@ -279,30 +279,30 @@ class Poller:
             return
         now = asyncio.get_running_loop().time()
         if now >= waiting.deadline + (GRACE_S if waiting.completed else 0.0):
-            self._settle(waiting, timed_out(waiting.vigil.report))
+            self._settle(waiting, timed_out_outcome(waiting.vigil.report))
         elif at_once:
-            self._roster.place(waiting, [now] * len(PRICES_S), waiting.deadline)
+            self._roster.place(waiting, [now] * len(POLL_COSTS_S), waiting.deadline)
             self._wake.set()
         else:
             self._place(waiting)
 
-    def _settle(self, waiting: _Waiting, ending: Ending | None, problem: RunwayError | None = None) -> None:
+    def _settle(self, waiting: _Waiting, ending: WaitOutcome | None, problem: RunwayError | None = None) -> None:
         """End a wait, and learn from the job."""
         if waiting.ended.done():
             return
         if ending is None:
             assert problem is not None
             ending, _, _ = waiting.vigil.stumble(problem, time.time())
-            ending = ending or timed_out(waiting.vigil.report)
-        if ending.outcome is Outcome.COMPLETED:
-            total_s = read_number((ending.report.metrics or {}).get("total_time"))
+            ending = ending or timed_out_outcome(waiting.vigil.report)
+        if ending.outcome is OutcomeKind.COMPLETED:
+            total_s = parse_number((ending.report.metrics or {}).get("total_time"))
             if total_s is not None:
                 waiting.model.learn(total_s)
             metrics.completed(self.conn_id, ending.report, total_s)
         waiting.ended.set_result(ending)
 
 
-async def _retire(transport: AsyncTransport, users: list[asyncio.Task[None]]) -> None:
+async def _retire(transport: AiohttpTransport, users: list[asyncio.Task[None]]) -> None:
     """Close a session once the requests that are under way on it have ended."""
     if users:
         await asyncio.wait(users)

@@ -9,10 +9,10 @@ from typing import Any
 from airflow_provider_runway.compat import BaseTrigger, TriggerEvent
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_runway.segmind.ending import broken_off
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.messages import still_alive
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.user_messages import job_still_running
+from airflow_provider_runway.segmind.wait_outcome import stopped_outcome
 
 
 class RunwayJobTrigger(BaseTrigger):
@@ -60,19 +60,19 @@ class RunwayJobTrigger(BaseTrigger):
         """Yield exactly one event. A cancellation (restart, rebalancing) passes and leaves none."""
         from airflow_provider_runway.triggers.poller import poller_for  # a DAG file that is parsed needs none
 
-        report = JobReport(self.request_id, model=self.model, submitted_at=self.submitted_at)
+        report = JobSummary(self.request_id, model=self.model, submitted_at=self.submitted_at)
         deadline = time.time() + RECORD_LIFETIME_S if self.deadline is None else self.deadline
         try:
             ending = await poller_for(self.runway_conn_id).wait(report, deadline, self.log)
         except RunwayError as error:
-            ending = broken_off(report, error)
+            ending = stopped_outcome(report, error)
         except Exception as bug:
             # The border: what gets out here comes back as ``__fail__`` without our kwargs.
             self.log.exception("Job %s: the trigger broke", self.request_id)
-            ending = broken_off(report, RunwayError(f"a fault in this package ({type(bug).__name__})"))
+            ending = stopped_outcome(report, RunwayError(f"a fault in this package ({type(bug).__name__})"))
         yield TriggerEvent(ending.as_event())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Say that the job goes on. Airflow 3.3 and later call this when a person ends the task."""
         why = "the task was ended, and the API has no cancel"
-        self.log.warning("%s", still_alive(self.request_id, self.submitted_at, why))
+        self.log.warning("%s", job_still_running(self.request_id, self.submitted_at, why))

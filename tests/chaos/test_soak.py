@@ -39,12 +39,12 @@ WEATHER = (
 )
 
 
-def deaths(dice: random.Random) -> dict[str, dict[str, int]]:
+def deaths(jitter: random.Random) -> dict[str, dict[str, int]]:
     """Return who dies where: at least ten tasks' deaths, whatever the dice say."""
     places = [(f"one_task[{index}]", point) for index in range(ONE) for point in POINTS]
     places += [(f"submit[{index}]", point) for index in range(TWO) for point in POINTS if point != AFTER_EVENT]
     places += [(f"wait[{index}]", point) for index in range(TWO) for point in (AFTER_EVENT, BEFORE_RESULT)]
-    chosen = dice.sample(places, max(10, sum(dice.random() < DEATH for _ in places)))
+    chosen = jitter.sample(places, max(10, sum(jitter.random() < DEATH for _ in places)))
     plan: dict[str, dict[str, int]] = {}
     for task, point in chosen:
         plan.setdefault(task, {})[point] = 1
@@ -56,8 +56,8 @@ def deaths(dice: random.Random) -> dict[str, dict[str, int]]:
 def test_a_soak_of_kills_and_faults_pays_once_and_delivers_all(
     airflow: LocalAirflow, emulator: EmulatorProcess, plan: Plan, seed: int
 ) -> None:
-    dice = random.Random(seed)
-    plan.write(deaths(dice))
+    jitter = random.Random(seed)
+    plan.write(deaths(jitter))
     control = EmulatorControl(emulator.url)
     control.reset()
     control.clear_faults()
@@ -68,8 +68,8 @@ def test_a_soak_of_kills_and_faults_pays_once_and_delivers_all(
     kills: list[str] = []
 
     def strike() -> None:
-        for component in dice.sample(["triggerer", "triggerer", "scheduler"], 3):
-            if stopped.wait(dice.uniform(8, 25)):
+        for component in jitter.sample(["triggerer", "triggerer", "scheduler"], 3):
+            if stopped.wait(jitter.uniform(8, 25)):
                 return
             airflow.kill(component)
             kills.append(component)

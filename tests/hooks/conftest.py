@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from task_fixtures import newest_airflow, quick, said, ti  # noqa: F401
 
 from airflow_provider_runway.emulator import Emulator
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadConnection
-from airflow_provider_runway.hooks.connection import KEY_VARIABLE, read_settings
-from airflow_provider_runway.hooks.form import FIELDS
-from airflow_provider_runway.segmind.wire import GATEWAY_URL, HISTORY_URL, STORAGE_URL
-from airflow_provider_runway.transports.settings import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Settings
+from airflow_provider_runway.exceptions import BadConnectionError
+from airflow_provider_runway.hooks.connection import KEY_VARIABLE, read_connection
+from airflow_provider_runway.hooks.connection_form import FIELDS
+from airflow_provider_runway.segmind.http import GATEWAY_URL, HISTORY_URL, STORAGE_URL
+from airflow_provider_runway.transports.client_settings import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ClientSettings
 
 KEY = "SG_0123456789abcdef"
 
@@ -38,7 +38,7 @@ KEY = "SG_0123456789abcdef"
     ],
 )
 def test_the_gateway_is_put_together(plain: Any, fields: dict[str, Any], gateway: str) -> None:
-    assert read_settings("c", plain(**fields), {}).endpoints.gateway == gateway
+    assert read_connection("c", plain(**fields), {}).endpoints.gateway == gateway
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_gateway_is_put_together(plain: Any, fields: dict[str, Any], gateway
     ],
 )
 def test_an_address_that_is_none_is_said(plain: Any, fields: dict[str, Any]) -> None:
-    with pytest.raises(BadConnection, match=r"^Connection 'c': .*\. Nothing was sent\.$"):
-        read_settings("c", plain(**fields), {})
+    with pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$"):
+        read_connection("c", plain(**fields), {})
 
 
 @pytest.mark.parametrize(
@@ -69,20 +69,20 @@ def test_an_address_that_is_none_is_said(plain: Any, fields: dict[str, Any]) -> 
 )
 def test_the_key_is_found(plain: Any, password: str | None, variable: str | None, key: str) -> None:
     environment = {} if variable is None else {KEY_VARIABLE: variable}
-    assert read_settings("c", plain(password=password), environment).api_key == key
+    assert read_connection("c", plain(password=password), environment).api_key == key
 
 
 @pytest.mark.parametrize("password", [None, "", "  "])
 def test_a_missing_key_is_said_with_both_ways_to_give_one(plain: Any, password: str | None) -> None:
-    with pytest.raises(BadConnection, match=f"Connection 'c': it has no API key.*{KEY_VARIABLE}") as caught:
-        read_settings("c", plain(password=password), {})
+    with pytest.raises(BadConnectionError, match=f"Connection 'c': it has no API key.*{KEY_VARIABLE}") as caught:
+        read_connection("c", plain(password=password), {})
     assert caught.value.facts == {"conn_id": "c"}
 
 
 @pytest.mark.parametrize("key", ["SG_a b", "SG_a\nx: y", "SG_é", "SG_\x00"])
 def test_a_key_that_cannot_be_one_is_refused_and_not_shown(plain: Any, key: str) -> None:
-    with pytest.raises(BadConnection, match="characters that no key has") as caught:
-        read_settings("c", plain(password=key), {})
+    with pytest.raises(BadConnectionError, match="characters that no key has") as caught:
+        read_connection("c", plain(password=key), {})
     assert "SG_" not in str(caught.value)
 
 
@@ -121,7 +121,7 @@ READABLE = [
 
 @pytest.mark.parametrize(("extra", "field", "value"), READABLE)
 def test_an_extra_is_read_as_text_and_as_number(plain: Any, extra: dict[str, Any], field: str, value: Any) -> None:
-    assert getattr(read_settings("c", plain(extra_dejson=extra), {}), field) == value
+    assert getattr(read_connection("c", plain(extra_dejson=extra), {}), field) == value
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_an_extra_is_read_as_text_and_as_number(plain: Any, extra: dict[str, Any
 )
 def test_the_other_hosts_have_defaults(plain: Any, name: str, field: str, default: str) -> None:
     for value in (None, "", "  "):
-        assert getattr(read_settings("c", plain(extra_dejson={name: value}), {}).endpoints, field) == default
-    other = read_settings("c", plain(extra_dejson={name: "http://h:1/x/"}), {})
-    assert getattr(other.endpoints, field) == "http://h:1/x"
+        assert getattr(read_connection("c", plain(extra_dejson={name: value}), {}).endpoints, field) == default
+    other = read_connection("c", plain(extra_dejson={name: "http://h:1/x/"}), {})
+    assert getattr(other.base_urls, field) == "http://h:1/x"
 
 
 #: Values that no form of the field explains.
@@ -146,8 +146,8 @@ BAD: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
 def test_a_bad_extra_is_said_in_words(plain: Any, name: str, value: Any) -> None:
-    with pytest.raises(BadConnection, match=r"^Connection 'c': .*\. Nothing was sent\.$") as caught:
-        read_settings("c", plain(extra_dejson={name: value}), {})
+    with pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$") as caught:
+        read_connection("c", plain(extra_dejson={name: value}), {})
     assert "p@" not in str(caught.value)
     assert KEY not in str(caught.value)
 
@@ -171,10 +171,10 @@ def test_any_connection_is_settings_or_a_bad_connection(
 
     Odd.host, Odd.port = host, port  # type: ignore[attr-defined]
     try:
-        assert isinstance(read_settings("c", Odd(), {}), Settings)  # type: ignore[arg-type]
-    except BadConnection as problem:
+        assert isinstance(read_connection("c", Odd(), {}), ClientSettings)  # type: ignore[arg-type]
+    except BadConnectionError as problem:
         assert "Connection 'c': " in str(problem)
 
 
 def test_the_key_is_not_in_the_settings_repr(plain: Any) -> None:
-    assert KEY not in repr(read_settings("c", plain(), {}))
+    assert KEY not in repr(read_connection("c", plain(), {}))

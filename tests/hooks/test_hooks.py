@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import BadConnection, BadInput, NotFound, Unauthorized, Unreachable
+from airflow_provider_runway.exceptions import (
+    BadConnectionError,
+    BadInputError,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook, RunwayHook
-from airflow_provider_runway.segmind.images import MOST_BYTES
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.retry import IMPATIENT
+from airflow_provider_runway.segmind.retry import UI_RETRY
 
 MODEL = "runway-gen3-alphaturbo"
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
@@ -111,7 +117,7 @@ def test_a_picture_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) 
         pytest.param(None, "cannot be read", id="missing"),
         pytest.param(b"", "is empty", id="empty"),
         pytest.param(b"GIF89a", "JPEG, PNG or WebP", id="another kind"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(MOST_BYTES), "more than 16 MB", id="too large"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(MAX_IMAGE_BYTES), "more than 16 MB", id="too large"),
     ],
 )
 def test_a_picture_that_is_none_is_not_sent(
@@ -120,33 +126,33 @@ def test_a_picture_that_is_none_is_not_sent(
     path = tmp_path / "a.png"
     if content is not None:
         path.write_bytes(content)
-    with RunwayHook() as hook, pytest.raises(BadInput, match=words):
+    with RunwayHook() as hook, pytest.raises(BadInputError, match=words):
         hook.upload_asset(path)
     assert gateway.requests() == []
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
-    with RunwayHook() as hook, pytest.raises(BadInput, match="cannot be read"):
+    with RunwayHook() as hook, pytest.raises(BadInputError, match="cannot be read"):
         hook.upload_asset(tmp_path)
 
 
 def test_a_slug_or_an_id_that_leaves_its_path_is_not_sent(gateway: Emulator) -> None:
     with RunwayHook() as hook:
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInputError):
             hook.submit("../v1/x", BODY)
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInputError):
             hook.get_status("../get-user-credits")
     assert gateway.requests() == []
 
 
 def test_a_body_that_is_no_json_is_not_sent(gateway: Emulator) -> None:
-    with RunwayHook() as hook, pytest.raises(BadInput, match="not plain JSON"):
+    with RunwayHook() as hook, pytest.raises(BadInputError, match="not plain JSON"):
         hook.submit(MODEL, {"seed": object()})
     assert gateway.requests() == []
 
 
 def test_a_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
-    with RunwayHook() as hook, pytest.raises(BadInput, match="31 days"):
+    with RunwayHook() as hook, pytest.raises(BadInputError, match="31 days"):
         hook.find_requests(since=time.time() - 40 * 86_400)
     assert gateway.requests() == []
 
@@ -182,13 +188,13 @@ def test_test_connection_says_in_words_what_it_found(
 
 
 def test_an_unknown_connection_says_how_to_add_it() -> None:
-    with pytest.raises(BadConnection, match=r"no connection 'nope'.*airflow connections add nope"):
+    with pytest.raises(BadConnectionError, match=r"no connection 'nope'.*airflow connections add nope"):
         RunwayHook("nope").get_credits()
 
 
 async def test_an_unknown_connection_says_the_same_on_the_event_loop() -> None:
     async with RunwayAsyncHook("nope") as hook:
-        with pytest.raises(BadConnection, match=r"no connection 'nope'.*airflow connections add nope"):
+        with pytest.raises(BadConnectionError, match=r"no connection 'nope'.*airflow connections add nope"):
             await hook.get_credits()
 
 
@@ -203,8 +209,8 @@ def test_the_vendors_variable_is_the_fallback(
 
 async def test_a_closed_hook_reads_the_connection_afresh(connect: Connect, gateway: Emulator) -> None:
     connect(password="SG_nonsense")
-    async with RunwayAsyncHook(policy=IMPATIENT) as hook:
-        with pytest.raises(Unauthorized):
+    async with RunwayAsyncHook(policy=UI_RETRY) as hook:
+        with pytest.raises(UnauthorizedError):
             await hook.get_credits()
         connect()
         await hook.close()
@@ -224,7 +230,7 @@ def test_an_expired_record_is_not_found_and_its_row_is(gateway: Emulator) -> Non
     with RunwayHook() as hook:
         job = hook.submit(MODEL, BODY)
         gateway.advance(7200)
-        with pytest.raises(NotFound, match="one hour"):
+        with pytest.raises(NotFoundError, match="one hour"):
             hook.get_result(job.request_id)
         assert hook.get_request(job.request_id).state is JobState.COMPLETED
 
@@ -242,7 +248,7 @@ def test_the_key_is_masked_and_in_no_log(
     assert masked == [gateway.test_key]
     assert gateway.test_key not in caplog.text
     connect(host="http://127.0.0.1:9")
-    with RunwayHook(policy=IMPATIENT) as hook, pytest.raises(Unreachable) as caught:
+    with RunwayHook(policy=UI_RETRY) as hook, pytest.raises(UnreachableError) as caught:
         hook.get_credits()
     assert gateway.test_key not in str(caught.value) + repr(caught.value.facts)
 

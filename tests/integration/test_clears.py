@@ -19,9 +19,9 @@ def jobs(emulator: Emulator, prompt: str) -> list[str]:
     return [job["request_id"] for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == prompt]
 
 
-def slow(emulator: Emulator, word: str, seconds: float) -> None:
+def slow(emulator: Emulator, raw_status: str, seconds: float) -> None:
     """Let the jobs of a run take so long."""
-    emulator.add_fault(call="submit", fault="job_latency", match=word, times=0, seconds=seconds)
+    emulator.add_fault(call="submit", fault="job_latency", match=raw_status, times=0, seconds=seconds)
 
 
 def held(airflow: LocalAirflow, run: Run, task_id: str) -> str:
@@ -30,7 +30,7 @@ def held(airflow: LocalAirflow, run: Run, task_id: str) -> str:
 
 
 def delivered(airflow: LocalAirflow, emulator: Emulator) -> None:
-    run = airflow.trigger("clears", {"word": "delivered"})
+    run = airflow.trigger("clears", {"raw_status": "delivered"})
     assert airflow.wait_for_run(run) == "success"
     airflow.clear(run, ["deferred", "submit", "wait"])
     assert airflow.wait_for_run(run) == "success"
@@ -47,7 +47,7 @@ def delivered(airflow: LocalAirflow, emulator: Emulator) -> None:
 
 def waiting(airflow: LocalAirflow, emulator: Emulator) -> None:
     slow(emulator, "waiting", 25)
-    run = airflow.trigger("clears", {"word": "waiting"})
+    run = airflow.trigger("clears", {"raw_status": "waiting"})
     airflow.wait_for_task(run, "deferred", "deferred")
     airflow.wait_for_task(run, "wait", "deferred")
     airflow.wait_for_task(run, "polling", "running")
@@ -63,7 +63,7 @@ def waiting(airflow: LocalAirflow, emulator: Emulator) -> None:
 
 def failing(airflow: LocalAirflow, emulator: Emulator) -> None:
     emulator.add_fault(call="submit", fault="job_fails", match="deferred failing", times=1)
-    run = airflow.trigger("clears", {"word": "failing"})
+    run = airflow.trigger("clears", {"raw_status": "failing"})
     assert airflow.wait_for_run(run, timeout_s=180) == "success"
     made = jobs(emulator, "deferred failing")
     assert len(made) == 2
@@ -76,7 +76,7 @@ def failing(airflow: LocalAirflow, emulator: Emulator) -> None:
 
 def handmade(airflow: LocalAirflow, emulator: Emulator) -> None:
     slow(emulator, "handmade", 20)
-    run = airflow.trigger("clears", {"word": "handmade"})
+    run = airflow.trigger("clears", {"raw_status": "handmade"})
     airflow.wait_for_task(run, "deferred", "deferred")
     airflow.mark(run, "deferred", "failed")
     airflow.clear(run, ["deferred"])

@@ -62,13 +62,13 @@ def major(
 @pytest.fixture(scope="module")
 def forms(major: LocalAirflow, emulator: Emulator) -> Forms:
     """A finished run; one of its jobs is slow, so that its task is seen while it waits."""
-    word = f"forms{major.version[0]}"
-    emulator.add_fault(call="submit", fault="job_latency", match=f"{word} slow", times=0, seconds=6)
-    run = major.trigger("forms", {"word": word})
+    raw_status = f"forms{major.version[0]}"
+    emulator.add_fault(call="submit", fault="job_latency", match=f"{raw_status} slow", times=0, seconds=6)
+    run = major.trigger("forms", {"raw_status": raw_status})
     major.wait_for_task(run, "alone", "deferred", timeout_s=90)
     links = major.links(run, "alone")
     assert major.wait_for_run(run, timeout_s=300) == "success", major.task_states(run)
-    jobs = {job["request_id"]: job for job in emulator.ledger()["jobs"] if word in job["body"]["promptText"]}
+    jobs = {job["request_id"]: job for job in emulator.ledger()["jobs"] if raw_status in job["body"]["promptText"]}
     return Forms(major, run, jobs, links)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from local_airflow import LocalAirflow, Run, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +131,7 @@ def test_the_backfill_runs_as_said_and_pays_once(
 def test_the_variable_is_a_connection() -> None:
     script = (
         "from airflow_provider_runway.hooks.runway import RunwayHook; "
-        "print(RunwayHook().settings.endpoints.gateway, RunwayHook().settings.api_key)"
+        "print(RunwayHook().settings.base_urls.gateway, RunwayHook().settings.api_key)"
     )
     told = subprocess.run(
         ["bash", "-c", f"{command('export AIRFLOW_CONN')}\n{shlex.quote(sys.executable)} -c {shlex.quote(script)}"],
@@ -166,5 +166,5 @@ def test_the_emulator_starts_as_said() -> None:
 def test_the_table_of_xcom_keys_is_the_contract() -> None:
     section = README.split("## What a task returns")[1].split("\n## ")[0]
     keys = re.findall(r"^\| `(\w+)`( \*)? \|", section, re.MULTILINE)
-    assert [key for key, _ in keys] == list(JobReport("id").as_json())
+    assert [key for key, _ in keys] == list(JobSummary("id").as_json())
     assert [key for key, starred in keys if starred] == ["request_id", "output_url", "output_urls", "output_path"]

@@ -22,8 +22,8 @@ from tasks import generate
 
 from airflow_provider_runway.compat import AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.fields import shown
-from airflow_provider_runway.segmind.images import MOST_BYTES
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES
+from airflow_provider_runway.segmind.model_fields import safe_repr
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -108,7 +108,7 @@ def pictures(folder: Path) -> SearchStrategy[Any]:
     giant = folder / "giant.png"
     with giant.open("wb") as sparse:
         sparse.write(MAGIC[0])
-        sparse.truncate(MOST_BYTES + 1)
+        sparse.truncate(MAX_IMAGE_BYTES + 1)
     return st.one_of(
         URLS,
         DATA_URLS,
@@ -147,7 +147,7 @@ class Case:
     arguments: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"Case({self.name}, { ({name: shown(value) for name, value in self.arguments.items()}) })"
+        return f"Case({self.name}, { ({name: safe_repr(value) for name, value in self.arguments.items()}) })"
 
 
 def bad_inputs(folder: Path) -> SearchStrategy[Case]:

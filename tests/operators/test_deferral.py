@@ -15,12 +15,12 @@ from submits import count, only_job
 from tasks import assert_contract, generate
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
-from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import RunwayError, all_errors
-from airflow_provider_runway.segmind.ending import Ending, Outcome, broken_off
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
+from airflow_provider_runway.waiting import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -90,18 +90,21 @@ def test_a_deadline_that_has_passed_is_not_deferred_for(gateway: Emulator, ti: T
     assert count(gateway, "status") == 1
 
 
-def _report(request_id: str = "0b1c") -> JobReport:
-    return JobReport(request_id, submitted_at=time.time())
+def _report(request_id: str = "0b1c") -> JobSummary:
+    return JobSummary(request_id, submitted_at=time.time())
 
 
 EVENTS = {
-    "timeout": (Ending(Outcome.TIMEOUT, _report(), "the deadline passed", "wait_expired"), AirflowException),
-    "failed": (Ending(Outcome.FAILED, _report(), "it failed", "job_failed"), AirflowException),
-    "blocked": (Ending(Outcome.FAILED, _report(), "it was blocked", "content_blocked"), AirflowFailException),
-    "lost output": (Ending(Outcome.FAILED, _report(), "no output", "output_lost"), AirflowFailException),
-    "expired": (Ending(Outcome.EXPIRED, _report(), "no record", "record_expired"), AirflowFailException),
-    "error": (broken_off(_report(), RunwayError("a fault")), AirflowException),
-    "an error of a later release": (Ending(Outcome.ERROR, _report(), "unheard of", "unheard_of"), AirflowException),
+    "timeout": (WaitOutcome(OutcomeKind.TIMEOUT, _report(), "the deadline passed", "wait_expired"), AirflowException),
+    "failed": (WaitOutcome(OutcomeKind.FAILED, _report(), "it failed", "job_failed"), AirflowException),
+    "blocked": (WaitOutcome(OutcomeKind.FAILED, _report(), "it was blocked", "content_blocked"), AirflowFailException),
+    "lost output": (WaitOutcome(OutcomeKind.FAILED, _report(), "no output", "output_lost"), AirflowFailException),
+    "expired": (WaitOutcome(OutcomeKind.EXPIRED, _report(), "no record", "record_expired"), AirflowFailException),
+    "error": (stopped_outcome(_report(), RunwayError("a fault")), AirflowException),
+    "an error of a later release": (
+        WaitOutcome(OutcomeKind.ERROR, _report(), "unheard of", "unheard_of"),
+        AirflowException,
+    ),
 }
 
 
@@ -116,7 +119,7 @@ def test_an_event_that_is_no_success_fails_the_task(ti: TaskInstance, name: str)
 
 @pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.code)
 def test_an_error_goes_through_the_event_as_its_code(ti: TaskInstance, error: type[RunwayError]) -> None:
-    event = json.loads(json.dumps(broken_off(_report(), error("because")).as_event()))
+    event = json.loads(json.dumps(stopped_outcome(_report(), error("because")).as_event()))
     with pytest.raises(AirflowException) as caught:
         generate().execute_complete(ti.context(), event, _report().as_json())
     assert isinstance(caught.value.__cause__, error)
@@ -134,7 +137,7 @@ def test_a_completed_event_needs_no_second_look(gateway: Emulator, ti: TaskInsta
 
 def test_a_stale_event_is_refused(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
-    stale = Ending(Outcome.COMPLETED, _report("another-job")).as_event()
+    stale = WaitOutcome(OutcomeKind.COMPLETED, _report("another-job")).as_event()
     with pytest.raises(AirflowException, match="stale") as caught:
         resume(generate(), ti, deferred, stale)
     assert only_job(gateway) in str(caught.value)
@@ -176,7 +179,7 @@ def test_a_lost_trigger_of_a_living_job_is_deferred_for_again(
 
 def test_triggers_that_are_lost_again_and_again_have_an_end(gateway: Emulator, ti: TaskInstance) -> None:
     defer(ti)
-    for _ in range(MOST_LOST_TRIGGERS):
+    for _ in range(MAX_TRIGGER_FAILURES):
         with pytest.raises(TaskDeferred):
             lose_trigger(ti)
     outcome = lose_trigger(ti)
@@ -188,7 +191,7 @@ def test_triggers_that_are_lost_again_and_again_have_an_end(gateway: Emulator, t
 def test_a_next_try_may_lose_as_many_triggers_again(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:job_sticks")
     defer(ti)
-    for _ in range(MOST_LOST_TRIGGERS):
+    for _ in range(MAX_TRIGGER_FAILURES):
         with pytest.raises(TaskDeferred):
             lose_trigger(ti)
     ti.retry()

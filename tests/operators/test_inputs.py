@@ -12,7 +12,7 @@ from tasks import generate
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.images import MOST_BYTES
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -99,7 +99,7 @@ def test_a_path_for_the_video_needs_a_task_that_waits_for_it() -> None:
         pytest.param("picture.jpg", b"I am a text", "is not a JPEG, PNG or WebP picture", id="a text called .jpg"),
         pytest.param("picture.gif", b"GIF89a" + bytes(9), "is not a JPEG", id="a GIF"),
         pytest.param("picture.png", b"", "is empty", id="an empty file"),
-        pytest.param("picture.png", PNG + bytes(MOST_BYTES - 7), "more than 16 MB", id="16 MB and one byte"),
+        pytest.param("picture.png", PNG + bytes(MAX_IMAGE_BYTES - 7), "more than 16 MB", id="16 MB and one byte"),
     ],
 )
 def test_a_local_file_that_is_no_picture_is_not_sent(
@@ -117,7 +117,7 @@ def test_a_local_file_that_is_no_picture_is_not_sent(
         pytest.param("picture.txt", PNG + bytes(9), id="a PNG called .txt"),
         pytest.param("picture", b"\xff\xd8\xff" + bytes(9), id="a JPEG without an ending"),
         pytest.param("picture.png", b"RIFF0000WEBP", id="a WebP called .png"),
-        pytest.param("picture.png", PNG + bytes(MOST_BYTES - 8), id="16 MB to the byte"),
+        pytest.param("picture.png", PNG + bytes(MAX_IMAGE_BYTES - 8), id="16 MB to the byte"),
     ],
 )
 def test_a_local_picture_is_judged_by_its_bytes_and_uploaded_once(

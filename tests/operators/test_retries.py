@@ -12,7 +12,7 @@ import pytest
 from airflow_runtime import TaskInstance, run_task
 from tasks import generate
 
-from airflow_provider_runway.operators.retries import late_retry, next_retry_s
+from airflow_provider_runway.operators.retries import next_retry_s, retry_after_expiry_warning
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -50,7 +50,7 @@ def test_the_next_retry(given: Any, try_number: int, seconds: float) -> None:
     ],
 )
 def test_a_late_retry_is_warned_of(given: Any, try_number: int, max_tries: int, warned: bool) -> None:
-    said = late_retry(given, try_number, max_tries)
+    said = retry_after_expiry_warning(given, try_number, max_tries)
     assert (said is not None) == warned
     assert said is None or "1:00:00 after its submission (record_expires_at)" in said
 

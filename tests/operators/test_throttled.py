@@ -15,9 +15,9 @@ from tasks import generate
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import Throttled
+from airflow_provider_runway.exceptions import ThrottledError
 from airflow_provider_runway.segmind import retry
-from airflow_provider_runway.segmind.retry import resubmit_after
+from airflow_provider_runway.segmind.retry import resubmit_delay_s
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -29,7 +29,7 @@ def deferral(ti: TaskInstance, **arguments: Any) -> TaskDeferred:
 
 
 @pytest.mark.parametrize(
-    ("reset_at", "rounds", "dice", "wait_s"),
+    ("reset_at", "rounds", "jitter", "wait_s"),
     [
         pytest.param(130.0, 0, 0.0, 30.0, id="at the reset"),
         pytest.param(130.0, 0, 1.0, 30.0 + 15.0, id="or a little later, for others come then, too"),
@@ -39,8 +39,8 @@ def deferral(ti: TaskInstance, **arguments: Any) -> TaskDeferred:
         pytest.param(None, 0, 0.0, 15.0, id="no reset was named"),
     ],
 )
-def test_when_a_refused_submit_comes_back(reset_at: float | None, rounds: int, dice: float, wait_s: float) -> None:
-    assert resubmit_after(Throttled("429", reset_at=reset_at), rounds, 100.0, dice) == wait_s
+def test_when_a_refused_submit_comes_back(reset_at: float | None, rounds: int, jitter: float, wait_s: float) -> None:
+    assert resubmit_delay_s(ThrottledError("429", reset_at=reset_at), rounds, 100.0, jitter) == wait_s
 
 
 def test_a_deferrable_task_waits_for_the_reset_without_a_slot(gateway: Emulator, ti: TaskInstance) -> None:

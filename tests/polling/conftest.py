@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind.ending import Ending
-from airflow_provider_runway.segmind.flow import Flow, Heard, Pause, Send, Tell, Woke
+from airflow_provider_runway.segmind.exchange import Exchange, LogLine, Received, Resumed, Send, Sleep
+from airflow_provider_runway.segmind.http import Response, TransportFailure
 from airflow_provider_runway.segmind.jobs import JobStatus
-from airflow_provider_runway.segmind.wire import Answer, Fault
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 
 NOW = 1_800_000_000.0
 
@@ -27,9 +27,9 @@ class Wait:
     """What came of a flow: when each call was made (seconds since the start), what was told, how it ended."""
 
     looks: list[tuple[str, float]] = field(default_factory=list)
-    told: list[Tell] = field(default_factory=list)
+    told: list[LogLine] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
-    value: Ending | JobStatus | None = None
+    value: WaitOutcome | JobStatus | None = None
     error: RunwayError | None = None
 
     def times(self, call: str = "status") -> list[float]:
@@ -39,7 +39,7 @@ class Wait:
     @property
     def lines(self) -> list[str]:
         """The log's lines."""
-        return [tell.line for tell in self.told]
+        return [log_step.line for log_step in self.told]
 
 
 class Script:
@@ -48,20 +48,20 @@ class Script:
     def __init__(self, **sayings: Saying) -> None:
         self.sayings = {name: list(each) if isinstance(each, list) else [each] for name, each in sayings.items()}
 
-    def hear(self, call: str, now: float) -> Answer | Fault:
+    def hear(self, call: str, now: float) -> Response | TransportFailure:
         """Answer one request."""
         queue = self.sayings[call]
         saying = queue.pop(0) if len(queue) > 1 else queue[0]
         if callable(saying):
             saying = saying(now - NOW)
-        if isinstance(saying, Fault):
-            return Fault(saying.kind, saying.detail, now)
+        if isinstance(saying, TransportFailure):
+            return TransportFailure(saying.kind, saying.detail, now)
         status, body, headers = (*saying, {})[:3]
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return Answer(status, headers, raw, now)
+        return Response(status, headers, raw, now)
 
 
-def play(flow: Flow[Any], script: Script) -> Wait:
+def play(flow: Exchange[Any], script: Script) -> Wait:
     """Drive a flow to its end."""
     wait, now = Wait(), NOW
     try:
@@ -69,16 +69,16 @@ def play(flow: Flow[Any], script: Script) -> Wait:
         while True:
             if isinstance(step, Send):
                 wait.looks.append((step.request.call, round(now - NOW, 6)))
-                step = flow.send(Heard(script.hear(step.request.call, now)))
+                step = flow.send(Received(script.hear(step.request.call, now)))
                 continue
-            if isinstance(step, Pause):
+            if isinstance(step, Sleep):
                 assert step.seconds > 0, "a loop that does not wait"
                 wait.pauses.append(step.seconds)
                 now += step.seconds
-            elif isinstance(step, Tell):
+            elif isinstance(step, LogLine):
                 wait.told.append(step)
             assert len(wait.looks) < 2000, "a wait without an end"
-            step = flow.send(Woke(now))
+            step = flow.send(Resumed(now))
     except StopIteration as stop:
         wait.value = stop.value
     except RunwayError as error:

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind.flow import Flow, Heard, Pause, Send, Step, Woke
-from airflow_provider_runway.segmind.wire import Answer, Endpoints, Fault, Request
+from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep, Step
+from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, TransportFailure
 
 NOW = 1_800_000_000.0
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def make_answer(status: int = 200, body: Any = None, at: float = NOW, **headers: str) -> Answer:
+def make_answer(status: int = 200, body: Any = None, at: float = NOW, **headers: str) -> Response:
     """An answer: bytes stay as they are, everything else becomes JSON; ``_`` in a header's name is ``-``."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": "text/html" if raw.startswith(b"<") else "application/json"}
-    return Answer(status, named | {name.replace("_", "-"): text for name, text in headers.items()}, raw, at)
+    return Response(status, named | {name.replace("_", "-"): text for name, text in headers.items()}, raw, at)
 
 
 @dataclass
@@ -38,19 +38,19 @@ class Course:
         return [step.request for step in self.steps if isinstance(step, Send)]
 
     @property
-    def pauses(self) -> list[Pause]:
+    def pauses(self) -> list[Sleep]:
         """The waits, in order."""
-        return [step for step in self.steps if isinstance(step, Pause)]
+        return [step for step in self.steps if isinstance(step, Sleep)]
 
 
-def play(flow: Flow[Any], outcomes: Iterable[Answer | Fault], dice: float = 0.5) -> Course:
+def play(flow: Exchange[Any], outcomes: Iterable[Response | TransportFailure], jitter: float = 0.5) -> Course:
     """Drive a flow by hand: every Send hears the next outcome, every other step the same moment."""
     course, script = Course(), iter(outcomes)
     try:
         step = next(flow)
         while True:
             course.steps.append(step)
-            step = flow.send(Heard(next(script), dice) if isinstance(step, Send) else Woke(NOW))
+            step = flow.send(Received(next(script), jitter) if isinstance(step, Send) else Resumed(NOW))
     except StopIteration as stop:
         course.value = stop.value
     except RunwayError as error:
@@ -65,13 +65,13 @@ def now() -> float:
 
 
 @pytest.fixture
-def at() -> Endpoints:
+def base_urls() -> BaseUrls:
     """The public hosts."""
-    return Endpoints()
+    return BaseUrls()
 
 
 @pytest.fixture
-def answer() -> Callable[..., Answer]:
+def answer() -> Callable[..., Response]:
     """Make an answer."""
     return make_answer
 

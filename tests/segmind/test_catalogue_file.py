@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadInput
+from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.catalogue_file import ARGUMENTS, read_catalogue
-from airflow_provider_runway.segmind.fields import KINDS, Field
-from airflow_provider_runway.segmind.models import BUILT_IN, UNKNOWN_LATENCY_S, Model
+from airflow_provider_runway.segmind.model_fields import KINDS, ModelField
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
 
 PROMPT = {"name": "prompt", "kind": "text", "argument": "prompt_text", "required": True}
 
@@ -34,11 +34,11 @@ def test_a_full_entry_becomes_a_model() -> None:
             "veo-9",
             80.0,
             (
-                Field("prompt", "text", "prompt_text", required=True),
-                Field("image_url", "url", "prompt_image"),
-                Field("seconds", "choice", "duration", allowed=(4, 8)),
-                Field("cfg_scale", "number", low=0, high=1.5),
-                Field("audio", "boolean"),
+                ModelField("prompt", "text", "prompt_text", required=True),
+                ModelField("image_url", "url", "prompt_image"),
+                ModelField("seconds", "choice", "duration", allowed=(4, 8)),
+                ModelField("cfg_scale", "number", low=0, high=1.5),
+                ModelField("audio", "boolean"),
             ),
         )
     ]
@@ -49,12 +49,12 @@ def test_an_entry_without_a_latency_is_expected_like_an_unknown_model() -> None:
     assert model.latency_s == UNKNOWN_LATENCY_S
 
 
-@pytest.mark.parametrize("slug", BUILT_IN)
+@pytest.mark.parametrize("slug", BUILT_IN_MODELS)
 def test_a_built_in_model_keeps_what_an_entry_leaves_out(slug: str) -> None:
     (model,) = read({slug: {"latency_s": 12.5}})
-    assert model == Model(slug, 12.5, BUILT_IN[slug].fields)
+    assert model == Model(slug, 12.5, BUILT_IN_MODELS[slug].fields)
     (model,) = read({slug: {"fields": [PROMPT]}})
-    assert (model.latency_s, len(model.fields)) == (BUILT_IN[slug].latency_s, 1)
+    assert (model.latency_s, len(model.fields)) == (BUILT_IN_MODELS[slug].latency_s, 1)
 
 
 def test_the_built_in_catalogue_could_be_such_a_file() -> None:
@@ -62,13 +62,13 @@ def test_the_built_in_catalogue_could_be_such_a_file() -> None:
         slug: {
             "latency_s": model.latency_s,
             "fields": [
-                {name: getattr(field, name) for name in Field.__slots__} | {"allowed": list(field.allowed)}
+                {name: getattr(field, name) for name in ModelField.__slots__} | {"allowed": list(field.allowed)}
                 for field in model.fields
             ],
         }
-        for slug, model in BUILT_IN.items()
+        for slug, model in BUILT_IN_MODELS.items()
     }
-    assert read(entries) == list(BUILT_IN.values())
+    assert read(entries) == list(BUILT_IN_MODELS.values())
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -115,20 +115,20 @@ BAD = [
 
 @pytest.mark.parametrize(("entries", "said"), BAD)
 def test_what_is_wrong_is_said_with_file_and_entry(entries: Any, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         read(entries)
     for part in ("/etc/models.json", said, "Nothing was sent", "" if isinstance(entries, list) else "Entry"):
         assert part in str(caught.value)
 
 
 def test_every_bad_entry_is_named_at_once() -> None:
-    with pytest.raises(BadInput, match=r"Entry 'a': .* Entry 'c': "):
+    with pytest.raises(BadInputError, match=r"Entry 'a': .* Entry 'c': "):
         read({"a": {}, "b": {"fields": [PROMPT]}, "c": {"fields": [{"kind": "no"}]}})
 
 
 @pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[" * 100_000])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="is not JSON"):
+    with pytest.raises(BadInputError, match="is not JSON"):
         read_catalogue(text, "/etc/models.json")
 
 
@@ -152,7 +152,7 @@ json_values = st.recursive(
 def test_reading_any_json_raises_nothing_but_bad_input(entries: Any) -> None:
     try:
         models = read(entries)
-    except BadInput as problem:
+    except BadInputError as problem:
         assert "/etc/models.json" in str(problem)
     else:
         assert [model.slug for model in models] == list(entries)

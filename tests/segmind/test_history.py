@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadInput, NotFound, Unanswered
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.history import MOST_DAYS, HistoryQuery, HistoryRow, merge, read_body, read_row
+from airflow_provider_runway.exceptions import BadInputError, NotFoundError, NoUsableResponseError
+from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.history import MAX_DAYS, HistoryQuery, HistoryRow, merge, read_body, read_row
+from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.wire import Answer, Endpoints
 
-Make = Callable[..., Answer]
+Make = Callable[..., Response]
 BODY = {"promptText": 'it\'s "here" \n é', "duration": 5, "loop": True, "x": None}
 URL = "https://images.segmind.com/out/a.mp4"
 OTHER = "https://images.segmind.com/out/b.mp4"
@@ -41,7 +41,7 @@ def test_a_row_is_read() -> None:
         "r-1", "runway-gen3-alphaturbo", JobState.COMPLETED, 0.5, BODY, (URL,), 27.38, None, CREATED
     )
     assert row is not None
-    assert row.landed
+    assert row.is_complete
     assert "promptText" not in repr(row)
 
 
@@ -113,7 +113,7 @@ def test_what_has_no_id_is_no_row(item: Any) -> None:
 def test_a_row_has_landed_when_it_can_be_compared(missing: str) -> None:
     row = read_row(ROW | {missing: None})
     assert row is not None
-    assert not row.landed
+    assert not row.is_complete
 
 
 def test_a_row_per_output_is_one_request() -> None:
@@ -128,7 +128,7 @@ def test_of_doubles_the_fuller_one_counts(late_first: bool) -> None:
     late = {"request_id": "r-1", "generation_url": OTHER}
     rows = [late, ROW] if late_first else [ROW, late]
     (row,) = merge(row for item in rows if (row := read_row(item)))
-    assert row.landed
+    assert row.is_complete
     assert set(row.output_urls) == {URL, OTHER}
 
 
@@ -141,35 +141,35 @@ def test_of_doubles_the_fuller_one_counts(late_first: bool) -> None:
         pytest.param([ROW], id="in a bare list"),
     ],
 )
-def test_one_request_is_read_in_every_form(at: Endpoints, answer: Make, body: Any) -> None:
-    call = calls.history_row(at, "r-1")
+def test_one_request_is_read_in_every_form(base_urls: BaseUrls, answer: Make, body: Any) -> None:
+    call = endpoints.make_history_row_call(base_urls, "r-1")
     assert call.read(call.request, answer(200, body)) == read_row(ROW)
 
 
 @pytest.mark.parametrize("body", [{"data": []}, {"data": None}, {"request_id": "r-2"}, {}, b"<html>", b"", "x", None])
-def test_another_row_or_none_is_unanswered(at: Endpoints, answer: Make, body: Any) -> None:
-    call = calls.history_row(at, "r-1")
-    with pytest.raises(Unanswered):
+def test_another_row_or_none_is_unanswered(base_urls: BaseUrls, answer: Make, body: Any) -> None:
+    call = endpoints.make_history_row_call(base_urls, "r-1")
+    with pytest.raises(NoUsableResponseError):
         call.read(call.request, answer(200, body))
 
 
-def test_a_request_that_never_was_is_not_found(at: Endpoints, answer: Make) -> None:
-    call = calls.history_row(at, "r-1")
-    with pytest.raises(NotFound):
+def test_a_request_that_never_was_is_not_found(base_urls: BaseUrls, answer: Make) -> None:
+    call = endpoints.make_history_row_call(base_urls, "r-1")
+    with pytest.raises(NotFoundError):
         call.read(call.request, answer(404, {"error": "Request not found"}))
 
 
 @pytest.mark.parametrize("body", [{"data": [ROW, ROW, 7]}, [ROW, ROW, None]])
-def test_a_page_counts_what_the_server_sent(at: Endpoints, answer: Make, body: Any) -> None:
-    call = calls.history_page(at, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
+def test_a_page_counts_what_the_server_sent(base_urls: BaseUrls, answer: Make, body: Any) -> None:
+    call = endpoints.make_history_page_call(base_urls, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
     page = call.read(call.request, answer(200, body))
     assert (len(page.rows), page.sent, page.total) == (2, 3, None)
 
 
 @pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, b"<html>", b"", "rows", None])
-def test_a_page_without_rows_in_it_is_unanswered_and_not_empty(at: Endpoints, answer: Make, body: Any) -> None:
-    call = calls.history_page(at, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
-    with pytest.raises(Unanswered, match="no list of rows"):
+def test_a_page_without_rows_in_it_is_unanswered_and_not_empty(base_urls: BaseUrls, answer: Make, body: Any) -> None:
+    call = endpoints.make_history_page_call(base_urls, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
+    with pytest.raises(NoUsableResponseError, match="no list of rows"):
         call.read(call.request, answer(200, body))
 
 
@@ -188,9 +188,9 @@ def test_a_query_asks_as_the_sdk_does() -> None:
     assert "model_name" not in dict(HistoryQuery(date(2026, 8, 1), date(2026, 8, 1)).parameters(1))
 
 
-@pytest.mark.parametrize("days", [-1, MOST_DAYS])
+@pytest.mark.parametrize("days", [-1, MAX_DAYS])
 def test_a_window_has_1_to_31_days(days: int) -> None:
-    with pytest.raises(BadInput, match="1 to 31 days"):
+    with pytest.raises(BadInputError, match="1 to 31 days"):
         HistoryQuery(date(2026, 8, 1), date(2026, 8, 1) + timedelta(days=days))
 
 
@@ -208,7 +208,7 @@ def test_a_window_is_widened_as_far_as_the_limit_lets_it(days: int, first: str, 
     assert (query.from_date.isoformat(), query.to_date.isoformat()) == (first, last)
 
 
-@given(since=st.floats(min_value=1e9, max_value=2e9), span_s=st.floats(min_value=0, max_value=(MOST_DAYS - 1) * 86_400))
+@given(since=st.floats(min_value=1e9, max_value=2e9), span_s=st.floats(min_value=0, max_value=(MAX_DAYS - 1) * 86_400))
 def test_a_window_always_holds_both_moments(since: float, span_s: float) -> None:
     query = HistoryQuery.around(since, since + span_s)
     assert query.from_date <= datetime.fromtimestamp(since, UTC).date()
@@ -216,5 +216,5 @@ def test_a_window_always_holds_both_moments(since: float, span_s: float) -> None
 
 
 def test_a_window_that_is_too_wide_is_refused_and_not_cut() -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInputError):
         HistoryQuery.around(CREATED - 40 * 86_400, CREATED)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.segmind.images import MOST_BYTES, check_image, data_url, image_type, read_data_url
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, data_url, image_type, read_data_url
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff\xe0"
@@ -20,7 +20,7 @@ WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
         pytest.param(PNG, "image/png", id="png"),
         pytest.param(JPEG, "image/jpeg", id="jpeg"),
         pytest.param(WEBP, "image/webp", id="webp"),
-        pytest.param(PNG + bytes(MOST_BYTES - len(PNG)), "image/png", id="exactly 16 MB"),
+        pytest.param(PNG + bytes(MAX_IMAGE_BYTES - len(PNG)), "image/png", id="exactly 16 MB"),
     ],
 )
 def test_the_three_kinds_are_known(data: bytes, mime: str) -> None:
@@ -34,11 +34,11 @@ def test_the_three_kinds_are_known(data: bytes, mime: str) -> None:
         pytest.param(b"GIF89a", "JPEG, PNG or WebP", id="gif"),
         pytest.param(b"RIFF\x10\x00\x00\x00WAVE", "JPEG, PNG or WebP", id="another RIFF"),
         pytest.param(b"<html>", "JPEG, PNG or WebP", id="a page"),
-        pytest.param(PNG + bytes(MOST_BYTES), "more than 16 MB", id="too large"),
+        pytest.param(PNG + bytes(MAX_IMAGE_BYTES), "more than 16 MB", id="too large"),
     ],
 )
 def test_everything_else_is_refused_by_name(data: bytes, words: str) -> None:
-    with pytest.raises(BadInput, match=words) as caught:
+    with pytest.raises(BadInputError, match=words) as caught:
         check_image(data, "a.png")
     assert "a.png" in str(caught.value)
 
@@ -55,7 +55,7 @@ def test_a_picture_comes_back_from_its_data_url(data: bytes) -> None:
 
 
 def test_only_a_picture_becomes_a_data_url() -> None:
-    with pytest.raises(BadInput, match="is not a JPEG"):
+    with pytest.raises(BadInputError, match="is not a JPEG"):
         data_url(b"GIF89a")
 
 
@@ -64,5 +64,5 @@ def test_reading_any_data_url_raises_nothing_but_bad_input(text: str) -> None:
     for url in (f"data:{text}", f"data:image/png;base64,{text}"):
         try:
             assert isinstance(read_data_url(url), bytes)
-        except BadInput as problem:
+        except BadInputError as problem:
             assert "prompt_image" in str(problem)

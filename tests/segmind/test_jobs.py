@@ -40,14 +40,14 @@ def test_the_table_cannot_be_changed_by_an_illegal_move() -> None:
     assert not MOVES[JobState.COMPLETED]
 
 
-@pytest.mark.parametrize("word", ["CANCELLED", "", " ", None, 7, ["QUEUED"], {"status": "QUEUED"}, True])
-def test_what_nobody_listed_is_unknown(word: object) -> None:
-    assert JobState.read(word) is JobState.UNKNOWN
+@pytest.mark.parametrize("raw_status", ["CANCELLED", "", " ", None, 7, ["QUEUED"], {"status": "QUEUED"}, True])
+def test_what_nobody_listed_is_unknown(raw_status: object) -> None:
+    assert JobState.parse(raw_status) is JobState.UNKNOWN
 
 
 @given(st.text())
-def test_any_word_is_some_state(word: str) -> None:
-    assert JobState.read(word) in JobState
+def test_any_word_is_some_state(raw_status: str) -> None:
+    assert JobState.parse(raw_status) in JobState
 
 
 @pytest.mark.parametrize(

@@ -8,30 +8,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadInput
-from airflow_provider_runway.segmind.fields import BOOLEAN, CHOICE, INTEGER, KINDS, NUMBER, TEXT, URL, Field, shown
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.model_fields import (
+    BOOLEAN,
+    CHOICE,
+    INTEGER,
+    KINDS,
+    NUMBER,
+    TEXT,
+    URL,
+    ModelField,
+    safe_repr,
+)
 from airflow_provider_runway.segmind.models import (
-    CATALOGUE,
+    MODELS,
     UNKNOWN_LATENCY_S,
     Model,
-    body_for,
+    build_body,
     expected_latency_s,
-    image_field,
-    seed_field,
+    image_field_name,
+    seed_field_name,
 )
 
 SLUG = "runway-gen3-alphaturbo"
 GOOD_URL = "https://images.segmind.com/a.png"
 
 
-def _good(field: Field) -> Any:
+def _good(field: ModelField) -> Any:
     """A value that the field takes."""
     if field.allowed:
         return field.allowed[0]
     return {TEXT: "a text", URL: GOOD_URL, INTEGER: field.low, CHOICE: None}[field.kind]
 
 
-def _bad(field: Field) -> list[Any]:
+def _bad(field: ModelField) -> list[Any]:
     """Values that the field refuses, as far as its rules say."""
     wrong: list[Any] = ["", "  ", 7, [], True] if field.kind in (TEXT, URL) else []
     if field.kind == URL:
@@ -47,11 +57,11 @@ def _bad(field: Field) -> list[Any]:
 
 def _filled(slug: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arguments and model_params that fill every field of a model."""
-    fields = CATALOGUE[slug].fields
+    fields = MODELS[slug].fields
     return {f.argument: _good(f) for f in fields if f.argument}, {f.name: _good(f) for f in fields if not f.argument}
 
 
-FIELDS = [(slug, field) for slug, model in CATALOGUE.items() for field in model.fields]
+FIELDS = [(slug, field) for slug, model in MODELS.items() for field in model.fields]
 BAD = [
     pytest.param(slug, field, value, id=f"{slug}, {field.name}={value!r}")
     for slug, field in FIELDS
@@ -59,47 +69,47 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("slug", CATALOGUE)
+@pytest.mark.parametrize("slug", MODELS)
 def test_a_full_body_has_the_models_own_field_names(slug: str) -> None:
     arguments, extra = _filled(slug)
-    body = body_for(slug, arguments, extra)
-    assert body == {field.name: _good(field) for field in CATALOGUE[slug].fields}
+    body = build_body(slug, arguments, extra)
+    assert body == {field.name: _good(field) for field in MODELS[slug].fields}
 
 
 @pytest.mark.parametrize(("slug", "field"), FIELDS, ids=lambda row: getattr(row, "name", row))
-def test_every_allowed_value_and_every_edge_passes(slug: str, field: Field) -> None:
+def test_every_allowed_value_and_every_edge_passes(slug: str, field: ModelField) -> None:
     for value in (*field.allowed, *(edge for edge in (field.low, field.high) if edge is not None)):
         arguments, extra = _filled(slug)
-        assert body_for(slug, arguments, extra | {field.name: value})[field.name] == value
+        assert build_body(slug, arguments, extra | {field.name: value})[field.name] == value
 
 
 @pytest.mark.parametrize(("slug", "field", "value"), BAD)
-def test_a_value_outside_the_rules_is_refused_by_its_own_name(slug: str, field: Field, value: Any) -> None:
+def test_a_value_outside_the_rules_is_refused_by_its_own_name(slug: str, field: ModelField, value: Any) -> None:
     arguments, extra = _filled(slug)
-    with pytest.raises(BadInput, match=f"{field.label}"):
-        body_for(slug, arguments, extra | {field.name: value})
+    with pytest.raises(BadInputError, match=f"{field.label}"):
+        build_body(slug, arguments, extra | {field.name: value})
 
 
 @pytest.mark.parametrize(("slug", "field"), FIELDS, ids=lambda row: getattr(row, "name", row))
-def test_only_a_required_field_must_be_there(slug: str, field: Field) -> None:
+def test_only_a_required_field_must_be_there(slug: str, field: ModelField) -> None:
     arguments, extra = _filled(slug)
     taken_out = extra | {field.name: None}
     if field.required:
-        with pytest.raises(BadInput, match=f"{field.label} is missing"):
-            body_for(slug, arguments, taken_out)
+        with pytest.raises(BadInputError, match=f"{field.label} is missing"):
+            build_body(slug, arguments, taken_out)
     else:
-        assert field.name not in body_for(slug, arguments, taken_out)
+        assert field.name not in build_body(slug, arguments, taken_out)
 
 
 @pytest.mark.parametrize(("text", "number"), [("5", 5), ("10", 10), (" 5 ", 5)])
 def test_a_duration_may_come_as_text(text: str, number: int) -> None:
     arguments, extra = _filled(SLUG)
-    assert body_for(SLUG, arguments | {"duration": text}, extra)["duration"] == number
+    assert build_body(SLUG, arguments | {"duration": text}, extra)["duration"] == number
 
 
 def test_everything_that_is_wrong_is_said_in_one_message() -> None:
-    with pytest.raises(BadInput) as caught:
-        body_for(SLUG, {"prompt_text": "", "duration": 7, "ratio": "4:3", "seed": 0, "style": "noir"})
+    with pytest.raises(BadInputError) as caught:
+        build_body(SLUG, {"prompt_text": "", "duration": 7, "ratio": "4:3", "seed": 0, "style": "noir"})
     said = str(caught.value)
     for name in ("prompt_text", "duration", "ratio", "seed", "prompt_image is missing", "no place for style"):
         assert name in said
@@ -108,25 +118,25 @@ def test_everything_that_is_wrong_is_said_in_one_message() -> None:
 
 
 def test_an_argument_without_a_place_names_where_the_models_own_fields_go() -> None:
-    with pytest.raises(BadInput, match=r"no place for prompt_image\. Its own fields go into model_params: video"):
-        body_for("runway-gen4-aleph", {"prompt_text": "x", "prompt_image": GOOD_URL}, {"video": GOOD_URL})
+    with pytest.raises(BadInputError, match=r"no place for prompt_image\. Its own fields go into model_params: video"):
+        build_body("runway-gen4-aleph", {"prompt_text": "x", "prompt_image": GOOD_URL}, {"video": GOOD_URL})
 
 
 def test_model_params_win_over_arguments() -> None:
     arguments, _ = _filled(SLUG)
-    body = body_for(SLUG, arguments, {"promptText": "another", "seed": 9, "new_field": [1]})
+    body = build_body(SLUG, arguments, {"promptText": "another", "seed": 9, "new_field": [1]})
     assert (body["promptText"], body["seed"], body["new_field"]) == ("another", 9, [1])
 
 
 def test_an_unlisted_slug_passes_unchecked() -> None:
-    body = body_for("veo-9", {"prompt_text": "x", "duration": 7, "seed": -1}, {"cfg": 0.5, "duration": None})
+    body = build_body("veo-9", {"prompt_text": "x", "duration": 7, "seed": -1}, {"cfg": 0.5, "duration": None})
     assert body == {"promptText": "x", "seed": -1, "cfg": 0.5}
 
 
 @pytest.mark.parametrize("slug", ["", "../v1/x", "a/b", "a?b", "a%2Fb", "a#b", " a", "a..b", "é", "a" * 129, None, 7])
 def test_a_slug_that_would_leave_its_path_is_refused(slug: Any) -> None:
-    with pytest.raises(BadInput, match="model="):
-        body_for(slug, {})
+    with pytest.raises(BadInputError, match="model="):
+        build_body(slug, {})
 
 
 @given(st.text())
@@ -134,7 +144,7 @@ def test_reading_a_field_raises_nothing_but_bad_input(text: str) -> None:
     for _, field in FIELDS:
         try:
             field.read(text)
-        except BadInput as problem:
+        except BadInputError as problem:
             assert field.label in str(problem)
 
 
@@ -146,28 +156,28 @@ def test_reading_a_field_raises_nothing_but_bad_input(text: str) -> None:
         pytest.param("veo-9", "promptImage", None, id="unlisted: as most do"),
     ],
 )
-def test_the_catalogue_knows_pictures_and_seeds(slug: str, field: str | None, takes_seed: bool | None) -> None:
-    assert image_field(slug) == field
-    assert seed_field(slug) == "seed"
-    assert (CATALOGUE[slug].takes_seed if slug in CATALOGUE else None) == takes_seed
+def test_the_catalogue_knows_pictures_and_seeds(slug: str, field: str | None, seed_identifies_job: bool | None) -> None:
+    assert image_field_name(slug) == field
+    assert seed_field_name(slug) == "seed"
+    assert (MODELS[slug].seed_identifies_job if slug in MODELS else None) == seed_identifies_job
 
 
 def test_an_unknown_model_is_expected_like_the_quick_ones() -> None:
     assert expected_latency_s(None) == expected_latency_s("veo-9") == UNKNOWN_LATENCY_S
-    assert [expected_latency_s(slug) for slug in CATALOGUE] == [model.latency_s for model in CATALOGUE.values()]
+    assert [expected_latency_s(slug) for slug in MODELS] == [model.latency_s for model in MODELS.values()]
 
 
 #: One field of each kind with rules of its own -> how a message names what it takes.
 KIND_OF_FIELD = [
-    pytest.param(Field("x", TEXT), "a text", id="text"),
-    pytest.param(Field("x", URL), "an https URL that Segmind can fetch", id="URL"),
-    pytest.param(Field("x", INTEGER), "a whole number", id="any whole number"),
-    pytest.param(Field("x", INTEGER, low=1, high=9), "a whole number from 1 to 9", id="a range"),
-    pytest.param(Field("x", INTEGER, low=1), "a whole number from 1", id="a range that is open above"),
-    pytest.param(Field("x", INTEGER, allowed=(5, 10)), "a whole number: 5, 10", id="some whole numbers"),
-    pytest.param(Field("x", NUMBER, low=0, high=1.5), "a number from 0 to 1.5", id="number"),
-    pytest.param(Field("x", CHOICE, allowed=("a", 2)), "'a', 2", id="choice"),
-    pytest.param(Field("x", BOOLEAN), "True or False", id="boolean"),
+    pytest.param(ModelField("x", TEXT), "a text", id="text"),
+    pytest.param(ModelField("x", URL), "an https URL that Segmind can fetch", id="URL"),
+    pytest.param(ModelField("x", INTEGER), "a whole number", id="any whole number"),
+    pytest.param(ModelField("x", INTEGER, low=1, high=9), "a whole number from 1 to 9", id="a range"),
+    pytest.param(ModelField("x", INTEGER, low=1), "a whole number from 1", id="a range that is open above"),
+    pytest.param(ModelField("x", INTEGER, allowed=(5, 10)), "a whole number: 5, 10", id="some whole numbers"),
+    pytest.param(ModelField("x", NUMBER, low=0, high=1.5), "a number from 0 to 1.5", id="number"),
+    pytest.param(ModelField("x", CHOICE, allowed=("a", 2)), "'a', 2", id="choice"),
+    pytest.param(ModelField("x", BOOLEAN), "True or False", id="boolean"),
 ]
 
 
@@ -193,10 +203,10 @@ STRANGE = {
 
 @pytest.mark.parametrize(("field", "takes"), KIND_OF_FIELD)
 @pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
-def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: Field, takes: str, value: Any) -> None:
+def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: ModelField, takes: str, value: Any) -> None:
     try:
         read = field.read(value)
-    except BadInput as problem:
+    except BadInputError as problem:
         said = str(problem)
         assert said.startswith("x ")
         assert said.endswith(f"; allowed: {takes}.")
@@ -209,15 +219,15 @@ def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: Field, takes: st
 @pytest.mark.parametrize(
     ("field", "value", "read"),
     [
-        pytest.param(Field("x", NUMBER), "0.5", 0.5, id="a number as text"),
-        pytest.param(Field("x", NUMBER), 3, 3, id="a whole number for a number"),
-        pytest.param(Field("x", BOOLEAN), " True ", True, id="yes as a template renders it"),
-        pytest.param(Field("x", BOOLEAN), "false", False, id="no as text"),
-        pytest.param(Field("x", INTEGER, low=-9, high=9), "-5", -5, id="a whole number below zero"),
-        pytest.param(Field("x", TEXT), "two\nlines\tand more", "two\nlines\tand more", id="white space in a text"),
+        pytest.param(ModelField("x", NUMBER), "0.5", 0.5, id="a number as text"),
+        pytest.param(ModelField("x", NUMBER), 3, 3, id="a whole number for a number"),
+        pytest.param(ModelField("x", BOOLEAN), " True ", True, id="yes as a template renders it"),
+        pytest.param(ModelField("x", BOOLEAN), "false", False, id="no as text"),
+        pytest.param(ModelField("x", INTEGER, low=-9, high=9), "-5", -5, id="a whole number below zero"),
+        pytest.param(ModelField("x", TEXT), "two\nlines\tand more", "two\nlines\tand more", id="white space in a text"),
     ],
 )
-def test_a_value_is_read_as_the_api_takes_it(field: Field, value: Any, read: Any) -> None:
+def test_a_value_is_read_as_the_api_takes_it(field: ModelField, value: Any, read: Any) -> None:
     assert field.read(value) == read
     assert type(field.read(value)) is type(read)
 
@@ -225,23 +235,23 @@ def test_a_value_is_read_as_the_api_takes_it(field: Field, value: Any, read: Any
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        pytest.param(Field("x", CHOICE, allowed=(1, 2)), True, id="yes is not 1"),
-        pytest.param(Field("x", BOOLEAN), 1, id="1 is not yes"),
-        pytest.param(Field("x", NUMBER), True, id="yes is no number"),
-        pytest.param(Field("x", NUMBER), "nan", id="what is no number"),
-        pytest.param(Field("x", URL), "https://a.invalid/x.png\n", id="a URL with a line break"),
-        pytest.param(Field("x", URL), " https://a.invalid/x.png", id="a URL with a blank"),
-        pytest.param(Field("x", URL), "https://a.invalid:port/x.png", id="a URL with a port that is none"),
+        pytest.param(ModelField("x", CHOICE, allowed=(1, 2)), True, id="yes is not 1"),
+        pytest.param(ModelField("x", BOOLEAN), 1, id="1 is not yes"),
+        pytest.param(ModelField("x", NUMBER), True, id="yes is no number"),
+        pytest.param(ModelField("x", NUMBER), "nan", id="what is no number"),
+        pytest.param(ModelField("x", URL), "https://a.invalid/x.png\n", id="a URL with a line break"),
+        pytest.param(ModelField("x", URL), " https://a.invalid/x.png", id="a URL with a blank"),
+        pytest.param(ModelField("x", URL), "https://a.invalid:port/x.png", id="a URL with a port that is none"),
     ],
 )
-def test_what_only_python_takes_for_the_same_is_refused(field: Field, value: Any) -> None:
-    with pytest.raises(BadInput, match="allowed"):
+def test_what_only_python_takes_for_the_same_is_refused(field: ModelField, value: Any) -> None:
+    with pytest.raises(BadInputError, match="allowed"):
         field.read(value)
 
 
 def test_no_message_shows_a_prompt_or_the_query_of_a_url() -> None:
-    with pytest.raises(BadInput) as caught:
-        body_for(SLUG, {"prompt_text": "a secret\x00prompt", "prompt_image": "http://a.invalid/?signature=abc"})
+    with pytest.raises(BadInputError) as caught:
+        build_body(SLUG, {"prompt_text": "a secret\x00prompt", "prompt_image": "http://a.invalid/?signature=abc"})
     assert "secret" not in str(caught.value)
     assert "signature" not in str(caught.value)
 
@@ -265,7 +275,7 @@ LONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("value", LONG.values(), ids=LONG)
 def test_any_value_can_be_shown_on_a_short_line(value: Any) -> None:
-    text = shown(value)
+    text = safe_repr(value)
     assert len(text) < 80
     assert text.isprintable()
 
@@ -288,8 +298,8 @@ class Stranger:
     ],
 )
 def test_parameters_without_a_form_in_json_are_refused_by_name(slug: str, extra: Any, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        body_for(slug, {"prompt_text": "x", "prompt_image": GOOD_URL}, extra)
+    with pytest.raises(BadInputError) as caught:
+        build_body(slug, {"prompt_text": "x", "prompt_image": GOOD_URL}, extra)
     assert said in str(caught.value)
     assert "nothing is billed" in str(caught.value).lower() or "Nothing was sent" in str(caught.value)
 
@@ -301,18 +311,18 @@ def test_brackets_without_end_are_refused() -> None:
     for _ in range(100_000):
         deep = [deep]
     for value in (endless, deep):
-        with pytest.raises(BadInput, match="is not plain JSON"):
-            body_for("veo-9", {}, {"cfg": value})
+        with pytest.raises(BadInputError, match="is not plain JSON"):
+            build_body("veo-9", {}, {"cfg": value})
 
 
 @pytest.mark.parametrize(
     ("seed", "derived"),
     [
-        pytest.param(Field("random", INTEGER, "seed"), True, id="any seed"),
-        pytest.param(Field("random", INTEGER, "seed", low=0, high=2**31), True, id="many seeds"),
-        pytest.param(Field("random", INTEGER, "seed", low=1, high=1000), False, id="too few to tell jobs apart"),
-        pytest.param(Field("random", INTEGER, "seed", allowed=(1, 2)), False, id="two"),
+        pytest.param(ModelField("random", INTEGER, "seed"), True, id="any seed"),
+        pytest.param(ModelField("random", INTEGER, "seed", low=0, high=2**31), True, id="many seeds"),
+        pytest.param(ModelField("random", INTEGER, "seed", low=1, high=1000), False, id="too few to tell jobs apart"),
+        pytest.param(ModelField("random", INTEGER, "seed", allowed=(1, 2)), False, id="two"),
     ],
 )
-def test_a_seed_is_derived_only_where_the_model_takes_all_of_them(seed: Field, derived: bool) -> None:
-    assert Model("a", 1.0, (seed,)).takes_seed is derived
+def test_a_seed_is_derived_only_where_the_model_takes_all_of_them(seed: ModelField, derived: bool) -> None:
+    assert Model("a", 1.0, (seed,)).seed_identifies_job is derived

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.segmind.answers import output_urls
-from airflow_provider_runway.segmind.messages import where_to_fetch
+from airflow_provider_runway.segmind.response_parsers import output_urls
+from airflow_provider_runway.segmind.user_messages import where_output_is
 
 A, B, C = (f"https://images.segmind.com/{name}" for name in "abc")
 
@@ -48,6 +48,6 @@ def test_a_record_without_a_bottom_is_not_followed_to_it() -> None:
 
 
 def test_where_an_output_is_said_without_what_may_be_a_secret() -> None:
-    said = where_to_fetch("https://me:secret@images.segmind.com/a@b.mp4?c=@", submitted_at=0.0)
+    said = where_output_is("https://me:secret@images.segmind.com/a@b.mp4?c=@", submitted_at=0.0)
     assert said == "The output is at https://images.segmind.com/a@b.mp4?c=@ until 1970-01-08T00:00:00+00:00."
-    assert where_to_fetch(A, submitted_at=None) == f"The output is at {A} for 7 days."
+    assert where_output_is(A, submitted_at=None) == f"The output is at {A} for 7 days."

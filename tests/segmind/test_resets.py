@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.moments import iso
 from airflow_provider_runway.segmind.resets import FARTHEST_RESET_S, read_reset
+from airflow_provider_runway.segmind.timestamps import format_timestamp
 
 NOW = 1_787_824_800.0  # 2026-08-27T10:00:00Z
 IN_30 = NOW + 30
@@ -48,6 +48,6 @@ def test_reading_a_reset_never_raises_and_stays_near(reset: str, after: str) -> 
 
 @given(st.integers(min_value=-3600, max_value=3600))
 def test_a_reset_that_was_written_is_found_within_its_bounds(seconds: int) -> None:
-    written = iso(NOW + seconds) or ""
+    written = format_timestamp(NOW + seconds) or ""
     wait_s = min(max(seconds, 0), FARTHEST_RESET_S)
     assert read_reset({"x-rate-limit-reset-at-utc": written}, NOW) == NOW + wait_s

@@ -17,14 +17,14 @@ from submits import count, set_extra
 from tasks import assert_contract, sense
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
-from airflow_provider_runway.deferral import MOST_LOST_TRIGGERS, TRIGGER_FAILED, TRIGGER_GRACE_S
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.segmind.ending import Ending, Outcome, broken_off
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
+from airflow_provider_runway.waiting import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 
 AIRFLOW_3 = int(airflow_version.split(".")[0]) >= 3
 
@@ -198,7 +198,7 @@ def test_only_the_jobs_own_end_and_lateness_may_be_skipped(
 
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_a_fault_of_ours_is_worth_a_retry_and_no_skip(ti: TaskInstance, soft_fail: bool) -> None:
-    event = broken_off(JobReport("0b1c"), RunwayError("a fault in this package")).as_event()
+    event = stopped_outcome(JobSummary("0b1c"), RunwayError("a fault in this package")).as_event()
     with pytest.raises(AirflowException) as caught:
         sense("0b1c", soft_fail=soft_fail).resume_execution("execute_complete", {"event": event}, ti.context())
     assert type(caught.value) is AirflowException
@@ -224,7 +224,9 @@ def test_it_defers_to_the_trigger_of_its_job(ti: TaskInstance) -> None:
 
 
 def test_a_stale_event_is_refused_and_never_skipped(ti: TaskInstance) -> None:
-    stale = Ending(Outcome.COMPLETED, JobReport("another-job", output_urls=("https://a.example/1.mp4",))).as_event()
+    stale = WaitOutcome(
+        OutcomeKind.COMPLETED, JobSummary("another-job", output_urls=("https://a.example/1.mp4",))
+    ).as_event()
     with pytest.raises(AirflowException, match="stale") as caught:
         sense("0b1c", soft_fail=True).resume_execution("execute_complete", {"event": stale}, ti.context())
     assert type(caught.value) is AirflowException
@@ -254,7 +256,7 @@ def test_lost_triggers_of_a_job_that_has_not_ended_are_replaced_a_few_times(
 ) -> None:
     gateway.add_fault(rule)
     request_id = submit()
-    for _ in range(MOST_LOST_TRIGGERS):
+    for _ in range(MAX_TRIGGER_FAILURES):
         with pytest.raises(TaskDeferred):
             lose_trigger(request_id, ti, soft_fail=True)
     with pytest.raises(AirflowSensorTimeout) as caught:

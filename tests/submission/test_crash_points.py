@@ -11,7 +11,7 @@ from submits import hold
 from task_fixtures import SETTLED_S
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import SubmissionUnknown, Throttled
+from airflow_provider_runway.exceptions import SubmitOutcomeUnknownError, ThrottledError
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -123,7 +123,7 @@ def test_a_post_that_may_have_been_on_its_way_for_long_is_given_its_time(gateway
         hold(ti)
     time.sleep(1.1 * SETTLED_S)
     ti.retry()
-    with pytest.raises(SubmissionUnknown, match="has not landed yet"):
+    with pytest.raises(SubmitOutcomeUnknownError, match="has not landed yet"):
         hold(ti)
     time.sleep(SETTLED_S)
     ti.retry()
@@ -143,7 +143,7 @@ def test_a_withdrawal_that_cannot_be_written_leaves_the_doubt(gateway: Emulator,
 
 def test_a_submit_that_stays_throttled_leaves_no_doubt_behind(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:rate_limited:times=0,window=200")
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         hold(ti)
     assert ti.store.entry["phase"] == "withdrawn"
     assert gateway.ledger()["accepted"] == 0

@@ -9,99 +9,108 @@ import pytest
 
 from airflow_provider_runway.submission.decision import (
     TABLE,
+    Action,
     Attempt,
-    Fate,
+    DecisionInput,
+    HistoryLookup,
     Inputs,
-    Note,
-    Situation,
-    Step,
-    Trace,
+    JournalState,
+    RemoteState,
     attempt_of,
     decide,
-    note_of,
+    journal_state_of,
 )
 from airflow_provider_runway.submission.journal import Entry, Phase
 
-SITUATIONS = [Situation(*parts) for parts in product(Note, Attempt, Inputs, Fate, Trace)]
-SUBMITS = {Step.SUBMIT, Step.SUBMIT_ANEW}
-ASKS = {Step.ASK_JOB, Step.ASK_HISTORY}
-KNOWN = {Note.SUBMITTED, Note.DELIVERED}
+SITUATIONS = [DecisionInput(*parts) for parts in product(JournalState, Attempt, Inputs, RemoteState, HistoryLookup)]
+SUBMITS = {Action.SUBMIT, Action.SUBMIT_NEW_GENERATION}
+ASKS = {Action.POLL_JOB, Action.ASK_HISTORY}
+KNOWN = {JournalState.SUBMITTED, JournalState.DELIVERED}
 
 
-def _maybe_accepted(it: Situation) -> bool:
+def _maybe_accepted(it: DecisionInput) -> bool:
     """A POST of these inputs may have been accepted, and its id is not known."""
-    intent = it.note is Note.INTENT and it.inputs is Inputs.SAME
-    return intent or (it.note is Note.NONE and it.attempt is not Attempt.FIRST)
+    intent = it.note is JournalState.INTENT and it.inputs is Inputs.SAME
+    return intent or (it.note is JournalState.NONE and it.attempt is not Attempt.FIRST)
 
 
-def _wants_the_old_job(it: Situation) -> bool:
+def _wants_the_old_job(it: DecisionInput) -> bool:
     """The id is known, the inputs are the same, and nobody asked for a new job."""
-    asked_anew = it.note is Note.DELIVERED and it.attempt is Attempt.CLEARED
+    asked_anew = it.note is JournalState.DELIVERED and it.attempt is Attempt.CLEARED
     return it.note in KNOWN and it.inputs is Inputs.SAME and not asked_anew
 
 
 #: promise -> (the situations it speaks of, the steps that keep it). Said without a look at the table.
-PROMISES: dict[str, tuple[Callable[[Situation], bool], set[Step]]] = {
+PROMISES: dict[str, tuple[Callable[[DecisionInput], bool], set[Action]]] = {
     "a POST that may have been accepted is never sent again before the history proved that it was not": (
-        lambda it: _maybe_accepted(it) and it.trace is not Trace.ABSENT,
-        set(Step) - SUBMITS,
+        lambda it: _maybe_accepted(it) and it.trace is not HistoryLookup.ABSENT,
+        set(Action) - SUBMITS,
     ),
     "where the history cannot tell, nothing is sent and nothing is retried": (
-        lambda it: _maybe_accepted(it) and it.trace is Trace.UNAVAILABLE,
-        {Step.REFUSE},
+        lambda it: _maybe_accepted(it) and it.trace is HistoryLookup.UNAVAILABLE,
+        {Action.REFUSE},
     ),
     "what the history shows is adopted": (
-        lambda it: _maybe_accepted(it) and it.trace is Trace.FOUND,
-        {Step.ADOPT},
+        lambda it: _maybe_accepted(it) and it.trace is HistoryLookup.FOUND,
+        {Action.ADOPT},
     ),
     "what surely came to nothing is submitted, once more and with the same seed": (
-        lambda it: _maybe_accepted(it) and it.trace is Trace.ABSENT,
-        {Step.SUBMIT},
+        lambda it: _maybe_accepted(it) and it.trace is HistoryLookup.ABSENT,
+        {Action.SUBMIT},
     ),
     "the history is asked before anything is decided about a lost answer": (
-        lambda it: _maybe_accepted(it) and it.trace is Trace.NOT_ASKED,
-        {Step.ASK_HISTORY},
+        lambda it: _maybe_accepted(it) and it.trace is HistoryLookup.NOT_ASKED,
+        {Action.ASK_HISTORY},
     ),
     "a known job is asked about before anything is decided": (
-        lambda it: _wants_the_old_job(it) and it.fate is Fate.NOT_ASKED,
-        {Step.ASK_JOB},
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.NOT_ASKED,
+        {Action.POLL_JOB},
     ),
-    "a living job is waited for": (lambda it: _wants_the_old_job(it) and it.fate is Fate.ALIVE, {Step.REATTACH}),
-    "no answer is no death": (lambda it: _wants_the_old_job(it) and it.fate is Fate.UNANSWERED, {Step.REATTACH}),
-    "a finished job is delivered": (lambda it: _wants_the_old_job(it) and it.fate is Fate.COMPLETED, {Step.DELIVER}),
+    "a living job is waited for": (
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.ALIVE,
+        {Action.REATTACH},
+    ),
+    "no answer is no death": (
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.UNANSWERED,
+        {Action.REATTACH},
+    ),
+    "a finished job is delivered": (
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.COMPLETED,
+        {Action.DELIVER},
+    ),
     "a failed job, which is not billed, makes room for another generation": (
-        lambda it: _wants_the_old_job(it) and it.fate is Fate.FAILED,
-        {Step.SUBMIT_ANEW},
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.FAILED,
+        {Action.SUBMIT_NEW_GENERATION},
     ),
     "a content block is final, until somebody clears the task": (
-        lambda it: _wants_the_old_job(it) and it.fate is Fate.BLOCKED and it.attempt is not Attempt.CLEARED,
-        {Step.FAIL},
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.BLOCKED and it.attempt is not Attempt.CLEARED,
+        {Action.FAIL},
     ),
     "a lost job is never paid for again by itself": (
-        lambda it: _wants_the_old_job(it) and it.fate is Fate.LOST,
-        {Step.FAIL},
+        lambda it: _wants_the_old_job(it) and it.fate is RemoteState.MAYBE_SENT,
+        {Action.FAIL},
     ),
     "a cleared task whose job was delivered gets a new one": (
-        lambda it: it.note is Note.DELIVERED and it.attempt is Attempt.CLEARED,
-        {Step.SUBMIT_ANEW},
+        lambda it: it.note is JournalState.DELIVERED and it.attempt is Attempt.CLEARED,
+        {Action.SUBMIT_NEW_GENERATION},
     ),
     "changed inputs make a new job": (
-        lambda it: it.note in KNOWN | {Note.INTENT} and it.inputs is Inputs.CHANGED,
-        {Step.SUBMIT_ANEW},
+        lambda it: it.note in KNOWN | {JournalState.INTENT} and it.inputs is Inputs.CHANGED,
+        {Action.SUBMIT_NEW_GENERATION},
     ),
-    "an empty journal means a first job": (lambda it: it.note is Note.BLANK, {Step.SUBMIT}),
-    "durable=False asks nobody": (lambda it: it.note is Note.OFF, {Step.SUBMIT}),
+    "an empty journal means a first job": (lambda it: it.note is JournalState.EMPTY, {Action.SUBMIT}),
+    "durable=False asks nobody": (lambda it: it.note is JournalState.OFF, {Action.SUBMIT}),
     "the first try without a store submits at once": (
-        lambda it: it.note is Note.NONE and it.attempt is Attempt.FIRST and it.trace is Trace.NOT_ASKED,
-        {Step.SUBMIT},
+        lambda it: it.note is JournalState.NONE and it.attempt is Attempt.FIRST and it.trace is HistoryLookup.NOT_ASKED,
+        {Action.SUBMIT},
     ),
     "the API is not asked about a job that nobody knows": (
         lambda it: it.note not in KNOWN,
-        set(Step) - {Step.ASK_JOB, Step.REATTACH, Step.DELIVER, Step.FAIL},
+        set(Action) - {Action.POLL_JOB, Action.REATTACH, Action.DELIVER, Action.FAIL},
     ),
     "only a look into the history leads to an adoption or a refusal": (
-        lambda it: it.trace is Trace.NOT_ASKED,
-        set(Step) - {Step.ADOPT, Step.REFUSE},
+        lambda it: it.trace is HistoryLookup.NOT_ASKED,
+        set(Action) - {Action.ADOPT, Action.REFUSE},
     ),
 }
 
@@ -119,13 +128,13 @@ def test_every_situation_is_spoken_of_by_a_promise_that_names_one_step() -> None
     narrow = [speaks_of for speaks_of, keeping in PROMISES.values() if len(keeping) == 1]
     unspoken = {(it.note, it.attempt, it.fate, it.trace) for it in SITUATIONS if not any(told(it) for told in narrow)}
     # What is left cannot come about, or is a clear after a content block.
-    blocked = {(note, Attempt.CLEARED, Fate.BLOCKED) for note in KNOWN}
-    first = {key for key in unspoken if key[0] is Note.NONE and key[1] is Attempt.FIRST}
+    blocked = {(note, Attempt.CLEARED, RemoteState.BLOCKED) for note in KNOWN}
+    first = {key for key in unspoken if key[0] is JournalState.NONE and key[1] is Attempt.FIRST}
     assert {key[:3] for key in unspoken - first} <= blocked
 
 
 def test_every_situation_is_decided() -> None:
-    assert {decide(it).step for it in SITUATIONS} == set(Step)
+    assert {decide(it).step for it in SITUATIONS} == set(Action)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.why)
@@ -136,15 +145,15 @@ def test_every_row_decides_something(row: object) -> None:
 def test_every_question_has_an_end() -> None:
     """Once the answer is filled in, the same question is not asked again."""
     for it in SITUATIONS:
-        if decide(it).step is Step.ASK_JOB:
-            assert it.fate is Fate.NOT_ASKED
-        if decide(it).step is Step.ASK_HISTORY:
-            assert it.trace is Trace.NOT_ASKED
+        if decide(it).step is Action.POLL_JOB:
+            assert it.fate is RemoteState.NOT_ASKED
+        if decide(it).step is Action.ASK_HISTORY:
+            assert it.trace is HistoryLookup.NOT_ASKED
 
 
 def test_a_clear_after_a_content_block_asks_again() -> None:
-    it = Situation(Note.SUBMITTED, Attempt.CLEARED, fate=Fate.BLOCKED)
-    assert decide(it).step is Step.SUBMIT_ANEW
+    it = DecisionInput(JournalState.SUBMITTED, Attempt.CLEARED, fate=RemoteState.BLOCKED)
+    assert decide(it).step is Action.SUBMIT_NEW_GENERATION
 
 
 def _entry(phase: Phase = Phase.SUBMITTED, max_tries: int = 2) -> Entry:
@@ -174,12 +183,12 @@ def test_a_clear_is_told_from_a_retry_by_max_tries(
 @pytest.mark.parametrize(
     ("entry", "note"),
     [
-        pytest.param(None, Note.BLANK, id="nothing"),
-        pytest.param(_entry(Phase.WITHDRAWN), Note.BLANK, id="withdrawn"),
-        pytest.param(_entry(Phase.INTENT), Note.INTENT, id="intent"),
-        pytest.param(_entry(Phase.SUBMITTED), Note.SUBMITTED, id="submitted"),
-        pytest.param(_entry(Phase.DELIVERED), Note.DELIVERED, id="delivered"),
+        pytest.param(None, JournalState.EMPTY, id="nothing"),
+        pytest.param(_entry(Phase.NOT_ACCEPTED), JournalState.EMPTY, id="withdrawn"),
+        pytest.param(_entry(Phase.INTENT), JournalState.INTENT, id="intent"),
+        pytest.param(_entry(Phase.SUBMITTED), JournalState.SUBMITTED, id="submitted"),
+        pytest.param(_entry(Phase.DELIVERED), JournalState.DELIVERED, id="delivered"),
     ],
 )
-def test_the_journal_is_read_as_a_note(entry: Entry | None, note: Note) -> None:
-    assert note_of(entry) is note
+def test_the_journal_is_read_as_a_note(entry: Entry | None, note: JournalState) -> None:
+    assert journal_state_of(entry) is note

@@ -8,7 +8,7 @@ from submits import READ_TIMEOUT_S, count, hold, only_job, set_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.emulator.fault_table import TABLE
-from airflow_provider_runway.exceptions import Refused, SubmissionUnknown
+from airflow_provider_runway.exceptions import RefusedError, SubmitOutcomeUnknownError
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -85,11 +85,11 @@ def test_without_a_store_the_same_holds(gateway: Emulator, fault: str) -> None:
 def test_nothing_more_is_sent_while_the_history_is_down(gateway: Emulator, ti: TaskInstance, fault: str) -> None:
     strike(gateway, fault)
     gateway.add_fault(DOWN)
-    with pytest.raises(SubmissionUnknown):
+    with pytest.raises(SubmitOutcomeUnknownError):
         hold(ti)
     assert gateway.ledger()["posts"] == 1
     ti.retry()
-    with pytest.raises(SubmissionUnknown):
+    with pytest.raises(SubmitOutcomeUnknownError):
         hold(ti)
     assert gateway.ledger()["posts"] == 1
     gateway.clear_faults()
@@ -100,7 +100,7 @@ def test_nothing_more_is_sent_while_the_history_is_down(gateway: Emulator, ti: T
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_refused_submit_leaves_no_doubt_behind(gateway: Emulator, ti: TaskInstance, fault: str) -> None:
     strike(gateway, fault)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         hold(ti)
     assert gateway.ledger()["accepted"] == 0
     assert ti.store.entry["phase"] == "withdrawn"
@@ -130,7 +130,7 @@ def test_a_status_address_on_another_host_is_not_used(gateway: Emulator, ti: Tas
 
 def test_a_gateway_that_never_answers_is_not_asked_for_ever(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:server_error:times=0,status=502")
-    with pytest.raises(SubmissionUnknown, match="3 submits in a row had no answer"):
+    with pytest.raises(SubmitOutcomeUnknownError, match="3 submits in a row had no answer"):
         hold(ti)
     assert gateway.ledger() | {"jobs": []} == {"posts": 3, "accepted": 0, "billable": 0, "billed_usd": 0, "jobs": []}
 
@@ -138,7 +138,7 @@ def test_a_gateway_that_never_answers_is_not_asked_for_ever(gateway: Emulator, t
 def test_the_refusal_says_what_a_person_needs_at_night(gateway: Emulator, ti: TaskInstance) -> None:
     strike(gateway, "cut_after")
     gateway.add_fault(DOWN)
-    with pytest.raises(SubmissionUnknown) as caught:
+    with pytest.raises(SubmitOutcomeUnknownError) as caught:
         hold(ti)
     text = str(caught.value)
     entry = ti.store.entry

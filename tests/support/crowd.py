@@ -11,9 +11,9 @@ import requests
 from airflow_runtime import PICTURE_URL, PROMPT
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.report import JobReport
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers.poller import Poller, poller_for
 
 CONN_ID = "runway_default"
@@ -33,7 +33,7 @@ class Lines:
         self.warnings.append(message % values)
 
 
-def submit(gateway: Emulator, many: int, prompt: str = PROMPT) -> list[JobReport]:
+def submit(gateway: Emulator, many: int, prompt: str = PROMPT) -> list[JobSummary]:
     """Submit jobs past the hook."""
     reports = []
     with requests.Session() as session:
@@ -41,16 +41,16 @@ def submit(gateway: Emulator, many: int, prompt: str = PROMPT) -> list[JobReport
         for seed in range(1, many + 1):
             body = {"promptText": prompt, "promptImage": PICTURE_URL, "seed": seed}
             answer = session.post(f"{gateway.url}/v2/{DEFAULT_MODEL}", json=body)
-            reports.append(JobReport(answer.json()["request_id"], model=DEFAULT_MODEL, submitted_at=time.time()))
+            reports.append(JobSummary(answer.json()["request_id"], model=DEFAULT_MODEL, submitted_at=time.time()))
     return reports
 
 
-async def wait(report: JobReport, wait_s: float = 20.0, log: Lines | None = None) -> Ending:
+async def wait(report: JobSummary, wait_s: float = 20.0, log: Lines | None = None) -> WaitOutcome:
     """Wait for a job in this event loop's poller."""
     return await poller_for(CONN_ID).wait(report, time.time() + wait_s, log or Lines())
 
 
-async def wait_for_all(reports: list[JobReport], wait_s: float = 20.0) -> list[Ending]:
+async def wait_for_all(reports: list[JobSummary], wait_s: float = 20.0) -> list[WaitOutcome]:
     """Wait for jobs, and until their poller is idle."""
     endings = await asyncio.gather(*(wait(report, wait_s) for report in reports))
     await idle(poller_for(CONN_ID))
@@ -64,6 +64,6 @@ async def idle(poller: Poller) -> None:
             await asyncio.sleep(0.01)
 
 
-def outcomes(endings: list[Ending]) -> set[str]:
+def outcomes(endings: list[WaitOutcome]) -> set[str]:
     """Return the kinds of endings."""
     return {ending.outcome.value for ending in endings}

@@ -14,9 +14,9 @@ from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance
 from airflow_provider_runway.compat import task_state_store
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.operators.order import make_order
+from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.report import JobReport
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.submitter import Submitter
 
@@ -25,14 +25,14 @@ LOG = logging.getLogger("tests.submission")
 READ_TIMEOUT_S = 0.3
 
 
-def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arguments: Any) -> JobReport:
+def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arguments: Any) -> JobSummary:
     """Bring the order of one try to its job; with ``deliver``, hand it on, too."""
     given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
     context = ti.context()
     store = task_state_store(context)
     with RunwayHook() as hook:
-        order = make_order(hook, context, model=model, arguments=given, extra=None)
+        order = build_request(hook, context, model=model, arguments=given, extra=None)
         submitter = Submitter(hook, None if store is None else Journal(store), LOG, durable=durable)
         report = submitter.hold(order)
         if deliver:

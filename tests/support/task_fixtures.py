@@ -13,12 +13,12 @@ from airflow_runtime import TaskInstance
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.operators import storage
+from airflow_provider_runway.outputs import store
+from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.polling import schedule
-from airflow_provider_runway.polling.latency import LatencyModel
+from airflow_provider_runway.polling.latency import LatencyDistribution
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.submission import reconcile, submitter
-from airflow_provider_runway.transports.fetch import fetch
 from airflow_provider_runway.triggers import poller
 
 #: How long a submit without a row counts as not settled, in these tests.
@@ -40,16 +40,16 @@ def gateway() -> Iterator[Emulator]:
 def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
     set_extra(monkeypatch, requests_per_minute=60_000)
-    monkeypatch.setattr(LatencyModel, "next_age", lambda model, age_s, price_s: age_s)
+    monkeypatch.setattr(LatencyDistribution, "next_age", lambda model, age_s, poll_cost_s: age_s)
     monkeypatch.setattr(schedule, "SHORTEST_GAP_S", GAP_S)
     monkeypatch.setattr(poller, "SETTLE_S", GAP_S)
     monkeypatch.setattr(reconcile, "PAUSES_S", (0.05,))
     monkeypatch.setattr(reconcile, "LANDING_S", SETTLED_S)
     monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
-    hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, patience_s=5.0)
+    hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
     monkeypatch.setattr("airflow_provider_runway.hooks.runway.RetryPolicy", hasty)
-    monkeypatch.setattr(submitter, "PROMPT", hasty())
-    monkeypatch.setattr(storage, "fetch", partial(fetch, policy=hasty()))
+    monkeypatch.setattr(submitter, "SUBMIT_RETRY", hasty())
+    monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 
 @pytest.fixture

@@ -11,23 +11,23 @@ import pytest
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import (
-    BadRequest,
+    BadRequestError,
+    NoUsableResponseError,
     RunwayError,
-    SubmissionUnknown,
-    Throttled,
-    Unanswered,
-    Unreachable,
+    SubmitOutcomeUnknownError,
+    ThrottledError,
+    UnreachableError,
 )
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.flow import carry_out
+from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.retry import ONCE, RetryPolicy
-from airflow_provider_runway.transports.settings import Settings
+from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
+from airflow_provider_runway.transports.client_settings import ClientSettings
 
 Run = Callable[..., Any]
 MODEL = "runway-gen3-alphaturbo"
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
-QUICK = RetryPolicy(attempts=3, patience_s=10.0, first_pause_s=0.01, longest_pause_s=0.02)
+QUICK = RetryPolicy(attempts=3, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
 
 #: Faults after which a submit may have become a job, and whether it did.
 AMBIGUOUS = [
@@ -68,49 +68,51 @@ def posts(gateway: Emulator) -> int:
 
 @pytest.mark.parametrize(("fault", "params", "accepted"), AMBIGUOUS)
 def test_a_submit_whose_fate_is_unknown_is_on_the_wire_once(
-    run: Run, gateway: Emulator, settings: Settings, fault: str, params: dict[str, Any], accepted: int
+    run: Run, gateway: Emulator, settings: ClientSettings, fault: str, params: dict[str, Any], accepted: int
 ) -> None:
     gateway.add_fault({"call": "submit", "fault": fault, "times": 0, **params})
     impatient = replace(settings, read_timeout_s=0.3)
-    with pytest.raises(SubmissionUnknown):
-        run(impatient, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+    with pytest.raises(SubmitOutcomeUnknownError):
+        run(impatient, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
     assert posts(gateway) == gateway.ledger()["posts"] == 1
     assert gateway.ledger()["accepted"] == accepted
 
 
 @pytest.mark.parametrize("rule", NOISE)
-def test_a_look_gets_over_noise(run: Run, gateway: Emulator, settings: Settings, rule: dict[str, Any]) -> None:
-    job = run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+def test_a_look_gets_over_noise(run: Run, gateway: Emulator, settings: ClientSettings, rule: dict[str, Any]) -> None:
+    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
     gateway.add_fault({"call": "status", "times": 2, **rule})
     impatient = replace(settings, read_timeout_s=0.3)
-    found = run(impatient, carry_out(calls.status(settings.endpoints, job.request_id), QUICK))
+    found = run(impatient, execute(endpoints.make_status_call(settings.base_urls, job.request_id), QUICK))
     assert found.state in JobState
     assert [entry["call"] for entry in gateway.requests()] == ["submit", "status", "status", "status"]
 
 
-def test_a_look_that_gives_up_says_what_it_heard(run: Run, gateway: Emulator, settings: Settings) -> None:
+def test_a_look_that_gives_up_says_what_it_heard(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:cut_before:times=0")
-    with pytest.raises(Unanswered, match=r"credits: \w+ at 127.0.0.1:\d+\. The request may have arrived") as caught:
-        run(settings, carry_out(calls.balance(settings.endpoints), ONCE))
+    with pytest.raises(
+        NoUsableResponseError, match=r"credits: \w+ at 127.0.0.1:\d+\. The request may have arrived"
+    ) as caught:
+        run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     assert settings.api_key not in str(caught.value)
 
 
 @pytest.mark.parametrize("reset_format", ["iso", "epoch"])
 def test_a_429_is_waited_out_and_the_submit_sent_again(
-    run: Run, gateway: Emulator, settings: Settings, reset_format: str
+    run: Run, gateway: Emulator, settings: ClientSettings, reset_format: str
 ) -> None:
     gateway.add_fault(call="submit", fault="rate_limited", window=0.2, reset_format=reset_format, hold=True)
-    job = run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
     ledger = gateway.ledger()
     assert (ledger["posts"], ledger["accepted"]) == (2, 1)
     assert ledger["jobs"][0]["request_id"] == job.request_id
 
 
-def test_a_429_beyond_the_patience_is_throttled(run: Run, gateway: Emulator, settings: Settings) -> None:
+def test_a_429_beyond_the_patience_is_throttled(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("submit:rate_limited:window=60")
     began = time.time()
-    with pytest.raises(Throttled) as caught:
-        run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+    with pytest.raises(ThrottledError) as caught:
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
     assert caught.value.reset_at == pytest.approx(began + 60, abs=5)
     assert posts(gateway) == 1
 
@@ -121,33 +123,39 @@ def test_a_429_beyond_the_patience_is_throttled(run: Run, gateway: Emulator, set
 )
 def test_a_host_that_is_not_there_got_nothing(run: Run, pointed: Run, dead_port: int, host: str) -> None:
     settings = pointed(host.format(port=dead_port))
-    with pytest.raises(Unreachable, match="Nothing was sent"):
-        run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+    with pytest.raises(UnreachableError, match="Nothing was sent"):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
 
 
 def test_connecting_and_reading_have_timeouts_of_their_own(run: Run, pointed: Run, full_port: int) -> None:
     settings = pointed(f"http://127.0.0.1:{full_port}", connect_timeout_s=0.2, read_timeout_s=60.0)
     began = time.monotonic()
-    with pytest.raises(Unreachable):
-        run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), ONCE))
+    with pytest.raises(UnreachableError):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), NO_RETRY))
     assert time.monotonic() - began < 5
 
 
-def test_the_blocking_call_may_think_for_long(run: Run, gateway: Emulator, settings: Settings) -> None:
+def test_the_blocking_call_may_think_for_long(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("sync:job_latency:seconds=0.6")
-    found = run(replace(settings, read_timeout_s=0.3), carry_out(calls.run_sync(settings.endpoints, MODEL, BODY), ONCE))
+    found = run(
+        replace(settings, read_timeout_s=0.3),
+        execute(endpoints.make_sync_call(settings.base_urls, MODEL, BODY), NO_RETRY),
+    )
     assert found.content_type == "video/mp4"
     assert found.cost == 0.5
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_key_stays_home(
-    run: Run, gateway: Emulator, settings: Settings, recorder: Any, status: int
+    run: Run, gateway: Emulator, settings: ClientSettings, recorder: Any, status: int
 ) -> None:
     gateway.add_fault(fault="redirect", to=f"{recorder.url}/steal", status=status, times=0)
-    for call in (calls.submit(settings.endpoints, MODEL, BODY), calls.balance(settings.endpoints)):
-        with pytest.raises(BadRequest, match="redirects are not followed"):
-            run(settings, carry_out(call, QUICK))
+    for call in (
+        endpoints.make_submit_call(settings.base_urls, MODEL, BODY),
+        endpoints.make_credits_call(settings.base_urls),
+    ):
+        with pytest.raises(BadRequestError, match="redirects are not followed"):
+            run(settings, execute(call, QUICK))
     assert recorder.seen == []
     assert gateway.ledger()["posts"] == 1
 
@@ -164,9 +172,9 @@ def test_a_redirect_is_not_followed_and_the_key_stays_home(
         pytest.param("retired", "retired", id="410"),
     ],
 )
-def test_a_refusal_is_heard_once(run: Run, gateway: Emulator, settings: Settings, rule: str, error: str) -> None:
+def test_a_refusal_is_heard_once(run: Run, gateway: Emulator, settings: ClientSettings, rule: str, error: str) -> None:
     gateway.add_fault(f"submit:{rule}:times=0")
     with pytest.raises(RunwayError) as caught:
-        run(settings, carry_out(calls.submit(settings.endpoints, MODEL, BODY), QUICK))
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
     assert caught.value.code == error
     assert posts(gateway) == 1

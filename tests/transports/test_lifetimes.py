@@ -12,20 +12,20 @@ import requests
 import requests_mock
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import SubmissionUnknown, Unanswered
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.flow import Pause, carry_out, when
-from airflow_provider_runway.segmind.retry import ONCE
-from airflow_provider_runway.segmind.wire import Endpoints
-from airflow_provider_runway.transports.asynchronous import AsyncTransport
-from airflow_provider_runway.transports.blocking import BlockingTransport
-from airflow_provider_runway.transports.settings import Settings
+from airflow_provider_runway.exceptions import NoUsableResponseError, SubmitOutcomeUnknownError
+from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.exchange import Sleep, execute, run_step
+from airflow_provider_runway.segmind.http import BaseUrls
+from airflow_provider_runway.segmind.retry import NO_RETRY
+from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
+from airflow_provider_runway.transports.client_settings import ClientSettings
+from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 
-async def test_many_jobs_share_one_session(settings: Settings) -> None:
-    async with AsyncTransport(settings) as transport:
+async def test_many_jobs_share_one_session(settings: ClientSettings) -> None:
+    async with AiohttpTransport(settings) as transport:
         assert transport._session is None
-        flows = [transport.run(carry_out(calls.balance(settings.endpoints), ONCE)) for _ in range(20)]
+        flows = [transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)) for _ in range(20)]
         found = await asyncio.gather(*flows)
         opened = transport._session
         assert all(balance.known for balance in found)
@@ -34,29 +34,29 @@ async def test_many_jobs_share_one_session(settings: Settings) -> None:
     gc.collect()  # a session that a race left behind would warn here
 
 
-async def test_a_closed_transport_opens_again(settings: Settings) -> None:
-    transport = AsyncTransport(settings)
+async def test_a_closed_transport_opens_again(settings: ClientSettings) -> None:
+    transport = AiohttpTransport(settings)
     await transport.close()
     for _ in range(2):
-        await transport.run(carry_out(calls.balance(settings.endpoints), ONCE))
+        await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
         await transport.close()
     assert transport._session is None
 
 
-async def test_a_cancellation_passes_and_touches_nothing(gateway: Emulator, settings: Settings) -> None:
+async def test_a_cancellation_passes_and_touches_nothing(gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:slow:seconds=5")
-    async with AsyncTransport(settings) as transport:
-        task = asyncio.create_task(transport.run(carry_out(calls.balance(settings.endpoints), ONCE)))
+    async with AiohttpTransport(settings) as transport:
+        task = asyncio.create_task(transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)))
         while not gateway.requests():  # noqa: ASYNC110  # the gateway lives in another thread and sets no event here
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await transport.run(carry_out(calls.balance(settings.endpoints), ONCE))).known
+        assert (await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))).known
     assert len(gateway.requests()) == 2
 
 
-async def test_a_pause_holds_nobody_else_up(settings: Settings) -> None:
+async def test_a_pause_holds_nobody_else_up(settings: ClientSettings) -> None:
     turns = 0
 
     async def other() -> None:
@@ -65,25 +65,27 @@ async def test_a_pause_holds_nobody_else_up(settings: Settings) -> None:
             await asyncio.sleep(0.005)
             turns += 1
 
-    gateway_down = replace(settings, endpoints=Endpoints("http://127.0.0.1:9"))
+    gateway_down = replace(settings, base_urls=BaseUrls("http://127.0.0.1:9"))
     ticking = asyncio.create_task(other())
-    async with AsyncTransport(gateway_down) as transport:
-        with pytest.raises(Unanswered):
-            await transport.run(carry_out(calls.balance(gateway_down.endpoints), ONCE))
-        await transport.run(when(Pause(0.2)))
+    async with AiohttpTransport(gateway_down) as transport:
+        with pytest.raises(NoUsableResponseError):
+            await transport.run(execute(endpoints.make_credits_call(gateway_down.base_urls), NO_RETRY))
+        await transport.run(run_step(Sleep(0.2)))
     ticking.cancel()
     assert turns > 10
 
 
-def test_a_submit_never_goes_over_a_connection_that_was_kept(settings: Settings) -> None:
-    with BlockingTransport(settings) as transport:
+def test_a_submit_never_goes_over_a_connection_that_was_kept(settings: ClientSettings) -> None:
+    with RequestsTransport(settings) as transport:
         closed: list[None] = []
         keep = transport.session.close
         transport.session.close = lambda: (closed.append(None), keep())[1]  # type: ignore[method-assign]
-        transport.run(carry_out(calls.balance(settings.endpoints), ONCE))
+        transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
         assert closed == []
         with pytest.raises(Exception, match="400"):
-            transport.run(carry_out(calls.submit(settings.endpoints, "runway-gen3-alphaturbo", {}), ONCE))
+            transport.run(
+                execute(endpoints.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", {}), NO_RETRY)
+            )
         assert closed == [None]
 
 
@@ -101,9 +103,9 @@ def test_a_submit_never_goes_over_a_connection_that_was_kept(settings: Settings)
     ],
 )
 def test_an_odd_end_of_a_submit_is_unknown(answer: dict[str, Any]) -> None:
-    settings = Settings("SG_x", Endpoints())
-    with requests_mock.Mocker() as mocked, BlockingTransport(settings) as transport:
+    settings = ClientSettings("SG_x", BaseUrls())
+    with requests_mock.Mocker() as mocked, RequestsTransport(settings) as transport:
         mocked.post("https://api.segmind.com/v2/m", **answer)
-        with pytest.raises(SubmissionUnknown):
-            transport.run(carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+        with pytest.raises(SubmitOutcomeUnknownError):
+            transport.run(execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
         assert mocked.call_count == 1

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway import __version__
-from airflow_provider_runway.exceptions import SubmissionUnknown, Unreachable
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.flow import Pause, Send, Tell, carry_out, when
-from airflow_provider_runway.segmind.retry import ONCE, RetryPolicy
-from airflow_provider_runway.segmind.wire import Endpoints, Request
-from airflow_provider_runway.transports.settings import Settings, tell
+from airflow_provider_runway.exceptions import SubmitOutcomeUnknownError, UnreachableError
+from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.exchange import LogLine, Send, Sleep, execute, run_step
+from airflow_provider_runway.segmind.http import BaseUrls, Request
+from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
+from airflow_provider_runway.transports.client_settings import ClientSettings, log_step
 
 Run = Callable[..., Any]
-QUICK = RetryPolicy(attempts=3, patience_s=5.0, first_pause_s=0.01, longest_pause_s=0.02)
+QUICK = RetryPolicy(attempts=3, max_elapsed_s=5.0, first_pause_s=0.01, max_pause_s=0.02)
 
 
 def test_each_request_says_who_asks_and_brings_the_key(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
-    run(settings, carry_out(calls.balance(settings.endpoints), ONCE))
+    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     ((method, path, headers),) = recorder.seen
     assert (method, path) == ("GET", "/v1/get-user-credits")
     assert headers["x-api-key"] == settings.api_key
@@ -35,8 +35,8 @@ def test_each_request_says_who_asks_and_brings_the_key(run: Run, pointed: Run, r
 
 def test_a_body_is_json_and_says_so(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
-    with pytest.raises(SubmissionUnknown):  # a balance is no answer to a submit
-        run(settings, carry_out(calls.submit(settings.endpoints, "m", {"promptText": "é"}), ONCE))
+    with pytest.raises(SubmitOutcomeUnknownError):  # a balance is no answer to a submit
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {"promptText": "é"}), NO_RETRY))
     ((method, path, headers),) = recorder.seen
     assert (method, path, headers["content-type"]) == ("POST", "/v2/m", "application/json")
 
@@ -53,7 +53,7 @@ def test_a_query_arrives_as_it_was_meant(run: Run, pointed: Run, recorder: Any) 
     assert re.fullmatch(r"/rows\?model_name=a(\+|%20)b%26c(%3D|=)d(%2F|/)%C3%A9&page=1", path)
 
 
-def test_another_host_never_sees_the_key(run: Run, settings: Settings, recorder: Any) -> None:
+def test_another_host_never_sees_the_key(run: Run, settings: ClientSettings, recorder: Any) -> None:
     def flow() -> Any:
         return (yield Send(Request("status", "GET", f"{recorder.url}/v2/requests/a/status")))
 
@@ -72,7 +72,7 @@ def test_a_netrc_file_is_not_used(
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = pointed(recorder.url)
-    run(settings, carry_out(calls.balance(settings.endpoints), ONCE))
+    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     ((_, _, headers),) = recorder.seen
     assert "authorization" not in headers
 
@@ -83,7 +83,7 @@ def test_a_proxy_of_the_environment_is_taken(
 ) -> None:
     monkeypatch.setenv("http_proxy", form.format(url=recorder.url, bare=recorder.url.removeprefix("http://")))
     settings = pointed("http://gateway.invalid")
-    found = run(settings, carry_out(calls.balance(settings.endpoints), ONCE))
+    found = run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     ((_, path, headers),) = recorder.seen
     assert path == "http://gateway.invalid/v1/get-user-credits"
     assert headers["host"] == "gateway.invalid"
@@ -91,11 +91,11 @@ def test_a_proxy_of_the_environment_is_taken(
 
 
 def test_no_proxy_is_heeded(
-    run: Run, gateway: Any, settings: Settings, recorder: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, gateway: Any, settings: ClientSettings, recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", recorder.url)
     monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
-    run(settings, carry_out(calls.balance(settings.endpoints), ONCE))
+    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     assert recorder.seen == []
 
 
@@ -105,8 +105,8 @@ def test_a_proxy_that_is_not_there_got_nothing(
 ) -> None:
     monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{dead_port}")
     settings = pointed(f"{scheme}://gateway.invalid")
-    with pytest.raises(Unreachable):
-        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), QUICK))
+    with pytest.raises(UnreachableError):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
 
 
 def test_a_proxy_that_refuses_a_tunnel_passed_nothing_on(
@@ -115,8 +115,8 @@ def test_a_proxy_that_refuses_a_tunnel_passed_nothing_on(
     settings = pointed("https://gateway.invalid")
     with serve(status=403) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
-        with pytest.raises(Unreachable):
-            run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), QUICK))
+        with pytest.raises(UnreachableError):
+            run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
         assert set(proxy.methods) == {"CONNECT"}
         assert settings.api_key not in str(proxy.seen)
 
@@ -127,23 +127,23 @@ def test_a_submit_lost_behind_a_proxy_is_not_sent_again(
     settings = pointed("http://gateway.invalid")
     with serve(hangs_up=True) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
-        with pytest.raises(SubmissionUnknown):
-            run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), QUICK))
+        with pytest.raises(SubmitOutcomeUnknownError):
+            run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
         assert proxy.methods == ["POST"]
 
 
 def test_the_key_is_in_no_log_and_no_repr(
-    run: Run, gateway: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+    run: Run, gateway: Any, settings: ClientSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     gateway.add_fault("credits:server_error")
-    run(settings, carry_out(calls.balance(settings.endpoints), QUICK))
+    run(settings, execute(endpoints.make_credits_call(settings.base_urls), QUICK))
     assert "Next request in" in caplog.text
     assert settings.api_key not in caplog.text
     assert settings.api_key not in repr(settings)
 
 
-def test_a_flows_lines_go_to_the_log_that_was_handed_in(settings: Settings, run: Run) -> None:
+def test_a_flows_lines_go_to_the_log_that_was_handed_in(settings: ClientSettings, run: Run) -> None:
     lines: list[tuple[str, str]] = []
 
     class Log:
@@ -153,22 +153,22 @@ def test_a_flows_lines_go_to_the_log_that_was_handed_in(settings: Settings, run:
         def warning(self, message: str, /, *values: Any) -> None:
             lines.append(("warning", message % values))
 
-    for step in (Tell("calm"), Tell("odd", problem=True), Pause(1.5), Pause(1.5, "429.")):
-        tell(step, Log())
+    for step in (LogLine("calm"), LogLine("odd", problem=True), Sleep(1.5), Sleep(1.5, "429.")):
+        log_step(step, Log())
     assert lines == [("info", "calm"), ("warning", "odd"), ("info", "429. Next request in 1.5 s.")]
 
 
-def test_time_passes_in_a_pause(run: Run, settings: Settings) -> None:
+def test_time_passes_in_a_pause(run: Run, settings: ClientSettings) -> None:
     def flow() -> Any:
-        before = yield from when(Pause(0.0))
-        return (yield from when(Pause(0.05))) - before
+        before = yield from run_step(Sleep(0.0))
+        return (yield from run_step(Sleep(0.05))) - before
 
     assert run(settings, flow()) >= 0.04
 
 
 @pytest.mark.parametrize("call", ["status", "run_sync", "submit"])
 def test_only_the_blocking_call_reads_for_long(call: str) -> None:
-    short = Settings("SG_x", Endpoints(), read_timeout_s=5.0)
+    short = ClientSettings("SG_x", BaseUrls(), read_timeout_s=5.0)
     assert short.read_timeout_for(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
-    long = Settings("SG_x", Endpoints(), read_timeout_s=900.0)
+    long = ClientSettings("SG_x", BaseUrls(), read_timeout_s=900.0)
     assert long.read_timeout_for(Request(call, "GET", "https://h")) == 900.0

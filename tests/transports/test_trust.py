@@ -9,10 +9,15 @@ from typing import Any
 import certifi
 import pytest
 
-from airflow_provider_runway.exceptions import BadConnection, SubmissionUnknown, Unanswered, Unreachable
-from airflow_provider_runway.segmind import calls
-from airflow_provider_runway.segmind.flow import carry_out
-from airflow_provider_runway.segmind.retry import ONCE
+from airflow_provider_runway.exceptions import (
+    BadConnectionError,
+    NoUsableResponseError,
+    SubmitOutcomeUnknownError,
+    UnreachableError,
+)
+from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.exchange import execute
+from airflow_provider_runway.segmind.retry import NO_RETRY
 
 Run = Callable[..., Any]
 BUNDLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
@@ -27,14 +32,14 @@ def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(run: Run, settings: Any) -> float:
     """Ask for the balance, once."""
-    found: float = run(settings, carry_out(calls.balance(settings.endpoints), ONCE)).credits
+    found: float = run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)).credits
     return found
 
 
 def test_an_untrusted_host_sees_nothing(run: Run, pointed: Run, secure: Any) -> None:
     settings = pointed(secure.url)
-    with pytest.raises(BadConnection, match=r"certificate was not accepted; nothing was sent.*verify"):
-        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    with pytest.raises(BadConnectionError, match=r"certificate was not accepted; nothing was sent.*verify"):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert secure.seen == []
 
 
@@ -73,20 +78,20 @@ def test_authorities_that_are_not_there_are_named_before_anything_is_sent(
     if by != "verify":
         monkeypatch.setenv(by, missing)
     settings = pointed(secure.url, **({"verify": missing} if by == "verify" else {}))
-    with pytest.raises(BadConnection, match=r"certificate authorities cannot be read .*REQUESTS_CA_BUNDLE"):
-        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    with pytest.raises(BadConnectionError, match=r"certificate authorities cannot be read .*REQUESTS_CA_BUNDLE"):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert secure.seen == []
 
 
 def test_a_folder_of_authorities_is_read(run: Run, pointed: Run, secure: Any, tmp_path: Path) -> None:
-    with pytest.raises(BadConnection, match="not accepted"):
+    with pytest.raises(BadConnectionError, match="not accepted"):
         ask(run, pointed(secure.url, verify=str(tmp_path)))
 
 
 def test_a_host_without_tls_is_a_broken_line_and_no_bad_certificate(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url.replace("http:", "https:"))
-    with pytest.raises(Unanswered):
+    with pytest.raises(NoUsableResponseError):
         ask(run, settings)
-    with pytest.raises((SubmissionUnknown, Unreachable)):
-        run(settings, carry_out(calls.submit(settings.endpoints, "m", {}), ONCE))
+    with pytest.raises((SubmitOutcomeUnknownError, UnreachableError)):
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert recorder.seen == []

@@ -15,9 +15,9 @@ from crowd import CONN_ID, Lines, idle, outcomes, submit, wait, wait_for_all
 from submits import count
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.polling.roster import Roster
-from airflow_provider_runway.segmind.ending import Ending
+from airflow_provider_runway.polling.poll_queue import PollQueue
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import poller
 from airflow_provider_runway.triggers.poller import MOST_UNDER_WAY, poller_for
 
@@ -94,7 +94,7 @@ async def test_cancelling_one_wait_touches_no_other_and_nothing_remote(gateway: 
         cancelled.cancel()
     ended = await asyncio.gather(*waits, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in ended[::2])
-    assert [each.outcome.value for each in ended[1::2] if isinstance(each, Ending)] == ["completed"] * 3
+    assert [each.outcome.value for each in ended[1::2] if isinstance(each, WaitOutcome)] == ["completed"] * 3
     assert gateway.ledger()["posts"] == 6
     await idle(poller_for(CONN_ID))
 
@@ -142,7 +142,7 @@ async def test_a_bug_in_the_poller_reaches_everybody_who_waits_and_the_next_crow
 
     reports = submit(gateway, 4)
     with monkeypatch.context() as patch:
-        patch.setattr(Roster, "take", broken)
+        patch.setattr(PollQueue, "take", broken)
         ended = await asyncio.gather(*map(wait, reports), return_exceptions=True)
     assert [type(each) for each in ended] == [ZeroDivisionError] * 4
     await idle(poller_for(CONN_ID))
@@ -150,14 +150,14 @@ async def test_a_bug_in_the_poller_reaches_everybody_who_waits_and_the_next_crow
 
 
 async def test_a_bug_in_one_look_ends_that_wait_alone(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    reports, real = submit(gateway, 3), poller.look_at_status
+    reports, real = submit(gateway, 3), poller.poll_status
 
     def broken(at: Any, report: Any) -> Any:
         return real(at, report) if report is not reports[1] else 1 / 0
 
     monkeypatch.setattr(poller, "look_at_status", broken)
     ended = await asyncio.gather(*map(wait, reports), return_exceptions=True)
-    assert [type(each) for each in ended] == [Ending, ZeroDivisionError, Ending]
+    assert [type(each) for each in ended] == [WaitOutcome, ZeroDivisionError, WaitOutcome]
     await idle(poller_for(CONN_ID))
 
 

@@ -14,8 +14,8 @@ from submits import set_extra
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import budget
-from airflow_provider_runway.segmind.ending import Ending
-from airflow_provider_runway.triggers import access
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.triggers import connection_cache
 from airflow_provider_runway.triggers.poller import poller_for
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -38,18 +38,18 @@ def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(budget, name, getattr(budget, name) * 60 / WINDOW_S)
 
 
-async def soon(waits: list[asyncio.Future[Ending]], seconds: float = 0.3) -> None:
+async def soon(waits: list[asyncio.Future[WaitOutcome]], seconds: float = 0.3) -> None:
     """Let looks happen, and see that nobody's wait has ended."""
     await asyncio.sleep(seconds)
     assert not any(each.done() for each in waits)
 
 
-def begin(reports: list[Any]) -> list[asyncio.Future[Ending]]:
+def begin(reports: list[Any]) -> list[asyncio.Future[WaitOutcome]]:
     """Begin to wait for jobs."""
     return [asyncio.ensure_future(wait(report)) for report in reports]
 
 
-async def ended(waits: list[asyncio.Future[Ending]]) -> set[str]:
+async def ended(waits: list[asyncio.Future[WaitOutcome]]) -> set[str]:
     """Wait until all waits are over and the poller is idle."""
     endings = await asyncio.gather(*waits)
     await idle(poller_for(CONN_ID))
@@ -70,7 +70,7 @@ async def test_a_rotated_key_is_read_with_the_first_refusal(monkeypatch: pytest.
 
 
 async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    monkeypatch.setattr(access, "REREAD_S", 0.2)
+    monkeypatch.setattr(connection_cache, "REREAD_S", 0.2)
     reports = submit(gateway, 5)
     with Emulator() as other:
         other.add_fault("any:server_error:times=0,status=503")
@@ -84,7 +84,7 @@ async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.Monke
 async def test_a_connection_that_cannot_be_read_afresh_is_used_as_it_was(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(access, "REREAD_S", 0.05)
+    monkeypatch.setattr(connection_cache, "REREAD_S", 0.05)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = begin(submit(gateway, 3))
     await soon(waits)
@@ -138,7 +138,7 @@ async def test_a_change_of_connection_is_told_in_the_log_without_the_key(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(access, "REREAD_S", 0.1)
+    monkeypatch.setattr(connection_cache, "REREAD_S", 0.1)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = begin(submit(gateway, 2))
     await soon(waits)

@@ -16,7 +16,7 @@ from tasks import CONTRACT
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.triggers import access, poller
+from airflow_provider_runway.triggers import connection_cache, poller
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -135,14 +135,14 @@ def test_a_rotated_key_is_the_one_that_is_used_then(monkeypatch: pytest.MonkeyPa
         set_extra(monkeypatch, fields={"host": gateway.url, "password": new}, history_url=gateway.history_url)
         request_id = submit()
         set_extra(monkeypatch, fields={"password": old})
-        read = access.RunwayAsyncHook.get_async_conn
+        read = connection_cache.RunwayAsyncHook.get_async_conn
 
         async def rotated_after_the_first_reading(hook: Any) -> Any:
             transport = await read(hook)
             set_extra(monkeypatch, fields={"password": new})
             return transport
 
-        monkeypatch.setattr(access.RunwayAsyncHook, "get_async_conn", rotated_after_the_first_reading)
+        monkeypatch.setattr(connection_cache.RunwayAsyncHook, "get_async_conn", rotated_after_the_first_reading)
         assert event_of(trigger_for(request_id))["status"] == "completed"
         assert next(request["status"] for request in gateway.requests() if request["call"] == "status") == 401
 

@@ -105,9 +105,9 @@ def mark(dag_id, run_id, task_id, state, map_index):
 
 
 def pool(name):
-    stats = Pool.slots_stats()[name]
-    return {"slots": stats["total"]} | {
-        part: stats[part] for part in ("running", "queued", "scheduled", "deferred", "open")
+    get_stats = Pool.slots_stats()[name]
+    return {"slots": get_stats["total"]} | {
+        part: get_stats[part] for part in ("running", "queued", "scheduled", "deferred", "open")
     }
 
 

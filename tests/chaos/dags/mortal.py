@@ -19,7 +19,7 @@ from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.journal import Phase
 from airflow_provider_runway.submission.submitter import Submitter
-from airflow_provider_runway.transports.blocking import BlockingTransport
+from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 BEFORE_POST = "before the POST"
 BEFORE_ANSWER = "after the server accepted, before the answer"
@@ -32,7 +32,7 @@ POINTS = (BEFORE_POST, BEFORE_ANSWER, BEFORE_JOURNAL, BEFORE_DEFERRAL, AFTER_EVE
 FOLDER = Path(os.environ.get("RUNWAY_CHAOS_FOLDER", "."))
 
 
-class Fate:
+class RemoteState:
     """Kills this process where the plan says so; each planned death happens once."""
 
     def __init__(self, context: Any) -> None:
@@ -67,7 +67,7 @@ class MortalGenerateOperator(RunwayGenerateOperator):
     """Dies around its submit, its deferral and its result."""
 
     def execute(self, context: Any) -> Any:
-        fate = Fate(context)
+        fate = RemoteState(context)
 
         def submit(original: Any, *args: Any, **kwargs: Any) -> Any:
             fate.may_die(BEFORE_POST)
@@ -89,7 +89,7 @@ class MortalGenerateOperator(RunwayGenerateOperator):
 
         with (
             wrapped(RunwayHook, "submit", submit),
-            wrapped(BlockingTransport, "_send", send),
+            wrapped(RequestsTransport, "_send", send),
             wrapped(Submitter, "_write", write),
         ):
             result = super().execute(context)
@@ -97,7 +97,7 @@ class MortalGenerateOperator(RunwayGenerateOperator):
         return result
 
     def execute_complete(self, context: Any, event: Any, **kwargs: Any) -> Any:
-        fate = Fate(context)
+        fate = RemoteState(context)
         fate.may_die(AFTER_EVENT)
         result = super().execute_complete(context, event, **kwargs)
         fate.may_die(BEFORE_RESULT)
@@ -108,7 +108,7 @@ class MortalSensor(RunwayJobSensor):
     """Dies with the event in its hands, or the result."""
 
     def execute_complete(self, context: Any, event: Any) -> Any:
-        fate = Fate(context)
+        fate = RemoteState(context)
         fate.may_die(AFTER_EVENT)
         result = super().execute_complete(context, event)
         fate.may_die(BEFORE_RESULT)

@@ -16,7 +16,7 @@ PICTURE = "https://example.com/picture.png"
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "prompt_image": PICTURE},
-    params={"word": "once"},
+    params={"raw_status": "once"},
 )
 def clears():
     RunwayGenerateOperator(task_id="deferred", prompt_text="deferred {{ params.word }}", wait_for_completion=True)

@@ -19,7 +19,7 @@ PICTURE = "https://example.com/picture.png"
 @dag(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    params={"word": "forms"},
+    params={"raw_status": "forms"},
 )
 def forms():
     @task

@@ -1,0 +1,1 @@
+"""From an operator's arguments to one checked ``JobRequest``."""

@@ -1,0 +1,72 @@
+"""Each call of the API as a value: the request, and how its answer is read."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_runway.segmind import history, response_parsers
+from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, json_body
+from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall(Generic[T]):
+    """A request together with the reader of its answer."""
+
+    request: Request
+    read: Callable[[Request, Response], T]
+
+
+def make_submit_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) -> ApiCall[Job]:
+    """``POST /v2/{slug}``: a new billable job, each time."""
+    request = Request("submit", "POST", base_urls.model("v2", model), body=json_body(payload), idempotent=False)
+    return ApiCall(request, partial(response_parsers.read_submit, model=model))
+
+
+def make_status_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobStatus]:
+    """``GET /v2/requests/{id}/status``."""
+    request = Request("status", "GET", f"{base_urls.record(request_id)}/status")
+    return ApiCall(request, partial(response_parsers.read_status, request_id=request_id))
+
+
+def make_result_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobRecord]:
+    """``GET /v2/requests/{id}``."""
+    return ApiCall(
+        Request("result", "GET", base_urls.record(request_id)),
+        partial(response_parsers.read_result, request_id=request_id),
+    )
+
+
+def make_sync_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) -> ApiCall[SyncResult]:
+    """``POST /v1/{slug}``: billable like a submit, and blocks until the output is there."""
+    request = Request("run_sync", "POST", base_urls.model("v1", model), body=json_body(payload), idempotent=False)
+    return ApiCall(request, response_parsers.read_sync)
+
+
+def make_credits_call(base_urls: BaseUrls) -> ApiCall[Credits]:
+    """``GET /v1/get-user-credits``: runs no model and costs nothing."""
+    return ApiCall(Request("credits", "GET", f"{base_urls.gateway}/v1/get-user-credits"), response_parsers.read_credits)
+
+
+def make_upload_call(base_urls: BaseUrls, data: bytes, mime: str) -> ApiCall[str]:
+    """``POST {storage}/upload-asset``: returns a URL that jobs can take. Free, so it may be repeated."""
+    data_url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    request = Request("upload", "POST", f"{base_urls.storage}/upload-asset", body=json_body({"data_urls": [data_url]}))
+    return ApiCall(request, response_parsers.read_upload)
+
+
+def make_history_page_call(base_urls: BaseUrls, query: history.HistoryQuery, page: int) -> ApiCall[history.Page]:
+    """``GET {history}``: one page of the account's requests."""
+    return ApiCall(Request("history", "GET", base_urls.history, query=query.parameters(page)), history.read_page)
+
+
+def make_history_row_call(base_urls: BaseUrls, request_id: str) -> ApiCall[history.HistoryRow]:
+    """``GET {history}/{request_id}``: one request of any age."""
+    request = Request("history_one", "GET", base_urls.history_row(request_id))
+    return ApiCall(request, partial(history.read_one, request_id=request_id))

@@ -1,0 +1,156 @@
+"""What goes over the line, as values: a request, an answer, a fault, and the hosts that may see the key.
+
+Building any of these does no I/O. Knows nothing of the meaning of a call (``calls``) or of an
+answer (``answers``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_runway.exceptions import BadConnectionError, BadInputError
+from airflow_provider_runway.segmind.model_fields import safe_repr
+
+#: Hosts and paths: the model's page names the gateway, the vendor's SDK 1.3.0 the other two.
+GATEWAY_URL = "https://api.segmind.com"
+STORAGE_URL = "https://workflows-api.segmind.com"
+HISTORY_URL = "https://api.spotprod.segmind.com/inference-request/request-history"
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as a value.
+
+    :param call: the call's name in our own words, for logs and messages.
+    :param replayable: sending it twice has no second effect (and costs nothing twice).
+    """
+
+    call: str
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    idempotent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back: header names in lower case, the body whole, ``at`` in epoch seconds."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    at: float = 0.0
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object, or an empty one when it is anything else."""
+        value = self.json()
+        return value if isinstance(value, dict) else {}
+
+    def json(self) -> Any:
+        """Return the body's JSON, or None when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):  # the latter for brackets in brackets without end
+            return None
+
+
+class FailureKind(Enum):
+    """Why no answer came, by what that proves about the request."""
+
+    NOT_SENT = "no byte of the request left"
+    MAYBE_SENT = "the request may have arrived"
+    UNTRUSTED = "the host's certificate was not accepted, so nothing was sent"
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFailure:
+    """No answer. ``detail`` is for people and holds no key."""
+
+    kind: FailureKind
+    detail: str
+    at: float = 0.0
+
+
+def json_body(value: Any) -> bytes:
+    """Encode a request body the way the fingerprint and the wire both see it.
+
+    :raises BadInputError: it holds what JSON has no form for, such as a date, NaN or half a character.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise BadInputError(f"The job's inputs are not plain JSON: {problem}. Nothing was sent.") from None
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return (scheme, host, port) of an http or https URL.
+
+    :raises BadConnectionError: the URL has another scheme, no host, a user part or an unreadable port.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        raise BadConnectionError(f"{url!r} is not an http(s) address, like {GATEWAY_URL}.") from None
+    if not parts.hostname or parts.username is not None:
+        raise BadConnectionError(
+            f"The address must be https://host[:port][/path] without a user part; its host is {parts.hostname!r}."
+        )
+    return parts.scheme, parts.hostname, port
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrls:
+    """The three hosts of one connection, and the only ones that ever see its key."""
+
+    gateway: str = GATEWAY_URL
+    storage: str = STORAGE_URL
+    history: str = HISTORY_URL
+
+    def __post_init__(self) -> None:
+        for name in ("gateway", "storage", "history"):
+            url = getattr(self, name).rstrip("/")
+            origin(url)
+            object.__setattr__(self, name, url)
+
+    def may_see_key(self, url: str) -> bool:
+        """Is this URL on one of the connection's own hosts (same scheme, host and port)?"""
+        try:
+            there = origin(url)
+        except BadConnectionError:
+            return False
+        return there in {origin(self.gateway), origin(self.storage), origin(self.history)}
+
+    def model(self, version: str, slug: str) -> str:
+        """Return the URL that runs a model. ``version`` is ``v1`` (blocking) or ``v2``."""
+        return f"{self.gateway}/{version}/{safe_path_segment('model', slug)}"
+
+    def record(self, request_id: str) -> str:
+        """Return the URL of a job's record."""
+        return f"{self.gateway}/v2/requests/{safe_path_segment('request_id', request_id)}"
+
+    def history_row(self, request_id: str) -> str:
+        """Return the URL of a job's row in the account's history."""
+        return f"{self.history}/{safe_path_segment('request_id', request_id)}"
+
+
+def safe_path_segment(name: str, text: object) -> str:
+    """Return ``text`` as one safe path segment: it cannot climb out of its place in the URL.
+
+    :raises BadInputError: it is empty, too long, or has a character that an id or a slug never has.
+    """
+    if not isinstance(text, str) or not _SEGMENT.fullmatch(text) or ".." in text:
+        raise BadInputError(
+            f"{name}={safe_repr(text)} is not usable in an address: letters, digits, '.', '_' and '-' only, "
+            "beginning with a letter or digit, at most 128 of them. Nothing was sent."
+        )
+    return quote(text, safe="")

@@ -1,0 +1,112 @@
+"""What a job came to, as the plain JSON that goes through events and XCom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobRecord, JobState
+from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job as its author sees it. Instants are epoch seconds here, ISO 8601 (UTC) in the JSON.
+
+    ``cost`` and ``remaining_credits`` are USD. ``completed_at`` is when the completion was seen.
+    """
+
+    request_id: str
+    status: str = JobState.QUEUED.value
+    model: str | None = None
+    output_urls: tuple[str, ...] = ()
+    output_path: str | None = None
+    cost: float | None = None
+    remaining_credits: float | None = None
+    metrics: Mapping[str, Any] | None = None
+    seed: int | None = None
+    submitted_at: float | None = None
+    completed_at: float | None = None
+
+    @property
+    def output_url(self) -> str | None:
+        """The first output, which for the video models is the only one."""
+        return self.output_urls[0] if self.output_urls else None
+
+    def finished(self, result: JobRecord, seen_at: float) -> JobSummary:
+        """Return the report of the completed job."""
+        return replace(
+            self,
+            status=result.state.value,
+            output_urls=result.output_urls,
+            cost=parse_number(result.metrics.get("cost")),
+            remaining_credits=parse_number(result.metrics.get("remaining_credits")),
+            metrics=dict(result.metrics),
+            completed_at=seen_at,
+        )
+
+    def from_history(self, row: HistoryRow, seen_at: float) -> JobSummary:
+        """Return the report of a job as the account's history knows it, for what its record does not say."""
+        seed = parse_number((row.body or {}).get("seed"))
+        return replace(
+            self,
+            status=row.state.value,
+            model=self.model or row.model,
+            output_urls=row.output_urls,
+            cost=self.cost if row.cost is None else row.cost,
+            metrics=self.metrics or ({} if row.latency_s is None else {"total_time": row.latency_s}),
+            seed=self.seed if self.seed is not None or seed is None else int(seed),
+            submitted_at=self.submitted_at or row.created_at,
+            completed_at=seen_at,
+        )
+
+    def merged_with(self, seen: JobSummary) -> JobSummary:
+        """Return what was seen of the job, with what only the submitter knows: the seed and the moment."""
+        return replace(
+            seen,
+            model=self.model or seen.model,
+            seed=self.seed if self.seed is not None else seen.seed,
+            submitted_at=self.submitted_at if self.submitted_at is not None else seen.submitted_at,
+        )
+
+    def stored(self, path: str) -> JobSummary:
+        """Return the report of a job whose video is stored."""
+        return replace(self, output_path=path)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the XCom contract: always the same keys, JSON types only."""
+        expires_at = None if self.submitted_at is None else self.submitted_at + RECORD_LIFETIME_S
+        return {
+            "request_id": self.request_id,
+            "status": self.status,
+            "model": self.model,
+            "output_url": self.output_url,
+            "output_urls": list(self.output_urls),
+            "output_path": self.output_path,
+            "cost": self.cost,
+            "remaining_credits": self.remaining_credits,
+            "metrics": dict(self.metrics or {}),
+            "seed": self.seed,
+            "submitted_at": format_timestamp(self.submitted_at),
+            "completed_at": format_timestamp(self.completed_at),
+            "record_expires_at": format_timestamp(expires_at),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> JobSummary:
+        """Return the report that :meth:`as_json` wrote."""
+        return cls(
+            request_id=value["request_id"],
+            status=value["status"],
+            model=value["model"],
+            output_urls=tuple(value["output_urls"]),
+            output_path=value["output_path"],
+            cost=value["cost"],
+            remaining_credits=value["remaining_credits"],
+            metrics=value["metrics"],
+            seed=value["seed"],
+            submitted_at=parse_timestamp(value["submitted_at"]),
+            completed_at=parse_timestamp(value["completed_at"]),
+        )

@@ -1,0 +1,235 @@
+"""The video in its place: whole or not at all, and never at the price of a second job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_runtime import TaskInstance, run_task
+from submits import only_job
+from tasks import assert_contract, generate
+
+from airflow_provider_runway.compat import AirflowException, AirflowFailException
+from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.outputs.store import check_target
+
+pytestmark = pytest.mark.usefixtures("connection", "quick")
+
+
+def is_clip(path: Path) -> bool:
+    return path.read_bytes()[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferrable", "polling in the worker"])
+@pytest.mark.parametrize("form", ["{}/clip.mp4", "{}/", "file://{}/clip.mp4", "{}/new/folders/"])
+def test_the_video_is_stored(gateway: Emulator, ti: TaskInstance, tmp_path: Path, form: str, deferrable: bool) -> None:
+    outcome = run_task(partial(generate, output_path=form.format(tmp_path), deferrable=deferrable), ti)
+    assert_contract(outcome)
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert is_clip(file)
+    assert outcome["output_path"] == ti.xcom("output_path")
+    assert outcome["output_path"].removeprefix("file://") == str(file)
+    assert file.name == (f"{outcome['request_id']}.mp4" if form.endswith("/") else "clip.mp4")
+
+
+def test_a_relative_path_begins_at_the_working_folder(
+    ti: TaskInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_task(partial(generate, output_path="videos/clip.mp4"), ti)
+    assert is_clip(tmp_path / "videos" / "clip.mp4")
+
+
+def test_the_file_can_be_read_by_whoever_may_enter_the_folder(ti: TaskInstance, tmp_path: Path) -> None:
+    run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert (tmp_path / "clip.mp4").stat().st_mode & 0o777 == 0o644
+
+
+BROKEN = ["cut_body", "output_truncated", "output_wrong_type", "not_found", "server_error", "empty_body", "cut_before"]
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_download_that_fails_leaves_the_old_file_and_no_part(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, fault: str
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"the video of yesterday")
+    gateway.add_fault(f"output:{fault}:times=0")
+    with pytest.raises(AirflowException) as caught:
+        run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert not isinstance(caught.value, AirflowFailException), "a retry fetches again"
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == b"the video of yesterday"
+    said = str(caught.value)
+    for part in (only_job(gateway), "paid for", "RunwayJobSensor(request_id="):
+        assert part in said
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_retry_after_a_failed_download_only_fetches(
+    gateway: Emulator, tmp_path: Path, fault: str, newest_airflow: bool
+) -> None:
+    ti = TaskInstance(has_store=newest_airflow)
+    make = partial(generate, output_path=f"{tmp_path}/clip.mp4")
+    gateway.add_fault(f"output:{fault}:times=0")
+    with pytest.raises(AirflowException):
+        run_task(make, ti)
+    gateway.clear_faults()
+    ti.retry()
+    assert run_task(make, ti)["output_path"] == f"{tmp_path}/clip.mp4"
+    assert is_clip(tmp_path / "clip.mp4")
+    assert gateway.ledger()["posts"] == 1
+
+
+@pytest.mark.parametrize("fault", ["cut_body", "server_error:status=503", "output_wrong_type", "cut_before"])
+def test_a_passing_fault_of_the_download_is_not_seen(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, fault: str
+) -> None:
+    gateway.add_fault(f"output:{fault}")
+    run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert is_clip(tmp_path / "clip.mp4")
+
+
+def test_a_clear_after_a_failed_download_only_fetches(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
+    make = partial(generate, output_path=f"{tmp_path}/clip.mp4")
+    gateway.add_fault("output:not_found")
+    with pytest.raises(AirflowException):
+        run_task(make, ti)
+    ti.clear()
+    run_task(make, ti)
+    assert gateway.ledger()["posts"] == 1
+
+
+def test_a_folder_that_cannot_be_written_is_a_failed_download(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(AirflowException, match="could not be stored"):
+        run_task(partial(generate, output_path=f"{tmp_path}/file/clip.mp4"), ti)
+
+
+def test_no_key_goes_to_the_host_of_the_video(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
+    run_task(partial(generate, output_path=f"{tmp_path}/"), ti)
+    assert [request["key"] for request in gateway.requests() if request["call"] == "output"] == [False]
+
+
+@pytest.mark.parametrize("shape", ["list", "images"])
+def test_every_output_of_a_job_is_stored(gateway: Emulator, ti: TaskInstance, tmp_path: Path, shape: str) -> None:
+    gateway.add_fault(f"submit:output_shape:shape={shape},count=3")
+    outcome = run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-1.mp4", "clip-2.mp4", "clip.mp4"]
+    assert outcome["output_path"] == f"{tmp_path}/clip.mp4"
+    assert len(set(outcome["output_urls"])) == 3
+
+
+def test_each_output_is_called_as_its_author_wants(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
+) -> None:
+    gateway.add_fault("submit:output_shape:shape=list,count=2")
+    pattern = f"{tmp_path}/{{model}}/{{seed}}/{{index:02}}-{{request_id}}.mp4"
+    outcome = run_task(partial(generate, output_path=pattern, seed=4711), ti)
+    folder, job = tmp_path / "runway-gen3-alphaturbo" / "4711", outcome["request_id"]
+    assert sorted(path.name for path in folder.iterdir()) == [f"00-{job}.mp4", f"01-{job}.mp4"]
+    assert outcome["output_path"] == f"{folder}/00-{job}.mp4"
+    log = said()
+    for index in (0, 1):
+        size = (folder / f"{index:02}-{job}.mp4").stat().st_size
+        line = f"Job {job}: output {index + 1} of 2 stored, {size} bytes at {folder}/{index:02}-{job}.mp4."
+        assert log.count(line) == 1
+
+
+def test_a_file_in_a_folder_ends_as_what_it_is(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
+) -> None:
+    gateway.add_fault("submit:output_shape:shape=list,count=3")
+    gateway.add_fault("output:output_kind:kind=png")
+    gateway.add_fault("output:output_kind:kind=unknown")
+    job = run_task(partial(generate, output_path=f"{tmp_path}/"), ti)["request_id"]
+    # What is of no known kind keeps the ending of its address: it may be newer than this package.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{job}-1.mp4", f"{job}-2.mp4", f"{job}.png"]
+    assert f"the output at {tmp_path}/{job}-1.mp4 is kept as it came: its first bytes, 7f 52 41 57" in said()
+
+
+def test_where_one_of_several_fails_those_before_it_are_whole_and_a_retry_brings_the_rest(
+    gateway: Emulator, tmp_path: Path, newest_airflow: bool
+) -> None:
+    ti = TaskInstance(has_store=newest_airflow)
+    make = partial(generate, output_path=f"{tmp_path}/{{index}}.mp4")
+    gateway.add_fault("submit:output_shape:shape=list,count=3")
+    gateway.add_fault("output:not_found:skip=1")
+    with pytest.raises(AirflowException, match=r"output 2 of 3: The output cannot be fetched: HTTP 404"):
+        run_task(make, ti)
+    assert [path.name for path in tmp_path.iterdir()] == ["0.mp4"]
+    ti.retry()
+    assert run_task(make, ti)["output_path"] == f"{tmp_path}/0.mp4"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.mp4", "1.mp4", "2.mp4"]
+    assert gateway.ledger()["posts"] == 1
+
+
+def test_an_output_above_the_limit_is_final_until_the_limit_is_raised(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path
+) -> None:
+    make = partial(generate, output_path=f"{tmp_path}/clip.mp4")
+    with pytest.raises(AirflowFailException, match="raise max_output_bytes") as caught:
+        run_task(partial(make, max_output_bytes=1000), ti)
+    job, url = only_job(gateway), gateway.ledger()["jobs"][0]["output_url"]
+    for part in (job, "paid for", f"The output is at {url} until 20", f'RunwayJobSensor(request_id="{job}")'):
+        assert part in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    ti.clear()
+    run_task(make, ti)
+    assert is_clip(tmp_path / "clip.mp4")
+    assert gateway.ledger()["posts"] == 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, None, "1000", 1e9, True])
+def test_a_limit_that_is_no_number_of_bytes_is_refused_at_parsing(limit: Any) -> None:
+    with pytest.raises(ValueError, match="max_output_bytes"):
+        generate(max_output_bytes=limit)
+
+
+def test_an_output_on_another_host_than_its_redirect_is_final(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path
+) -> None:
+    gateway.add_fault("output:redirect:to=http://elsewhere.invalid/clip.mp4")
+    with pytest.raises(AirflowFailException, match=r"elsewhere\.invalid:80, which neither"):
+        run_task(partial(generate, output_path=f"{tmp_path}/clip.mp4"), ti)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/v/{date}.mp4", id="an unknown placeholder"),
+        pytest.param("/v/{index.mp4", id="a brace left open"),
+        pytest.param("FOLDER", id="a folder"),
+        pytest.param("file://FOLDER", id="a folder, as a URL"),
+        pytest.param("/v/a\x00b.mp4", id="a control character"),
+        pytest.param("/v/\ud800.mp4", id="half a character"),
+        pytest.param("FOLDER/" + "v" * 5000, id="a name too long for any file"),
+        pytest.param("s3://nobody@bucket/v.mp4", id="a connection that is not there"),
+        pytest.param(7, id="no text"),
+    ],
+)
+def test_a_path_that_means_nothing_costs_nothing(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, path: Any
+) -> None:
+    given = path.replace("FOLDER", str(tmp_path)) if isinstance(path, str) else path
+    with pytest.raises(AirflowFailException, match="Nothing was sent"):
+        run_task(partial(generate, output_path=given), ti)
+    assert gateway.ledger()["posts"] == 0
+
+
+def test_a_storages_connection_that_is_not_there_costs_nothing(gateway: Emulator, ti: TaskInstance) -> None:
+    with pytest.raises(AirflowFailException, match=r"(?s)'s3://bucket/v/' cannot be used: .*nobody.* Nothing was sent"):
+        run_task(partial(generate, output_path="s3://bucket/v/", output_conn_id="nobody"), ti)
+    assert gateway.ledger()["posts"] == 0
+
+
+@pytest.mark.parametrize("path", ["", "  "])
+def test_a_path_that_cannot_be_stored_at_is_known_beforehand(path: str) -> None:
+    with pytest.raises(BadInputError):
+        check_target(path, None)

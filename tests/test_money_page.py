@@ -8,13 +8,13 @@ import pytest
 
 from airflow_provider_runway.submission.decision import (
     TABLE,
+    Action,
     Attempt,
     DecisionInput,
     HistoryLookup,
     Inputs,
     JournalState,
     RemoteState,
-    Step,
     decide,
 )
 from airflow_provider_runway.submission.reconcile import SETTLED_S
@@ -47,7 +47,7 @@ def test_the_page_says_what_the_table_does(fault: str, asked: str, does: str, bi
 
 def test_the_page_shows_every_row_that_acts() -> None:
     safe_repr = {id(decide(situation(row[1]))) for row in ROWS}
-    questions = {Step.POLL_JOB, Step.ASK_HISTORY}
+    questions = {Action.POLL_JOB, Action.ASK_HISTORY}
     hidden = [row for row in TABLE if row.step not in questions and id(row) not in safe_repr]
     assert hidden == []
 

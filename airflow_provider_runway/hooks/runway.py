@@ -263,7 +263,8 @@ def read_image_file(path: str | os.PathLike[str], name: str = "") -> bytes:
     """Return a local picture's bytes. A relative path begins at the working folder.
 
     :param name: what messages call it; empty: its path.
-    :raises BadInputError: no such file, or it cannot be read. :raises UnreachableError: its network drive had no answer.
+    :raises BadInputError: no such file, or it cannot be read.
+    :raises UnreachableError: its network drive had no answer.
     """
     try:
         with Path(path).open("rb") as stream:

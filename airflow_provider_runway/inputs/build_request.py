@@ -43,7 +43,8 @@ def build_request(
     can be known (``uploads``).
 
     :param image_conn_id: the connection of the storage that the picture is in.
-    :raises BadInputError: something would be refused; nothing was sent. :raises BadConnectionError: no usable connection.
+    :raises BadInputError: something would be refused; nothing was sent.
+    :raises BadConnectionError: no usable connection.
     :raises UnreachableError: the picture's storage had no answer; nothing was sent.
     """
     given = dict(arguments)

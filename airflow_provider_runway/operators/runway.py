@@ -201,7 +201,8 @@ class RunwayGenerateOperator(BaseOperator):
             if held is not None and ending.report.request_id != held.request_id:
                 raise WaitTimeoutError(
                     f"The event speaks of job {ending.report.request_id}, and this task waits for {held.request_id}: "
-                    f"a stale event, refused. {job_still_running(held.request_id, held.submitted_at, 'it was not looked at')}"
+                    f"a stale event, refused. "
+                    f"{job_still_running(held.request_id, held.submitted_at, 'it was not polled')}"
                 )
             return self._end(ending, held or ending.report, hook, context)
 

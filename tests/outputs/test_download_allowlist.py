@@ -16,7 +16,7 @@ PLAIN = DownloadAllowlist.for_job(
 
 @pytest.mark.parametrize("after", [None, OUTPUT])
 @pytest.mark.parametrize(
-    ("url", "objection"),
+    ("url", "rejection_reason"),
     [
         pytest.param(OUTPUT, "", id="the output's host"),
         pytest.param("https://IMAGES.segmind.com:443/b?c=d", "", id="the same host, written otherwise"),
@@ -41,7 +41,7 @@ def test_only_known_hosts_are_asked(url: str, rejection_reason: str, after: str 
 
 
 @pytest.mark.parametrize(
-    ("url", "after", "objection"),
+    ("url", "after", "rejection_reason"),
     [
         pytest.param("http://127.0.0.1:8081/b", "http://127.0.0.1:8081/a", "", id="plain to plain"),
         pytest.param("https://127.0.0.1/b", "http://127.0.0.1:8081/a", "", id="up to https"),

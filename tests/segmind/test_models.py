@@ -149,7 +149,7 @@ def test_reading_a_field_raises_nothing_but_bad_input(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slug", "field", "takes_seed"),
+    ("slug", "field", "seed_identifies_job"),
     [
         pytest.param(SLUG, "promptImage", True, id="listed"),
         pytest.param("runway-gen4-aleph", None, True, id="takes no picture"),

@@ -13,7 +13,7 @@ from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
-from airflow_provider_runway.polling import budget
+from airflow_provider_runway.polling import rate_limiter
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import connection_cache
 from airflow_provider_runway.triggers.poller import poller_for
@@ -35,7 +35,7 @@ def point(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, key: str = "", **e
 def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pace that is found out begins with as much for a window as it usually does for a minute."""
     for name in ("FIRST_PER_MINUTE", "LEAST_PER_MINUTE", "MOST_PER_MINUTE"):
-        monkeypatch.setattr(budget, name, getattr(budget, name) * 60 / WINDOW_S)
+        monkeypatch.setattr(rate_limiter, name, getattr(rate_limiter, name) * 60 / WINDOW_S)
 
 
 async def soon(waits: list[asyncio.Future[WaitOutcome]], seconds: float = 0.3) -> None:

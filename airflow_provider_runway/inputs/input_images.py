@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.runway import read_image_file
-from airflow_provider_runway.outputs.path_template import connection_of
+from airflow_provider_runway.outputs.path_template import get_storage_conn_id
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, read_data_url
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https, safe_repr
 
@@ -107,7 +107,7 @@ def _from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
 
 def _from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
     try:
-        if (named := connection_of(url, conn_id)) is not None:
+        if (named := get_storage_conn_id(url, conn_id)) is not None:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         opened = storage_path(url, conn_id) if path is None else path
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:

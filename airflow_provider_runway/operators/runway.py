@@ -170,9 +170,9 @@ class RunwayGenerateOperator(BaseOperator):
         with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: what only a running task needs is imported when it runs, not when a DAG is parsed.
-                from airflow_provider_runway.outputs.store import check_target
+                from airflow_provider_runway.outputs.store import check_output_path
 
-                check_target(self.output_path, self.output_conn_id)  # before money moves
+                check_output_path(self.output_path, self.output_conn_id)  # before money moves
             submitter = self._submitter(hook, context)
             report = self._hold(hook, submitter, context, rounds) if self.request_id is None else self._given()
             self._held = report

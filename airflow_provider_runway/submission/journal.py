@@ -46,13 +46,13 @@ class Entry:
     picture: str | None = None
     spent: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the entry as the store keeps it."""
         return {**asdict(self), "phase": self.phase.value, "spent": list(self.spent)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Entry:
-        """Return the entry that :meth:`as_json` wrote; fields of a later version are passed over."""
+        """Return the entry that :meth:`to_json` wrote; fields of a later version are passed over."""
         known = {field.name for field in fields(cls)}
         kept = {name: item for name, item in value.items() if name in known}
         return cls(**{**kept, "phase": Phase(kept["phase"]), "spent": tuple(kept.get("spent", ()))})
@@ -81,4 +81,4 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Replace the entry."""
-        self.store.set(KEY, entry.as_json())
+        self.store.set(KEY, entry.to_json())

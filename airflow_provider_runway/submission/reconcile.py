@@ -78,7 +78,7 @@ def find_lost_submit(
     while True:
         until = now if wanted.sent_until is None else min(now, wanted.sent_until)
         try:
-            query = HistoryQuery.around(wanted.sent_at, until, wanted.model)
+            query = HistoryQuery.from_timestamps(wanted.sent_at, until, wanted.model)
             rows = yield from find_requests(base_urls, query, policy, wanted.sent_at - SKEW_S)
         except RunwayError as problem:
             return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))

@@ -22,8 +22,8 @@ from airflow_provider_runway.polling.poll import poll_once
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.retry import SUBMIT_RETRY
 from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import may_be_billed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.decision import (
@@ -123,7 +123,7 @@ class Submitter:
             elif step in (Action.REATTACH, Action.DELIVER):
                 self._tell(row)
                 entry = self._write(replace(self._known(), try_number=order.try_number, max_tries=order.max_tries))
-                return looked.report if looked else self._report(entry)
+                return looked.job if looked else self._report(entry)
             elif step is Action.REFUSE:
                 raise self._refusal(order, found.why if found else row.why)
             else:
@@ -168,7 +168,7 @@ class Submitter:
             )
         )
         try:
-            job = self.hook.submit(order.model, body, SUBMIT_RETRY)
+            job = self.hook.submit(order.model, body, get_timing().submit_retry)
         except (NotSentError, RefusedError, NoUsableResponseError):
             # Never sent, refused or throttled: certainly no job. The next try must not look for one.
             self._write(replace(intent, phase=Phase.NOT_ACCEPTED))
@@ -208,7 +208,7 @@ class Submitter:
         )
         report = self._report(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            report = report.from_history(row, time.time())
+            report = report.update_from_history(row, time.time())
         return report
 
     def _look(self, entry: Entry) -> tuple[RemoteState, WaitOutcome | None]:
@@ -247,7 +247,7 @@ class Submitter:
 
     def _sent_until(self, entry: Entry) -> float:
         """Return until when the intent's POST can have been on its way, in a worker that may have died meanwhile."""
-        return entry.at + SUBMIT_RETRY.max_elapsed_s + self.hook.settings.read_timeout_s
+        return entry.at + get_timing().submit_retry.max_elapsed_s + self.hook.settings.read_timeout_s
 
     def _seed(self, order: JobRequest) -> int | None:
         if self._entry is not None:
@@ -295,5 +295,5 @@ class Submitter:
 
     def _final(self, looked: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose end is final: what the look at it found, in its own words."""
-        found = looked.exception() if looked else None
+        found = looked.to_error() if looked else None
         return found or RunwayError(f"Job {self._known().request_id}: {why}.")

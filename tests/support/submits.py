@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance
 
-from airflow_provider_runway.compat import task_state_store
+from airflow_provider_runway.compat import get_task_state_store
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
@@ -30,7 +30,7 @@ def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arg
     given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
     context = ti.context()
-    store = task_state_store(context)
+    store = get_task_state_store(context)
     with RunwayHook() as hook:
         order = build_request(hook, context, model=model, arguments=given, extra=None)
         submitter = Submitter(hook, None if store is None else Journal(store), LOG, durable=durable)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.models import extend
+from airflow_provider_runway.segmind.models import register_models
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import Log
@@ -50,7 +50,7 @@ def _read_file() -> str | None:
         # Imported here: pydantic loads slowly, and most users have no such file.
         from airflow_provider_runway.hooks.custom_models_schema import parse_models
 
-        extend(parse_models(text, path))
+        register_models(parse_models(text, path))
     except BadInputError as problem:
         return str(problem)
     except (OSError, ValueError) as problem:

@@ -18,9 +18,9 @@ from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import DownloadFailedError, NoUsableResponseError, OutputRejectedError
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.media_check import Media, inspect
-from airflow_provider_runway.segmind.error_mapping import error_from
+from airflow_provider_runway.segmind.error_mapping import map_response_to_error
 from airflow_provider_runway.segmind.http import Request, Response
-from airflow_provider_runway.segmind.retry import RetryPolicy, retry_delay_s
+from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.transports.client_settings import (
     MAX_OUTPUT_BYTES,
@@ -81,7 +81,7 @@ def download(
             return attempt.run()
         except NoUsableResponseError as problem:
             now = time.time()
-            pause_s = retry_delay_s(policy, problem, attempts, now - started_at, now, random.random())
+            pause_s = compute_retry_delay_s(policy, problem, attempts, now - started_at, now, random.random())
             if pause_s is None:
                 raise DownloadFailedError(f"Not downloaded in {attempts} attempts: {problem}", url=url) from problem
             log.info("%s The download starts again in %.1f s.", problem, pause_s)
@@ -211,7 +211,7 @@ class _DownloadAttempt:
 
     def _make_status_error(self, status: int, headers: Mapping[str, str]) -> Exception:
         if status == 429 or status >= 500 or status < 300:
-            return error_from(self.request, Response(status, headers, b"", at=time.time()))
+            return map_response_to_error(self.request, Response(status, headers, b"", received_at=time.time()))
         return DownloadFailedError(
             f"The output cannot be downloaded: HTTP {status}. Segmind keeps outputs for 7 days.", url=self.request.url
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airflow_provider_runway.exceptions import BadConnectionError
-from airflow_provider_runway.segmind.http import BaseUrls, origin
+from airflow_provider_runway.segmind.http import BaseUrls, parse_origin
 
 #: (host, port) -> the IP addresses of the host. Raises OSError where it has none.
 Resolve = Callable[[str, int], Iterable[str]]
@@ -35,12 +35,12 @@ class DownloadAllowlist:
     @classmethod
     def for_job(cls, base_urls: BaseUrls, output_urls: Iterable[str]) -> DownloadAllowlist:
         """Return the allowlist of a job: the hosts of its connection and of its outputs as the API returned them."""
-        own = [origin(url) for url in (base_urls.gateway, base_urls.storage, base_urls.history)]
+        own = [parse_origin(url) for url in (base_urls.gateway, base_urls.storage, base_urls.history)]
         connection_hosts = frozenset((host, port) for _, host, port in own)
         output_hosts = set()
         for url in output_urls:
             try:
-                _, host, port = origin(url)
+                _, host, port = parse_origin(url)
             except BadConnectionError:
                 continue  # get_rejection_reason() refuses it when it is downloaded
             output_hosts.add((host, port))
@@ -61,7 +61,7 @@ class DownloadAllowlist:
         :raises OSError, UnicodeError: the name of such a host cannot be resolved.
         """
         try:
-            scheme, host, port = origin(url)
+            scheme, host, port = parse_origin(url)
         except BadConnectionError:
             return "its address is no http(s) URL, or has a user part"
         if scheme == "http" and not self.allows_http:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_runway.segmind.images import image_type
+from airflow_provider_runway.segmind.images import detect_image_type
 
 #: (offset, length) -> the bytes there; fewer at the end of the file.
 ReadBytes = Callable[[int, int], bytes]
@@ -69,7 +69,7 @@ def inspect(read_bytes: ReadBytes, size: int) -> Media:
         return Media("video/webm" if b"webm" in head[:64] else "video/x-matroska")
     if head.startswith(b"GIF8"):
         return Media("image/gif")
-    if (image_mime := image_type(head)) is not None:
+    if (image_mime := detect_image_type(head)) is not None:
         return Media(image_mime, defect=_find_missing_image_end(read_bytes, size, image_mime))
     if _is_text(head):
         return Media("image/svg+xml") if b"<svg" in head else Media(None, defect="it is text, like an error page")

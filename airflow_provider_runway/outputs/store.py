@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, report_lineage, storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path, report_lineage
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
@@ -50,7 +50,7 @@ def check_output_path(output_path: str, conn_id: str | None) -> None:
             BaseHook.get_connection(storage_conn_id)
         local_path = _get_local_path(path, conn_id)
         if local_path is None:
-            _ = storage_path(path, conn_id).fs
+            _ = make_storage_path(path, conn_id).fs
         elif local_path.is_dir():
             raise BadInputError(
                 f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent."
@@ -157,7 +157,7 @@ def _get_local_path(path: str, conn_id: str | None) -> Path | None:
     if "://" not in path:
         # A plain path is taken as it is: Airflow 2.11 would begin a relative one at the root.
         return Path(path)
-    on_storage = storage_path(path, conn_id)
+    on_storage = make_storage_path(path, conn_id)
     return Path(on_storage.path) if on_storage.protocol == "file" else None
 
 
@@ -168,7 +168,7 @@ def _upload(file: Path, path: str, conn_id: str | None) -> None:
     was written so far (fsspec 2026.9).
     """
     try:
-        target = storage_path(path, conn_id)
+        target = make_storage_path(path, conn_id)
         if target.protocol in ATOMIC_UPLOAD_SCHEMES:
             target.fs.put_file(str(file), target.path)
         else:

@@ -70,9 +70,9 @@ class AiohttpTransport:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
-            return TransportFailure(_classify_failure(error), detail, at=time.time())
+            return TransportFailure(_classify_failure(error), detail, received_at=time.time())
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(response.status, headers, body, at=time.time())
+        return Response(response.status, headers, body, received_at=time.time())
 
     async def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

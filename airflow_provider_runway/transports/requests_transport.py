@@ -83,11 +83,13 @@ class RequestsTransport:
                     verify=self.settings.verify,
                 )
         except requests.RequestException as error:
-            return TransportFailure(_classify_failure(error), _describe_failure(error, request), at=time.time())
+            return TransportFailure(
+                _classify_failure(error), _describe_failure(error, request), received_at=time.time()
+            )
         except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
             raise ca_bundle_error(problem) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(response.status_code, headers, response.content, at=time.time())
+        return Response(response.status_code, headers, response.content, received_at=time.time())
 
     def close(self) -> None:
         """Close the session's connections."""
@@ -233,8 +235,3 @@ def _failed_to_connect(error: requests.RequestException) -> bool:
         if str(reason).startswith(_TUNNEL_REFUSED):
             return True
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-
-
-def _describe_failure(error: requests.RequestException, request: Request) -> str:
-    host = request.url.split("/")[2]
-    return f"{type(error).__name__} at {host}"

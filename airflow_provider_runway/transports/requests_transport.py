@@ -83,9 +83,8 @@ class RequestsTransport:
                     verify=self.settings.verify,
                 )
         except requests.RequestException as error:
-            return TransportFailure(
-                _classify_failure(error), _describe_failure(error, request), received_at=time.time()
-            )
+            detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
+            return TransportFailure(_classify_failure(error), detail, received_at=time.time())
         except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
             raise ca_bundle_error(problem) from None
         headers = {name.lower(): value for name, value in response.headers.items()}

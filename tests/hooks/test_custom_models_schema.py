@@ -1,4 +1,4 @@
-"""A user's own catalogue is checked to the last property, and says everything that is wrong with it."""
+"""The parser of the models file: what it accepts, and one message for everything that is wrong in a file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.catalogue_file import ARGUMENTS, read_catalogue
+from airflow_provider_runway.hooks.custom_models_schema import ARGUMENT_KINDS, parse_models
 from airflow_provider_runway.segmind.model_fields import KINDS, ModelField
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
 
 PROMPT = {"name": "prompt", "kind": "text", "argument": "prompt_text", "required": True}
 
 
-def read(entries: Any) -> list[Model]:
-    return read_catalogue(json.dumps(entries), "/etc/models.json")
+def parse(entries: Any) -> list[Model]:
+    return parse_models(json.dumps(entries), "/etc/models.json")
 
 
 def test_a_full_entry_becomes_a_model() -> None:
@@ -29,7 +29,7 @@ def test_a_full_entry_becomes_a_model() -> None:
         {"name": "cfg_scale", "kind": "number", "low": 0, "high": 1.5},
         {"name": "audio", "kind": "boolean", "argument": None},
     ]
-    assert read({"veo-9": {"latency_s": 80, "fields": rows}}) == [
+    assert parse({"veo-9": {"latency_s": 80, "fields": rows}}) == [
         Model(
             "veo-9",
             80.0,
@@ -44,20 +44,20 @@ def test_a_full_entry_becomes_a_model() -> None:
     ]
 
 
-def test_an_entry_without_a_latency_is_expected_like_an_unknown_model() -> None:
-    (model,) = read({"veo-9": {"fields": [PROMPT]}})
+def test_an_entry_without_a_latency_gets_that_of_an_unknown_model() -> None:
+    (model,) = parse({"veo-9": {"fields": [PROMPT]}})
     assert model.latency_s == UNKNOWN_LATENCY_S
 
 
 @pytest.mark.parametrize("slug", BUILT_IN_MODELS)
 def test_a_built_in_model_keeps_what_an_entry_leaves_out(slug: str) -> None:
-    (model,) = read({slug: {"latency_s": 12.5}})
+    (model,) = parse({slug: {"latency_s": 12.5}})
     assert model == Model(slug, 12.5, BUILT_IN_MODELS[slug].fields)
-    (model,) = read({slug: {"fields": [PROMPT]}})
+    (model,) = parse({slug: {"fields": [PROMPT]}})
     assert (model.latency_s, len(model.fields)) == (BUILT_IN_MODELS[slug].latency_s, 1)
 
 
-def test_the_built_in_catalogue_could_be_such_a_file() -> None:
+def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
     entries = {
         slug: {
             "latency_s": model.latency_s,
@@ -68,42 +68,47 @@ def test_the_built_in_catalogue_could_be_such_a_file() -> None:
         }
         for slug, model in BUILT_IN_MODELS.items()
     }
-    assert read(entries) == list(BUILT_IN_MODELS.values())
+    assert parse(entries) == list(BUILT_IN_MODELS.values())
 
 
-def row(**changes: Any) -> dict[str, Any]:
-    """An entry whose one field is changed."""
-    return {"veo-9": {"fields": [{"name": "x", "kind": "text", **changes}]}}
+def with_field(**properties: Any) -> dict[str, Any]:
+    """Return a file with one field, which has these properties."""
+    return {"veo-9": {"fields": [{"name": "x", "kind": "text", **properties}]}}
 
 
-BAD = [
-    pytest.param([], "must be a JSON object", id="a list"),
+KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice' or 'boolean'"
+INVALID = [
+    pytest.param([], "It must be a JSON object", id="a list"),
     pytest.param({"a/b": {"fields": [PROMPT]}}, "Entry 'a/b': slug='a/b' is not usable", id="a slug with a slash"),
-    pytest.param({"veo-9": []}, "it must be an object of latency_s, fields", id="an entry that is a list"),
-    pytest.param({"veo-9": {"latency": 3}}, "it has 'latency'; allowed: latency_s, fields", id="a misspelt latency"),
-    pytest.param({"veo-9": {"latency_s": 3}}, "it has no list of fields", id="no fields"),
-    pytest.param({"veo-9": {"fields": []}}, "it has no list of fields", id="an empty list of fields"),
-    pytest.param({"veo-9": {"fields": {}}}, "it has no list of fields", id="fields that are no list"),
+    pytest.param({"veo-9": []}, "Entry 'veo-9': must be a JSON object", id="an entry that is a list"),
+    pytest.param({"veo-9": {"latency": 3}}, "Entry 'veo-9', latency: is no known property", id="a misspelt latency"),
+    pytest.param({"veo-9": {"latency_s": 3}}, "Entry 'veo-9': fields is missing", id="no fields"),
+    pytest.param({"veo-9": {"fields": []}}, "Entry 'veo-9', fields: must not be empty", id="an empty list of fields"),
+    pytest.param({"veo-9": {"fields": {}}}, "Entry 'veo-9', fields: is {}; it must be a list", id="fields by name"),
     *(
-        pytest.param({"veo-9": {"latency_s": latency, "fields": [PROMPT]}}, "latency_s is", id=f"latency {latency!r}")
-        for latency in (0, -1, "40", True, None, float("inf"), float("nan"))
+        pytest.param(
+            {"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}},
+            f"Entry 'veo-9', latency_s: is {latency_s!r}; it must be",
+            id=f"latency {latency_s!r}",
+        )
+        for latency_s in (0, "40", True, None)
     ),
-    pytest.param({"veo-9": {"fields": ["x"]}}, "field 1 must be an object of name, kind", id="a field that is a text"),
-    pytest.param({"veo-9": {"fields": [PROMPT, {"kind": "text"}]}}, "field 2: it has no name", id="no name"),
-    pytest.param(row(name=7), "name is 7; allowed: a text", id="a name that is a number"),
-    pytest.param(row(kind="string"), "kind is 'string'; allowed: " + ", ".join(KINDS), id="an unknown kind"),
-    pytest.param(row(argument="prompt"), "argument is 'prompt'; allowed: " + ", ".join(ARGUMENTS), id="no argument"),
-    pytest.param(row(argument="seed"), "fills a field of kind integer, not text", id="a seed that is a text"),
-    pytest.param(row(argument="prompt_image"), "fills a field of kind url", id="a picture that is a text"),
-    pytest.param(row(required=1), "required is 1; allowed: true or false", id="required: 1"),
-    pytest.param(row(allowed="abc"), "allowed is 'abc'; allowed: a list", id="allowed that is no list"),
-    pytest.param(row(kind="choice"), "a choice needs the list", id="a choice of nothing"),
-    pytest.param(row(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field itself refuses", id="no int"),
-    pytest.param(row(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts", id="a choice of lists"),
-    pytest.param(row(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
-    pytest.param(row(kind="integer", low=True), "low is True; allowed: a number", id="low: true"),
-    pytest.param(row(kind="integer", low=9, high=1), "low is 9, and high is 1", id="upside down"),
-    pytest.param(row(max=9), "field 1 has 'max'; allowed: name, kind", id="an unknown property"),
+    pytest.param({"veo-9": {"fields": ["x"]}}, "Entry 'veo-9', field 1: must be a JSON object", id="a field as text"),
+    pytest.param({"veo-9": {"fields": [PROMPT, {"kind": "text"}]}}, "field 2, name: is missing", id="no name"),
+    pytest.param(with_field(name=" "), "Entry 'veo-9', field 1: name is empty", id="an empty name"),
+    pytest.param(with_field(name=7), "field 1, name: is 7; it must be text", id="a name that is a number"),
+    pytest.param(with_field(kind="string"), f"kind: is 'string'; allowed: {KIND_WORDS}", id="an unknown kind"),
+    pytest.param(with_field(argument="prompt"), "argument: is 'prompt'; allowed: 'prompt_text'", id="an argument"),
+    pytest.param(with_field(argument="seed"), "fills a field of kind integer, not text", id="a seed that is a text"),
+    pytest.param(with_field(required=1), "required: is 1; it must be true or false", id="required: 1"),
+    pytest.param(with_field(allowed="abc"), "allowed: is 'abc'; it must be a list", id="allowed that is no list"),
+    pytest.param(with_field(kind="choice"), "a choice needs the list", id="a choice of nothing"),
+    pytest.param(with_field(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field", id="no integer"),
+    pytest.param(with_field(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts", id="a choice of lists"),
+    pytest.param(with_field(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
+    pytest.param(with_field(kind="integer", low=True), "low: is True; it must be a number", id="low: true"),
+    pytest.param(with_field(kind="integer", low=9, high=1), "low is 9, and high is 1", id="low above high"),
+    pytest.param(with_field(max=9), "Entry 'veo-9', field 1, max: is no known property", id="an unknown property"),
     pytest.param({"veo-9": {"fields": [PROMPT, PROMPT]}}, "two fields have the name 'prompt'", id="one name twice"),
     pytest.param(
         {"veo-9": {"fields": [PROMPT, {**PROMPT, "name": "text"}]}},
@@ -113,23 +118,42 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("entries", "said"), BAD)
-def test_what_is_wrong_is_said_with_file_and_entry(entries: Any, said: str) -> None:
+@pytest.mark.parametrize(("entries", "message"), INVALID)
+def test_an_invalid_file_is_refused_with_entry_and_property(entries: Any, message: str) -> None:
     with pytest.raises(BadInputError) as caught:
-        read(entries)
-    for part in ("/etc/models.json", said, "Nothing was sent", "" if isinstance(entries, list) else "Entry"):
+        parse(entries)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("The models file /etc/models.json cannot be used. ")
+    assert str(caught.value).endswith(". Nothing was sent.")
+
+
+def test_all_problems_of_a_file_are_in_one_message() -> None:
+    entries = {
+        "a": {"latency_s": 0},
+        "b": {"fields": [PROMPT]},
+        "c": {"fields": [{"kind": "no"}, {"max": 1, **PROMPT}]},
+    }
+    with pytest.raises(BadInputError) as caught:
+        parse(entries)
+    for part in ("Entry 'a', latency_s:", "Entry 'c', field 1, name:", "field 1, kind:", "Entry 'c', field 2, max:"):
         assert part in str(caught.value)
+    assert "Entry 'b'" not in str(caught.value)
 
 
-def test_every_bad_entry_is_named_at_once() -> None:
-    with pytest.raises(BadInputError, match=r"Entry 'a': .* Entry 'c': "):
-        read({"a": {}, "b": {"fields": [PROMPT]}, "c": {"fields": [{"kind": "no"}]}})
+@pytest.mark.parametrize("latency_s", [float("inf"), float("nan")])
+def test_a_latency_must_be_finite(latency_s: float) -> None:
+    with pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"):
+        parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
 
 
 @pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[" * 100_000])
-def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadInputError, match="is not JSON"):
-        read_catalogue(text, "/etc/models.json")
+def test_a_file_that_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="It is not JSON: "):
+        parse_models(text, "/etc/models.json")
+
+
+def test_every_argument_of_the_schema_takes_a_known_kind() -> None:
+    assert {kind for kinds in ARGUMENT_KINDS.values() for kind in kinds} <= set(KINDS)
 
 
 json_values = st.recursive(
@@ -149,9 +173,9 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["veo-9", "a/b", "runway-gen4-turbo"]), json_values, max_size=2))
-def test_reading_any_json_raises_nothing_but_bad_input(entries: Any) -> None:
+def test_any_json_gives_models_or_a_bad_input_error(entries: Any) -> None:
     try:
-        models = read(entries)
+        models = parse(entries)
     except BadInputError as problem:
         assert "/etc/models.json" in str(problem)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     SubmitOutcomeUnknownError,
 )
-from airflow_provider_runway.inputs.identity import digest_of
-from airflow_provider_runway.inputs.job_request import JobRequest
+from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.polling.poll import poll_once
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -38,7 +36,7 @@ from airflow_provider_runway.submission.decision import (
     decide,
     journal_state_of,
 )
-from airflow_provider_runway.submission.journal import Entry, Journal, Phase
+from airflow_provider_runway.submission.journal import Entry, Phase
 from airflow_provider_runway.submission.reconcile import (
     LANDING_S,
     SETTLED_S,
@@ -46,6 +44,7 @@ from airflow_provider_runway.submission.reconcile import (
     LostSubmit,
     find_lost_submit,
 )
+from airflow_provider_runway.submission.task_attempt import TaskAttempt
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -63,30 +62,31 @@ _FATES = {
 
 
 class Submitter:
-    """Brings an order to exactly one job, whatever earlier tries have left.
+    """Submits the job of one try, or resumes the job of an earlier one.
 
-    :param journal: None where no store survives a retry (Airflow before 3.3).
+    :param attempt: this try; its journal is None where nothing survives a retry.
     :param durable: False: no journal, and no earlier try is asked about; a retry then pays again.
-    :param siblings: returns the request ids of mapped siblings, asked only while reconciling.
+    :param on_orphaned_intent: "fail" or "resubmit", for a submit whose outcome cannot be found out.
     """
 
     def __init__(
         self,
         hook: RunwayHook,
-        journal: Journal | None,
+        attempt: TaskAttempt,
         log: Log,
         *,
         durable: bool = True,
-        siblings: Callable[[], Iterable[str]] = tuple,
+        on_orphaned_intent: str = "fail",
     ) -> None:
         self.hook = hook
-        self.journal = journal if durable else None
+        self.attempt = attempt
+        self.journal = attempt.journal if durable else None
         self.log = log
         self.durable = durable
-        self.siblings = siblings
+        self.on_orphaned_intent = on_orphaned_intent
         self._entry: Entry | None = None
 
-    def hold(self, order: JobRequest) -> JobSummary:
+    def submit_or_resume(self, order: JobRequest) -> JobSummary:
         """Return the order's one job: submitted, found again, adopted, or finished (status COMPLETED).
 
         :raises SubmitOutcomeUnknownError: a job may exist and cannot be found; nothing more was sent.
@@ -122,20 +122,22 @@ class Submitter:
                 return self._adopt(order, found.row, found.others)
             elif step in (Action.REATTACH, Action.DELIVER):
                 self._tell(row)
-                entry = self._write(replace(self._known(), try_number=order.try_number, max_tries=order.max_tries))
+                entry = self._write(
+                    replace(self._known(), try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
+                )
                 return looked.report if looked else self._report(entry)
             elif step is Action.REFUSE:
                 raise self._refusal(order, found.why if found else row.why)
             else:
                 raise self._final(looked, row.why)
 
-    def mark_delivered(self, request_id: str, max_tries: int) -> None:
+    def mark_delivered(self, request_id: str) -> None:
         """Write down that the task hands this job on: a later clear then asks for a new one.
 
         It need not be the journal's own: the author may have named a job whose id was lost.
         """
         if self.journal is not None and (entry := self.journal.read()) is not None:
-            done = replace(entry, phase=Phase.DELIVERED, request_id=request_id, max_tries=max_tries)
+            done = replace(entry, phase=Phase.DELIVERED, request_id=request_id, max_tries=self.attempt.max_tries)
             self.journal.write(done)
 
     def _situation(self, order: JobRequest) -> DecisionInput:
@@ -143,7 +145,7 @@ class Submitter:
         same = self._entry is None or self._entry.fingerprint == order.fingerprint
         return DecisionInput(
             note=note if self.durable else JournalState.OFF,
-            attempt=attempt_of(self._entry, order.try_number, order.max_tries),
+            attempt=attempt_of(self._entry, self.attempt.try_number, self.attempt.max_tries),
             inputs=Inputs.SAME if same else Inputs.CHANGED,
         )
 
@@ -160,10 +162,10 @@ class Submitter:
                 model=order.model,
                 generation=generation,
                 seed=seed,
-                try_number=order.try_number,
-                max_tries=order.max_tries,
+                try_number=self.attempt.try_number,
+                max_tries=self.attempt.max_tries,
                 at=time.time(),
-                picture=digest_of(body[order.picture_field]) if order.picture_field else None,
+                picture=digest_of(body[order.image_field]) if order.image_field else None,
                 spent=spent,
             )
         )
@@ -199,8 +201,8 @@ class Submitter:
                 model=order.model,
                 generation=last.generation if last else 0,
                 seed=self._seed(order),
-                try_number=order.try_number,
-                max_tries=order.max_tries,
+                try_number=self.attempt.try_number,
+                max_tries=self.attempt.max_tries,
                 at=row.created_at or (last.at if last else time.time()),
                 request_id=row.request_id,
                 spent=last.spent if last else (),
@@ -229,13 +231,13 @@ class Submitter:
         wanted = LostSubmit(
             model=order.model,
             body=order.build_body_with_seed(self._seed(order), sending=False),
-            sent_at=entry.at if entry else order.since,
+            sent_at=entry.at if entry else self.attempt.earliest_submit_at,
             settled_at=min(now, self._sent_until(entry) if entry else now) + SETTLED_S,
             sent_until=self._sent_until(entry) if entry else None,
-            ignoring=frozenset({order.picture_field} if order.picture_field else ()),
-            picture=(order.picture_field, entry.picture) if entry and entry.picture and order.picture_field else None,
-            taken=frozenset((*(entry.spent if entry else ()), *self.siblings())),
-            failures=None if entry else max(order.try_number - 1, 1),
+            ignoring=frozenset({order.image_field} if order.image_field else ()),
+            picture=(order.image_field, entry.picture) if entry and entry.picture and order.image_field else None,
+            taken=frozenset((*(entry.spent if entry else ()), *self.attempt.sibling_request_ids())),
+            failures=None if entry else max(self.attempt.try_number - 1, 1),
         )
         self.log.info(
             "An earlier submit to %s may have become a job: looking for it in the account's history, for up to %.0f s.",
@@ -288,7 +290,7 @@ class Submitter:
         self.log.info("%s (model %s, %s): %s. %s.", what, last.model, format_timestamp(last.at), row.why, then)
 
     def _refusal(self, order: JobRequest, why: str) -> SubmitOutcomeUnknownError:
-        at = self._entry.at if self._entry else order.since
+        at = self._entry.at if self._entry else self.attempt.earliest_submit_at
         return SubmitOutcomeUnknownError(
             may_be_billed(order.model, order.fingerprint, at, why), fingerprint=order.fingerprint
         )

@@ -42,17 +42,17 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "TriggerEvent",
+    "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
     "get_link_xcom",
     "get_stats",
+    "get_storage_conn_id",
+    "get_task_state_store",
+    "make_storage_path",
     "make_timer_trigger",
-    "mask",
-    "next_retry_delay_s",
+    "mask_secret",
     "report_lineage",
-    "storage_conn_id",
-    "storage_path",
-    "task_state_store",
 ]
 
 
@@ -72,12 +72,12 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
 
 
-def task_state_store(context: Mapping[str, Any]) -> Any | None:
+def get_task_state_store(context: Mapping[str, Any]) -> Any | None:
     """Return the task instance's state store, which survives retries; None before Airflow 3.3."""
     return context.get("task_state_store")
 
 
-def next_retry_delay_s(task: Any, try_number: int) -> float:
+def compute_next_retry_delay_s(task: Any, try_number: int) -> float:
     """Return the minimum seconds until the retry that follows this try, as ``next_retry_datetime`` computes them.
 
     With an exponential backoff Airflow adds up to as much again at random, and limits it to a day (2.11.2 and 3.3.2).
@@ -108,7 +108,7 @@ def make_timer_trigger(moment: datetime) -> BaseTrigger:
     return trigger
 
 
-def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
+def make_storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
     """Return a path on any storage that Airflow knows; a plain path is a local file.
 
     A connection in the URL (``s3://conn@bucket/key``) wins over ``conn_id``, as on Airflow 3. Airflow 2.11.2
@@ -121,7 +121,7 @@ def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
     return ObjectStoragePath(path, conn_id=conn_id)
 
 
-def storage_conn_id(path: str, conn_id: str | None) -> str | None:
+def get_storage_conn_id(path: str, conn_id: str | None) -> str | None:
     """Return the id of the connection with which a storage is accessed; one in the URL wins."""
     return (urlsplit(path).netloc.rpartition("@")[0] if "://" in path else "") or conn_id
 
@@ -145,11 +145,11 @@ def report_lineage(path: ObjectStoragePath) -> None:
     collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
 
 
-def mask(secret: str) -> None:
+def mask_secret(secret: str) -> None:
     """Hide a secret in every log of this process."""
-    from airflow.providers.common.compat.sdk import mask_secret
+    from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
 
-    mask_secret(secret)
+    mask_in_logs(secret)
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import task_state_store
+from airflow_provider_runway.compat import get_task_state_store
 from airflow_provider_runway.inputs.input_images import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.submission.journal import Journal
@@ -32,7 +32,7 @@ class TaskContext:
         """Unpack Airflow's context."""
         ti = context["ti"]
         map_index = -1 if ti.map_index is None else ti.map_index
-        store = task_state_store(context)
+        store = get_task_state_store(context)
 
         def pull_sibling_request_ids() -> list[str]:
             if map_index == -1:

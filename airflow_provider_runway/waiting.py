@@ -69,9 +69,9 @@ def read_event(event: Any, task_id: str, job: JobSummary | None) -> WaitOutcome:
         outcome = WaitOutcome.from_event(event)
     except ValueError as problem:
         raise BadInputError(f"Task {task_id!r}: {problem}") from None
-    if job is not None and outcome.report.request_id != job.request_id:
+    if job is not None and outcome.job.request_id != job.request_id:
         raise WaitTimeoutError(
-            f"The event is of job {outcome.report.request_id}, but this task waits for {job.request_id}: a stale "
+            f"The event is of job {outcome.job.request_id}, but this task waits for {job.request_id}: a stale "
             f"event, which is ignored. {job_still_running(job.request_id, job.submitted_at, 'it was not polled')}"
         )
     return outcome
@@ -96,7 +96,7 @@ def poll_last_time(hook: RunwayHook, job: JobSummary, log: Log) -> WaitOutcome |
 
 def push_job(task: TaskContext, job: JobSummary, deadline: float) -> None:
     """Push what a wait needs again after a trigger failure, which loses the arguments of the deferral."""
-    facts = {name: value for name, value in job.as_json().items() if name in ("model", "seed", "submitted_at")}
+    facts = {name: value for name, value in job.to_json().items() if name in ("model", "seed", "submitted_at")}
     task.push_xcom(_JOB_KEY, {"request_id": job.request_id, **facts, "deadline": deadline})
 
 

@@ -15,7 +15,7 @@ from airflow_provider_runway.inputs.input_images import (
     upload_once,
 )
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
-from airflow_provider_runway.segmind.http import json_body
+from airflow_provider_runway.segmind.http import encode_json
 from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def build_request(
     load_models()
     check_conn_id("runway_conn_id", hook.runway_conn_id)
     # As JSON has it, so that the fingerprint, the submit and the history all compare the same values.
-    body: dict[str, Any] = json.loads(json_body(build_body(model, checked_arguments, extra)))
+    body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
     image_field, seed_field = image_field_name(model), seed_field_name(model)
     if image_field is not None and body.get(image_field) == _PENDING_URL:  # model_params may have replaced it
         image = read_prompt_image(prompt_image, image_conn_id)

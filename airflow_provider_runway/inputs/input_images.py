@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, storage_conn_id, storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_storage_conn_id, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.runway import read_image_file
-from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, read_data_url
-from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https, safe_repr
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
+from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https_url, safe_repr
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -108,7 +108,7 @@ def upload_once(hook: RunwayHook, image: InputImage, uploads: UploadCache) -> st
 
 def is_url_for_segmind(image: Any) -> bool:
     """Is this a URL that Segmind fetches itself, so that nothing has to be read here?"""
-    return isinstance(image, str) and is_https(image)
+    return isinstance(image, str) and is_https_url(image)
 
 
 def read_prompt_image(image: Any, conn_id: Any = None) -> InputImage:
@@ -151,7 +151,7 @@ def _read_from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
     if not image.strip():
         raise BadInputError(f"prompt_image is empty; allowed: {ALLOWED_SOURCES}. Nothing was sent.")
     if scheme == "data":
-        return read_data_url(image), "in prompt_image's data URL"
+        return decode_data_url(image), "in prompt_image's data URL"
     if scheme in ("http", "https"):
         raise BadInputError(  # without its text: the query of a signed URL is a secret
             f"prompt_image must be an https URL that Segmind can fetch, with a host and without blanks, not {scheme} "
@@ -167,9 +167,9 @@ def _read_from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
 
 def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
     try:
-        if (named := storage_conn_id(url, conn_id)) is not None:
+        if (named := get_storage_conn_id(url, conn_id)) is not None:
             BaseHook.get_connection(named)  # the amazon provider would continue with anonymous credentials
-        opened = storage_path(url, conn_id) if path is None else path
+        opened = make_storage_path(url, conn_id) if path is None else path
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import airflow_errors
-from airflow_provider_runway.compat import BaseOperator, make_timer_trigger, next_retry_delay_s
+from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
+from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
 from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
@@ -20,7 +20,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.retry import resubmit_delay_s
+from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
@@ -179,10 +179,10 @@ class RunwayGenerateOperator(BaseOperator):
 
         :param job: the summary that the task deferred with; it has the seed, which no event carries.
         """
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             known_job = JobSummary.from_json(job) if job else None
             outcome = read_event(event, self.task_id, known_job)
-            return self._finish(outcome, known_job or outcome.report, hook, self._unpack(context))
+            return self._finish(outcome, known_job or outcome.job, hook, self._unpack(context))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
@@ -195,7 +195,7 @@ class RunwayGenerateOperator(BaseOperator):
         if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             return self._wait(job, deadline, hook, task)
 
     def on_kill(self) -> None:
@@ -205,7 +205,7 @@ class RunwayGenerateOperator(BaseOperator):
 
     def _submit_and_wait(self, context: Context, throttle_count: int) -> dict[str, Any]:
         task = self._unpack(context)
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
                 from airflow_provider_runway.outputs.store import check_target
@@ -219,7 +219,7 @@ class RunwayGenerateOperator(BaseOperator):
             task.push_xcom("request_id", job.request_id)
             if not self.wait_for_completion:
                 self._submitter(hook, task).mark_delivered(job.request_id)
-                return job.as_json()
+                return job.to_json()
             if job.status == JobState.COMPLETED:
                 return self._deliver(job, hook, task)
             deadline = (job.submitted_at or time.time()) + self.timeout
@@ -266,14 +266,14 @@ class RunwayGenerateOperator(BaseOperator):
         """Warn where the next retry would come after the job's record is gone."""
         if task.attempt.try_number > task.attempt.max_tries:
             return
-        delay_s = next_retry_delay_s(self, task.attempt.try_number)
+        delay_s = compute_next_retry_delay_s(self, task.attempt.try_number)
         if (warning := retry_after_expiry_warning(delay_s)) is not None:
             self.log.warning("%s", warning)
 
     def _wait_for_rate_limit(self, throttled: ThrottledError, throttle_count: int, give_up_at: float) -> None:
         """Wait until a submit that got a 429 may be sent again, in the triggerer or in the worker."""
         now = time.time()
-        pause_s = resubmit_delay_s(throttled, throttle_count, now, random.random())
+        pause_s = compute_resubmit_delay_s(throttled, throttle_count, now, random.random())
         where = "without a worker slot" if self.deferrable else "in the worker"
         self.log.info(
             "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
@@ -300,7 +300,7 @@ class RunwayGenerateOperator(BaseOperator):
         from airflow_provider_runway.polling.poll import poll_until_done
 
         if self.deferrable and deadline > time.time():
-            defer_until_done(self, self.runway_conn_id, job, deadline, kwargs={"job": job.as_json()})
+            defer_until_done(self, self.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
         transport = hook.get_conn()
         outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
         return self._finish(outcome, job, hook, task)
@@ -308,9 +308,9 @@ class RunwayGenerateOperator(BaseOperator):
     def _finish(self, outcome: WaitOutcome, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
         self._job = job
-        if (error := outcome.exception()) is not None:
+        if (error := outcome.to_error()) is not None:
             raise error
-        done = job.merged_with(outcome.report)
+        done = job.merged_with(outcome.job)
         self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
         return self._deliver(done, hook, task)
 
@@ -322,8 +322,8 @@ class RunwayGenerateOperator(BaseOperator):
             path = store_outputs(
                 job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
             )
-            job = job.stored(path)
-        result = job.as_json()
+            job = job.add_output_path(path)
+        result = job.to_json()
         push_result(task, result, ("output_url", "output_urls", "output_path"))
         self._submitter(hook, task).mark_delivered(job.request_id)
         return result

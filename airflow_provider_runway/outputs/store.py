@@ -17,9 +17,9 @@ from uuid import uuid4
 from airflow_provider_runway.compat import (
     AirflowNotFoundException,
     BaseHook,
+    get_storage_conn_id,
+    make_storage_path,
     report_lineage,
-    storage_conn_id,
-    storage_path,
 )
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
@@ -51,11 +51,11 @@ def check_target(output_path: str, conn_id: str | None) -> None:
         {"index": 0, "request_id": "video", "model": "model", "seed": 1}
     )
     try:
-        if (named := storage_conn_id(target, conn_id)) is not None and "://" in target:
+        if (named := get_storage_conn_id(target, conn_id)) is not None and "://" in target:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         local = _local(target, conn_id)
         if local is None:
-            _ = storage_path(target, conn_id).fs
+            _ = make_storage_path(target, conn_id).fs
         elif local.is_dir():
             raise BadInputError(
                 f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent."
@@ -155,7 +155,7 @@ def _local(target: str, conn_id: str | None) -> Path | None:
     if "://" not in target:
         # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
         return Path(target)
-    path = storage_path(target, conn_id)
+    path = make_storage_path(target, conn_id)
     return Path(path.path) if path.protocol == "file" else None
 
 
@@ -166,7 +166,7 @@ def _upload(file: Path, target: str, conn_id: str | None) -> None:
     publishes what was written so far (fsspec 2026.9).
     """
     try:
-        path = storage_path(target, conn_id)
+        path = make_storage_path(target, conn_id)
         fs, place = path.fs, path.path
         if path.protocol in WHOLE_OR_NOTHING:
             fs.put_file(str(file), place)

@@ -146,7 +146,7 @@ class RunwayJobSensor(BaseSensorOperator):
                     "Job %s: the trigger returned no event (%s); polling once more.", self.request_id, reason
                 )
                 outcome = self._poll_after_trigger_failure(self._unpack(context))
-                next_method, next_kwargs = "execute_complete", {"event": outcome.as_event()}
+                next_method, next_kwargs = "execute_complete", {"event": outcome.to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -177,11 +177,11 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
-        if (error := outcome.exception()) is not None:
+        if (error := outcome.to_error()) is not None:
             raise self._sensor_error(error) from error
-        done = job.merged_with(outcome.report)
+        done = job.merged_with(outcome.job)
         self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
-        result = done.as_json()
+        result = done.to_json()
         push_result(task, result, ("request_id", "output_url", "output_urls"))
         return result
 

@@ -12,7 +12,7 @@ import pytest
 from airflow_runtime import TaskInstance, run_task
 from tasks import generate
 
-from airflow_provider_runway.compat import next_retry_delay_s
+from airflow_provider_runway.compat import compute_next_retry_delay_s
 from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
 
 MINUTE = timedelta(minutes=1)
@@ -34,7 +34,7 @@ def task(delay: timedelta | float, factor: float | bool = 0, max_delay: timedelt
     ],
 )
 def test_the_next_retry_delay_is_computed_as_airflow_does_it(operator: Any, try_number: int, seconds: float) -> None:
-    assert next_retry_delay_s(operator, try_number) == seconds
+    assert compute_next_retry_delay_s(operator, try_number) == seconds
 
 
 def test_a_retry_is_late_from_the_end_of_the_record_on() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow import LocalAirflow, WaitedTooLong, leftovers
+from local_airflow import DeadlineExceededError, LocalAirflow, leftovers
 
 DAGS = Path(__file__).parent / "dags"
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -70,7 +70,7 @@ def test_an_import_error_is_told_by_whoever_waits_for_the_dag(airflow: LocalAirf
     broken = dags_folder / "broken.py"
     broken.write_text("from airflow.providers.common.compat.sdk import DAG\nraise ValueError('on purpose')\n")
     try:
-        with pytest.raises(WaitedTooLong, match="on purpose"):
+        with pytest.raises(DeadlineExceededError, match="on purpose"):
             airflow.wait_for_dag("broken", timeout_s=8)
     finally:
         broken.unlink()

@@ -63,11 +63,10 @@ def test_a_billable_call_without_an_answer_is_unknown_after_one_send(
 ) -> None:
     course = drive(execute(call_of(base_urls, "m", {}), POLICY), [heard(row)])
     assert isinstance(course.error, SubmitOutcomeUnknownError)
-    assert [request.call for request in course.sent] == [
-        call_of.__name__.removeprefix("make_").removesuffix("_call").replace("sync", "run_sync")
-    ]
+    call = call_of(base_urls, "m", {}).request.call
+    assert [request.call for request in course.sent] == [call]
     assert "may have become a job" in str(course.error)
-    assert course.error.facts["call"] == call_of.__name__
+    assert course.error.facts["call"] == call
     assert isinstance(course.error.__cause__, NoUsableResponseError)
 
 
@@ -137,7 +136,7 @@ def test_a_submit_after_a_429_is_still_sent_once_at_most(base_urls: BaseUrls, dr
 
 def test_patience_counts_from_the_first_answer(base_urls: BaseUrls, drive: Drive, answer: Make, now: float) -> None:
     policy = RetryPolicy(max_elapsed_s=100.0)
-    late = answer(429, {}, at=now + 80, retry_after="30")
+    late = answer(429, {}, received_at=now + 80, retry_after="30")
     course = drive(
         execute(endpoints.make_submit_call(base_urls, "m", {}), policy), [answer(429, {}, retry_after="30"), late]
     )

@@ -18,7 +18,7 @@ from local_airflow.gateway import Gateway, Run, TaskInstance
 from local_airflow.legacy import LegacyGateway
 from local_airflow.rest import RestGateway
 from local_airflow.settings import airflow_release, environment, free_port
-from local_airflow.waiting import WaitedTooLong, until
+from local_airflow.waiting import DeadlineExceededError, until
 
 ENDED = frozenset({"success", "failed"})
 SQLITE_MANNERS = Path(__file__).with_name("sqlite_manners.py")
@@ -150,7 +150,7 @@ class LocalAirflow:
         self._killed.append(victim)
         if number != signal.SIGKILL:
             victim.kill(number, whole_tree=False)
-            with contextlib.suppress(WaitedTooLong):
+            with contextlib.suppress(DeadlineExceededError):
                 until(lambda: not victim.alive, timeout_s=grace_s, what=f"the end of {component}")
         victim.kill(whole_tree=whole_tree)
         until(lambda: not victim.alive, timeout_s=30, what=f"the end of {component}", explain=victim.tail)

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class WaitedTooLong(TimeoutError):
+class DeadlineExceededError(TimeoutError):
     """What was waited for did not come; the message says what, and what was seen instead."""
 
 
@@ -26,7 +26,7 @@ def until(
     The last look comes after the deadline, so that a slow machine gets the benefit of the doubt.
 
     :param explain: Asked only on failure; its text goes into the error.
-    :raises WaitedTooLong: It stayed false.
+    :raises DeadlineExceededError: It stayed false.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -36,5 +36,5 @@ def until(
             return found
         if late:
             detail = explain()
-            raise WaitedTooLong(f"{what}: not within {timeout_s:g} s" + (f"\n{detail}" if detail else ""))
+            raise DeadlineExceededError(f"{what}: not within {timeout_s:g} s" + (f"\n{detail}" if detail else ""))
         time.sleep(every_s)

@@ -12,7 +12,7 @@ from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine, Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import FINAL, JobState, JobStatus
+from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 from airflow_provider_runway.segmind.wait_outcome import (
     OutcomeKind,
@@ -62,14 +62,14 @@ def fetch_outcome(
         return _failed(summary, record)
     if not record.output_urls and record.state is not JobState.COMPLETED:
         return record
-    done = summary.finished(record, (yield from run_step(GetTime())))
+    done = summary.update_from_record(record, (yield from run_step(GetTime())))
     if record.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     try:
         found = yield from _read_history(base_urls, done, policy)
     except RefusedError:
         return missing_output_outcome(done)
-    if isinstance(found, WaitOutcome) and found.outcome is OutcomeKind.COMPLETED:
+    if isinstance(found, WaitOutcome) and found.kind is OutcomeKind.COMPLETED:
         return found
     return missing_output_outcome(done)
 
@@ -84,13 +84,13 @@ def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy)
         row = yield from execute(endpoints.make_history_row_call(base_urls, summary.request_id), policy)
     except NotFoundError:
         return expired_outcome(summary)
-    if not row.output_urls and row.state not in FINAL:
+    if not row.output_urls and row.state not in FINAL_STATES:
         return JobStatus(summary.request_id, row.state, row.state.value)
     line = f"Job {summary.request_id}: its record has no output, so the account's history was read."
     now = yield from run_step(LogLine(line))
     if row.state is JobState.FAILED:
         return failed_outcome(replace(summary, status=row.state.value), row.error)
-    done = summary.from_history(row, now)
+    done = summary.update_from_history(row, now)
     if row.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     return missing_output_outcome(done)

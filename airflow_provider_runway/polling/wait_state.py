@@ -36,7 +36,7 @@ class WaitState:
         if isinstance(result, WaitOutcome):
             is_submit_known = self.summary.submitted_at is not None
             is_young = is_submit_known and now - self.started_at < RECORD_GRACE_S
-            return (None if result.outcome is OutcomeKind.EXPIRED and is_young else result), None
+            return (None if result.kind is OutcomeKind.EXPIRED and is_young else result), None
         self.is_failing = False
         if result.raw_status == self.last_status:
             return None, None

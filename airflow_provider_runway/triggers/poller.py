@@ -298,11 +298,11 @@ class Poller:
         """End a wait, and learn from a completed job."""
         if job.outcome.done():
             return
-        if outcome.outcome is OutcomeKind.COMPLETED:
-            total_s = parse_number((outcome.report.metrics or {}).get("total_time"))
+        if outcome.kind is OutcomeKind.COMPLETED:
+            total_s = parse_number((outcome.job.metrics or {}).get("total_time"))
             if total_s is not None:
                 job.latency.add_sample(total_s)
-            metrics.record_completed(self.conn_id, outcome.report, total_s)
+            metrics.record_completed(self.conn_id, outcome.job, total_s)
         job.outcome.set_result(outcome)
 
 

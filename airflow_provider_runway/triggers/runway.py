@@ -75,7 +75,7 @@ class RunwayJobTrigger(BaseTrigger):
             outcome = stopped_outcome(summary, RunwayError(f"an error in this package ({type(bug).__name__})"))
         # The scheduler can fail a task whose event comes before its worker has exited (apache/airflow#72716).
         await asyncio.sleep(started_at + get_timing().min_wait_s - time.monotonic())
-        yield TriggerEvent(outcome.as_event())  # type: ignore[no-untyped-call]
+        yield TriggerEvent(outcome.to_event())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Log that the job goes on. Airflow 3.3 and later call this when a person ends the task."""

@@ -39,27 +39,27 @@ def poll(drive: Drive) -> Drive:
 def test_a_running_job_costs_one_request(poll: Drive, raw_status: str) -> None:
     wait = poll(status=(200, {"status": raw_status}))
     assert isinstance(wait.value, JobStatus)
-    assert (wait.value.raw_status, wait.value.final, len(wait.requests)) == (raw_status, False, 1)
+    assert (wait.value.raw_status, wait.value.is_final, len(wait.requests)) == (raw_status, False, 1)
 
 
 def test_a_completed_job_comes_with_its_output(poll: Drive, now: float) -> None:
     wait = poll(status=DONE, result=RESULT)
-    summary = wait.value.report
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    summary = wait.value.job
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert (summary.status, summary.output_urls, summary.completed_at) == ("COMPLETED", (URL,), now)
     assert (summary.cost, summary.remaining_credits, summary.seed, summary.metrics) == (0.5, 9.5, 7, METRICS)
 
 
 def test_an_output_completes_the_job_whatever_its_status_word(poll: Drive) -> None:
     wait = poll(status=DONE, result=(200, {"status": "DONE", "output": URL}))
-    assert (wait.value.outcome, wait.value.report.status) == (OutcomeKind.COMPLETED, "COMPLETED")
+    assert (wait.value.kind, wait.value.job.status) == (OutcomeKind.COMPLETED, "COMPLETED")
 
 
 @pytest.mark.parametrize("where", ["status", "result"])
 def test_a_failed_job_comes_with_its_reason(poll: Drive, where: str) -> None:
     wait = poll(status=FAILED) if where == "status" else poll(status=DONE, result=FAILED)
-    assert (wait.value.outcome, wait.value.code) == (OutcomeKind.FAILED, "job_failed")
-    assert wait.value.report.status == "FAILED"
+    assert (wait.value.kind, wait.value.code) == (OutcomeKind.FAILED, "job_failed")
+    assert wait.value.job.status == "FAILED"
     assert "Generation failed" in wait.value.error
 
 
@@ -73,8 +73,8 @@ def test_a_record_that_lags_behind_its_status_is_a_running_job(poll: Drive) -> N
 def test_a_missing_record_is_looked_up_in_the_history(poll: Drive, where: str) -> None:
     missing = {"status": GONE} if where == "status" else {"status": DONE, "result": GONE}
     wait = poll(**missing, history_one=FOUND)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
-    assert (wait.value.report.output_url, wait.value.report.cost) == (URL, 0.5)
+    assert wait.value.kind is OutcomeKind.COMPLETED
+    assert (wait.value.job.output_url, wait.value.job.cost) == (URL, 0.5)
     assert len(wait.lines) == 1
     assert "history" in wait.lines[0]
 
@@ -95,14 +95,14 @@ def test_a_missing_record_is_looked_up_in_the_history(poll: Drive, where: str) -
 )
 def test_the_history_says_how_an_expired_job_ended(poll: Drive, row: Any, outcome: str, code: str | None) -> None:
     wait = poll(status=GONE, history_one=row)
-    assert (wait.value.outcome, wait.value.code) == (outcome, code)
+    assert (wait.value.kind, wait.value.code) == (outcome, code)
 
 
 @pytest.mark.parametrize("raw_status", ["PENDING", None, "SOMETHING"])
 def test_a_row_that_has_not_ended_is_a_running_job(poll: Drive, raw_status: str | None) -> None:
     wait = poll(status=GONE, history_one=(200, {"request_id": "r-1", "model_status": raw_status}))
     assert isinstance(wait.value, JobStatus)
-    assert not wait.value.final
+    assert not wait.value.is_final
     assert not wait.lines
 
 
@@ -120,8 +120,8 @@ def test_a_row_that_has_not_ended_is_a_running_job(poll: Drive, raw_status: str 
 )
 def test_a_missing_output_is_looked_up_in_the_history(poll: Drive, row: Any, outcome: str, code: str | None) -> None:
     wait = poll(status=DONE, result=DONE, history_one=row)
-    assert (wait.value.outcome, wait.value.code) == (outcome, code)
-    assert (wait.value.report.cost, wait.value.report.metrics) == (0.5, METRICS)
+    assert (wait.value.kind, wait.value.code) == (outcome, code)
+    assert (wait.value.job.cost, wait.value.job.metrics) == (0.5, METRICS)
     if code:
         assert "It is billed" in wait.value.error
 

@@ -58,7 +58,7 @@ def after(seconds: float, then: Any = DONE, before: Any = PROCESSING) -> Callabl
 
 def test_a_finished_job_ends_the_wait_with_its_output(wait_for: Drive) -> None:
     wait = wait_for(status=after(27), result=RESULT)
-    assert (wait.value.outcome, wait.value.report.output_url) == (OutcomeKind.COMPLETED, URL)
+    assert (wait.value.kind, wait.value.job.output_url) == (OutcomeKind.COMPLETED, URL)
     assert wait.times()[0] == pytest.approx(FIRST_S)
     assert wait.times()[-1] <= 27 * 1.1 + 1
 
@@ -75,16 +75,16 @@ def test_a_job_that_ended_long_ago_is_seen_after_the_shortest_gap(wait_for: Driv
 @pytest.mark.parametrize("left_s", [0.25, 40.0])
 def test_the_last_poll_is_at_the_deadline(wait_for: Drive, left_s: float) -> None:
     running = wait_for(left_s, status=PROCESSING)
-    assert running.value.outcome is OutcomeKind.TIMEOUT
+    assert running.value.kind is OutcomeKind.TIMEOUT
     assert running.times()[-1] == pytest.approx(left_s)
     assert len(set(running.times())) == len(running.times())
-    assert wait_for(left_s, status=after(left_s), result=RESULT).value.outcome is OutcomeKind.COMPLETED
+    assert wait_for(left_s, status=after(left_s), result=RESULT).value.kind is OutcomeKind.COMPLETED
 
 
 def test_a_past_deadline_still_gets_one_poll(wait_for: Drive) -> None:
-    assert wait_for(-3600.0, status=DONE, result=RESULT, age_s=60).value.outcome is OutcomeKind.COMPLETED
+    assert wait_for(-3600.0, status=DONE, result=RESULT, age_s=60).value.kind is OutcomeKind.COMPLETED
     running = wait_for(-3600.0, status=PROCESSING, age_s=60)
-    assert (running.value.outcome, len(running.requests)) == (OutcomeKind.TIMEOUT, 1)
+    assert (running.value.kind, len(running.requests)) == (OutcomeKind.TIMEOUT, 1)
 
 
 def test_a_timeout_says_how_to_resume(wait_for: Drive, now: float) -> None:
@@ -96,14 +96,14 @@ def test_a_timeout_says_how_to_resume(wait_for: Drive, now: float) -> None:
 @pytest.mark.parametrize("noise", NOISE)
 def test_noise_never_ends_a_wait_and_is_logged_once(wait_for: Drive, noise: Any) -> None:
     wait = wait_for(status=after(60, before=noise), result=[noise, noise, RESULT])
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert [line.problem for line in wait.log] == [True]
     assert wait.lines[0].startswith("Job r-1: ")
 
 
 def test_noise_until_the_deadline_is_a_timeout(wait_for: Drive) -> None:
     wait = wait_for(60, status=(503, b"<html>"))
-    assert wait.value.outcome is OutcomeKind.TIMEOUT
+    assert wait.value.kind is OutcomeKind.TIMEOUT
     assert wait.times()[-1] == pytest.approx(60)
 
 
@@ -119,7 +119,7 @@ def test_polling_pauses_until_the_reset_of_a_429(wait_for: Drive, now: float, re
 
 def test_a_reset_beyond_the_deadline_ends_polling(wait_for: Drive) -> None:
     wait = wait_for(60, status=(429, {}, {"retry-after": "100"}))
-    assert wait.value.outcome is OutcomeKind.TIMEOUT
+    assert wait.value.kind is OutcomeKind.TIMEOUT
     assert len(wait.requests) == 1
 
 
@@ -131,33 +131,33 @@ def test_each_change_of_status_is_logged_once(wait_for: Drive) -> None:
 def test_an_undocumented_status_warns_once_and_polling_goes_on(wait_for: Drive) -> None:
     paused = (200, {"status": "PAUSED"})
     wait = wait_for(status=[paused, paused, paused, DONE], result=RESULT)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert [(line.problem, "PAUSED" in line.line) for line in wait.log] == [(True, True)]
 
 
 @pytest.mark.parametrize(("row", "outcome"), [(FOUND, "completed"), (GONE, "expired")])
 def test_a_missing_record_ends_as_the_history_says(wait_for: Drive, row: Any, outcome: str) -> None:
     wait = wait_for(status=GONE, history_one=row, age_s=3700.0)
-    assert wait.value.outcome == outcome
+    assert wait.value.kind == outcome
     assert len(wait.requests) == 2
 
 
 def test_the_record_of_a_young_job_may_be_missing(wait_for: Drive) -> None:
     readable = after(RECORD_GRACE_S - 5, then=PROCESSING, before=GONE)
     wait = wait_for(status=lambda at_s: DONE if at_s > 60 else readable(at_s), result=RESULT, history_one=GONE)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert wait.lines == ["Job r-1: PROCESSING"]
 
 
 def test_a_record_that_stays_missing_is_expired_after_the_grace(wait_for: Drive) -> None:
     wait = wait_for(status=GONE, history_one=GONE)
-    assert wait.value.outcome is OutcomeKind.EXPIRED
+    assert wait.value.kind is OutcomeKind.EXPIRED
     assert RECORD_GRACE_S <= wait.times()[-1] <= RECORD_GRACE_S * 1.1 + 2
 
 
 def test_a_pending_row_is_logged_once(wait_for: Drive) -> None:
     wait = wait_for(status=GONE, history_one=after(100, then=FOUND, before=PENDING), age_s=10)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert len(wait.times()) > 3
     assert len(wait.lines) == 2
 
@@ -168,13 +168,13 @@ def test_a_rejected_key_is_left_to_the_caller(wait_for: Drive) -> None:
 
 def test_another_refusal_ends_the_wait_and_says_how_to_resume(wait_for: Drive) -> None:
     outcome = wait_for(status=(403, {"error": "no"})).value
-    assert outcome.outcome is OutcomeKind.ERROR
+    assert outcome.kind is OutcomeKind.ERROR
     assert 'RunwayJobSensor(request_id="r-1")' in outcome.error
 
 
 def test_an_unusable_id_ends_the_wait_before_anything_is_sent(drive: Drive, now: float) -> None:
     wait = drive(poll_until_done(BaseUrls(), JobSummary("../x"), now + 60, now))
-    assert (wait.value.outcome, wait.requests) == (OutcomeKind.ERROR, [])
+    assert (wait.value.kind, wait.requests) == (OutcomeKind.ERROR, [])
 
 
 def test_a_submission_in_the_future_delays_nothing(wait_for: Drive) -> None:

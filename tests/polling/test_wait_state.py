@@ -104,6 +104,6 @@ def test_a_refusal_ends_the_wait_and_says_how_to_resume(kind: type[RunwayError])
     wait.on_error(NoUsableResponseError("503."), LATER)
     outcome, line, pause_s = wait.on_error(kind("The API said no."), LATER)
     assert outcome is not None
-    assert (outcome.outcome, outcome.code, line, pause_s) == (OutcomeKind.ERROR, kind.code, None, 0.0)
+    assert (outcome.kind, outcome.code, line, pause_s) == (OutcomeKind.ERROR, kind.code, None, 0.0)
     assert "The API said no." in str(outcome.error)
     assert 'RunwayJobSensor(request_id="r-1")' in str(outcome.error)

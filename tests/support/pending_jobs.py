@@ -71,4 +71,4 @@ async def wait_until_idle(poller: Poller) -> None:
 
 def get_kinds(outcomes: list[WaitOutcome]) -> set[str]:
     """Return the kinds of outcomes."""
-    return {outcome.outcome.value for outcome in outcomes}
+    return {outcome.kind.value for outcome in outcomes}

@@ -75,25 +75,25 @@ async def test_a_poller_that_was_idle_polls_again(gateway: Emulator, sessions: l
 
 
 async def test_jobs_may_join_while_others_wait(gateway: Emulator, sessions: list[aiohttp.ClientSession]) -> None:
-    gateway.add_fault("submit:job_latency:seconds=0.5")
+    gateway.add_fault("submit:job_latency:seconds=1.5")
     (slow,) = start_waits(submit_jobs(gateway, 1))
     await asyncio.sleep(0.2)
-    assert (await wait(submit_jobs(gateway, 1)[0])).outcome == "completed"
+    assert (await wait(submit_jobs(gateway, 1)[0])).kind == "completed"
     assert not slow.done()
-    assert (await slow).outcome == "completed"
+    assert (await slow).kind == "completed"
     assert len(sessions) == 1
     await wait_until_idle(get_poller(CONN_ID))
 
 
 async def test_cancelling_one_wait_affects_no_other_and_nothing_remote(gateway: Emulator) -> None:
-    gateway.add_fault("submit:job_latency:seconds=0.4,times=0")
+    gateway.add_fault("submit:job_latency:seconds=1,times=0")
     waits = start_waits(submit_jobs(gateway, 6))
     await asyncio.sleep(0.2)
     for each in waits[::2]:
         each.cancel()
     results = await asyncio.gather(*waits, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in results[::2])
-    assert [each.outcome.value for each in results[1::2] if isinstance(each, WaitOutcome)] == ["completed"] * 3
+    assert [each.kind.value for each in results[1::2] if isinstance(each, WaitOutcome)] == ["completed"] * 3
     assert gateway.ledger()["posts"] == 6
     await wait_until_idle(get_poller(CONN_ID))
 
@@ -117,7 +117,7 @@ async def test_when_all_waits_are_cancelled_the_session_closes(
 async def test_two_waits_for_one_job_both_get_its_outcome(gateway: Emulator) -> None:
     (summary,) = submit_jobs(gateway, 1)
     first, second = await wait_for_all([summary, summary])
-    assert first.report.output_url == second.report.output_url is not None
+    assert first.job.output_url == second.job.output_url is not None
 
 
 async def test_each_job_is_logged_in_its_own_log_and_in_the_context_of_its_own_wait(gateway: Emulator) -> None:
@@ -231,6 +231,6 @@ async def test_every_event_loop_has_one_poller_for_each_connection() -> None:
 
 async def test_an_outcome_holds_no_key_and_no_prompt(gateway: Emulator) -> None:
     (outcome,) = await wait_for_all(submit_jobs(gateway, 1, prompt="a very private prompt"))
-    text = json.dumps(outcome.as_event())
+    text = json.dumps(outcome.to_event())
     assert gateway.test_key not in text
     assert "private prompt" not in text

@@ -101,7 +101,7 @@ async def test_an_unusable_connection_ends_every_wait_and_says_why(
     outcomes = await wait_for_all(summaries)
     assert get_kinds(outcomes) == {"error"}
     assert {outcome.code for outcome in outcomes} == {"bad_connection"}
-    assert all(outcome.report.request_id in str(outcome.error) for outcome in outcomes)
+    assert all(outcome.job.request_id in str(outcome.error) for outcome in outcomes)
 
 
 async def test_a_failing_secrets_backend_ends_every_wait(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:

@@ -81,7 +81,7 @@ async def test_a_key_that_stays_rejected_ends_each_wait_after_two_requests(gatew
     summaries = submit_jobs(gateway, 20)
     gateway.add_fault("status:refuse_auth:times=0")
     outcomes = await wait_for_all(summaries)
-    assert {(outcome.outcome.value, outcome.code) for outcome in outcomes} == {("error", "unauthorized")}
+    assert {(outcome.kind.value, outcome.code) for outcome in outcomes} == {("error", "unauthorized")}
     assert count(gateway, "status") == 40
 
 

@@ -24,7 +24,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos test demo emulator build check-wheel constraints picture \
+.PHONY: help env lint types unit unit-2.11 integration chaos test demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -115,8 +115,8 @@ constraints: | $(UV) ## Resolve the requirements anew and write constraints/
 		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
 	done
 
-picture: env ## Draw the demo's picture again
-	@$(BIN)/python tools/make_picture.py
+demo-image: env ## Draw the demo's image again
+	@$(BIN)/python tools/make_demo_image.py
 
 clean: ## Remove what builds and tests leave behind
 	@rm -rf build dist *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis

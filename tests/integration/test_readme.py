@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from local_airflow import LocalAirflow, Run, until
+from local_airflow import LocalAirflow, Run, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,7 +60,7 @@ def started(
     folder = tmp_path_factory.mktemp("readme")
     (folder / "pictures").mkdir()
     for name in ("one.jpg", "two.jpg"):
-        shutil.copyfile(ROOT / "demo" / "picture.jpg", folder / "pictures" / name)
+        shutil.copyfile(ROOT / "demo" / "sunflowers.jpg", folder / "pictures" / name)
     for number, code in enumerate(blocks("python")):
         (dags_folder / f"readme_{number}.py").write_text(code.replace('"/tmp/', f'"{folder}/'))
     return folder, [start(airflow, code) for code in blocks("python")]
@@ -72,7 +72,7 @@ def start(airflow: LocalAirflow, code: str) -> Run:
     if "schedule=None" in code:
         return airflow.trigger(dag_id)
     airflow.unpause(dag_id)
-    return until(lambda: airflow.runs(dag_id), timeout_s=60, what=f"a scheduled run of {dag_id}")[0]
+    return wait_until(lambda: airflow.list_runs(dag_id), timeout_s=60, what=f"a scheduled run of {dag_id}")[0]
 
 
 def dag_of(code: str) -> str:
@@ -113,17 +113,17 @@ def test_the_backfill_runs_as_said_and_pays_once(
     airflow: LocalAirflow, emulator: Emulator, started: tuple[Path, list[Run]]
 ) -> None:
     for start_of_line in ("airflow pools set", "airflow dags unpause", "airflow backfill create"):
-        airflow.command(command(start_of_line))
-    assert airflow.pool("runway")["slots"] == 4
-    runs = [run for run in airflow.runs("archive") if run.run_id.startswith("backfill__")]
+        airflow.run_command(command(start_of_line))
+    assert airflow.get_pool("runway")["slots"] == 4
+    runs = [run for run in airflow.list_runs("archive") if run.run_id.startswith("backfill__")]
     assert [airflow.wait_for_run(run, timeout_s=200) for run in runs] == ["success"] * 3
 
-    (backfill,) = airflow.gateway.call("GET", "/backfills", params={"dag_id": "archive"})["backfills"]
+    (backfill,) = airflow.client.call("GET", "/backfills", params={"dag_id": "archive"})["backfills"]
     if backfill["completed_at"] is None:  # the scheduler notices within 30 s, and takes no second one until then
-        airflow.gateway.call("PUT", f"/backfills/{backfill['id']}/cancel")
-    airflow.command(command("airflow backfill create"))
+        airflow.client.call("PUT", f"/backfills/{backfill['id']}/cancel")
+    airflow.run_command(command("airflow backfill create"))
 
-    assert [airflow.gateway.run_state(run) for run in runs] == ["success"] * 3
+    assert [airflow.client.get_run_state(run) for run in runs] == ["success"] * 3
     prompts = [job["body"]["promptText"] for job in emulator.ledger()["jobs"]]
     assert [prompts.count(f"Sunflowers on 2026-01-0{day}") for day in (1, 2, 3)] == [1, 1, 1]
 

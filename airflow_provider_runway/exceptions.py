@@ -1,28 +1,28 @@
 """Every error that this package raises on purpose, sorted by what the caller can do next.
 
 RunwayError
-├── NotSentError          fix it: nothing left this machine, so nothing is billed
-│   ├── BadConnectionError the Airflow connection: no key, a malformed address, a certificate
-│   └── BadInputError     the arguments of the job: a missing field, a value that is not allowed
-├── RefusedError          fix it: the API said no and would say it again; nothing is billed
-│   ├── BadRequestError   400, 405, 422 at the submit, 406 for a parameter or the content type
-│   ├── UnauthorizedError 401: no key arrived, or the key is not valid
-│   ├── ForbiddenError    403: the account may not use this model
-│   ├── NotFoundError     404: no such model, or no such record (never was, or expired)
-│   ├── OutOfCreditsError 406: the balance is too small
-│   ├── SpendLimitError   406: the team's spend limit is reached
-│   └── ModelRetiredError 410: the model is no longer served
-├── NoUsableResponseError ask again: no usable answer, which says nothing about the job
-│   ├── ThrottledError    429: refused before anything ran; ``reset_at`` says when to come back
-│   └── UnreachableError  no byte of the request left: safe to repeat, a submit too
-├── SubmitOutcomeUnknownError look at the bill: a submit may have become a job whose id is not known
-├── JobFailedError        the job ran and failed; it is not billed, a new job may succeed
-│   └── ContentBlockedError ... and the same inputs will never succeed
-├── RecordExpiredError    the record is gone, and the history does not know the job either
-├── OutputMissingError    the job completed, so it is billed, and shows no output anywhere
-├── WaitTimeoutError      look later: the waiting ended; the job may still end well, and be billed
-└── DownloadFailedError   the video exists and is paid for; only fetching it failed
-    └── OutputRejectedError ... and would again: too large, or at an address that is not to be asked
+├── NotSentError               fix it: nothing left this machine, so nothing is billed
+│   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
+│   └── BadInputError          the arguments of the job: a missing field, a value that is not allowed
+├── RefusedError               fix it: the API said no and would say it again; nothing is billed
+│   ├── BadRequestError        400, 405, 422 at the submit, 406 for a parameter or the content type
+│   ├── UnauthorizedError      401: no key arrived, or the key is not valid
+│   ├── ForbiddenError         403: the account may not use this model
+│   ├── NotFoundError          404: no such model, or no such record (never was, or expired)
+│   ├── OutOfCreditsError      406: the balance is too small
+│   ├── SpendLimitError        406: the team's spend limit is reached
+│   └── ModelRetiredError      410: the model is no longer served
+├── NoUsableResponseError      ask again: no usable answer, which says nothing about the job
+│   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to come back
+│   └── UnreachableError       no byte of the request left: safe to repeat, a submit too
+├── SubmitOutcomeUnknownError  look at the bill: a submit may have become a job whose id is not known
+├── JobFailedError             the job ran and failed; it is not billed, a new job may succeed
+│   └── ContentBlockedError    ... and the same inputs will never succeed
+├── RecordExpiredError         the record is gone, and the history does not know the job either
+├── OutputMissingError         the job completed, so it is billed, and shows no output anywhere
+├── WaitTimeoutError           look later: the waiting ended; the job may still end well, and be billed
+└── DownloadFailedError        the video exists and is paid for; only fetching it failed
+    └── OutputRejectedError    ... and would again: too large, or at an address that is not to be asked
 
 The tree stands on plain ``Exception``: only operators and sensors turn it into Airflow's own
 fail, retry or skip. Any other exception that leaves this package is a bug in it.

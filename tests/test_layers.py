@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "polling": CORE | {"segmind"},
     "transports": CORE | {"segmind", "polling"},
     "hooks": CORE | {"segmind", "polling", "transports", "compat"},
-    "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat", "operators"},
+    "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "submission": CORE | {"segmind", "polling", "transports", "hooks", "inputs"},
     "links": CORE | {"segmind", "compat"},
@@ -33,10 +33,12 @@ ARROWS: dict[str, set[str]] = {
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "triggers": CORE | AIRFLOW_FACING | {"segmind", "polling", "transports", "hooks"},
+    "triggers": CORE | {"compat", "airflow_errors"} | {"segmind", "polling", "transports", "hooks"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "waiting": set(),
+    "waiting": CORE
+    | {"compat", "airflow_errors"}
+    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }

@@ -41,14 +41,14 @@ def situation(text: str) -> DecisionInput:
 
 @pytest.mark.parametrize(("fault", "asked", "does", "billed"), [pytest.param(*row, id=row[0][:60]) for row in ROWS])
 def test_the_page_says_what_the_table_does(fault: str, asked: str, does: str, billed: str) -> None:
-    assert decide(situation(asked)).step.value == does
+    assert decide(situation(asked)).action.value == does
     assert billed
 
 
 def test_the_page_shows_every_row_that_acts() -> None:
     safe_repr = {id(decide(situation(row[1]))) for row in ROWS}
     questions = {Action.POLL_JOB, Action.ASK_HISTORY}
-    hidden = [row for row in TABLE if row.step not in questions and id(row) not in safe_repr]
+    hidden = [row for row in TABLE if row.action not in questions and id(row) not in safe_repr]
     assert hidden == []
 
 

@@ -39,7 +39,7 @@ class Recorder:
 def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, Any, set[str]]]:
     """Everything that the module can send, with its values."""
     recorder = Recorder()
-    monkeypatch.setattr(metrics, "stats", lambda: recorder)
+    monkeypatch.setattr(metrics, "get_stats", lambda: recorder)
     metrics.waiting("runway_default", 3)
     metrics.looked("runway_default")
     metrics.throttled("runway_default")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.compat import task_state_store
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.submission.task_attempt import TaskAttempt
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,7 +27,26 @@ def submitter_for(hook: RunwayHook, context: Context, log: Log, *, task_id: str,
         found = [pulled] if isinstance(pulled, str) else pulled or ()
         return [request_id for request_id in found if isinstance(request_id, str)]
 
-    return Submitter(hook, journal_of(context), log, durable=durable, siblings=siblings)
+    ti = context["ti"]
+    attempt = TaskAttempt(
+        try_number=ti.try_number,
+        max_tries=ti.max_tries or 0,
+        earliest_submit_at=_earliest_submit_at(context["dag_run"]),
+        journal=journal_of(context),
+        sibling_request_ids=siblings,
+    )
+    return Submitter(hook, attempt, log, durable=durable)
+
+
+def _earliest_submit_at(run: Any) -> float:
+    """Return the epoch second before which no try of this run can have submitted anything.
+
+    Clearing a finished run moves its start date (``clear_task_instances`` of Airflow 2.11.2 and 3.3.2), so
+    a run that was ever cleared counts from the time at which it was due.
+    """
+    names = ["start_date"] if not getattr(run, "clear_number", 0) else ["start_date", "run_after", "data_interval_end"]
+    dates = [date.timestamp() for name in names if (date := getattr(run, name, None)) is not None]
+    return min(dates, default=0.0)
 
 
 def restore_job(request_id: str, context: Context, model: str) -> JobSummary:

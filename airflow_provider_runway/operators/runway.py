@@ -179,7 +179,7 @@ class RunwayGenerateOperator(BaseOperator):
             # Before the first look: whatever dies from here on, the id is on the task's page.
             context["ti"].xcom_push(key="request_id", value=report.request_id)
             if not self.wait_for_completion:
-                submitter.mark_delivered(report.request_id, context["ti"].max_tries)
+                submitter.mark_delivered(report.request_id)
                 return report.as_json()
             if report.status == JobState.COMPLETED:
                 return self._deliver(report, hook, context)
@@ -256,7 +256,7 @@ class RunwayGenerateOperator(BaseOperator):
         give_up_at = time.time() + self.timeout
         while True:
             try:
-                return submitter.hold(order)
+                return submitter.submit_or_resume(order)
             except ThrottledError as busy:
                 self._await_turn(busy, rounds, give_up_at)
                 rounds += 1
@@ -337,5 +337,5 @@ class RunwayGenerateOperator(BaseOperator):
         for key in ("output_url", "output_urls", "output_path"):
             if outcome[key]:
                 context["ti"].xcom_push(key=key, value=outcome[key])
-        self._submitter(hook, context).mark_delivered(report.request_id, context["ti"].max_tries)
+        self._submitter(hook, context).mark_delivered(report.request_id)
         return outcome

@@ -41,7 +41,7 @@ _PROPERTIES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-class _Wrong(Exception):
+class _InvalidEntryError(Exception):
     """What is wrong with an entry."""
 
 
@@ -63,7 +63,7 @@ def read_catalogue(text: str, name: str) -> list[Model]:
     for slug, entry in entries.items():
         try:
             models.append(_model(slug, entry))
-        except (_Wrong, BadInputError) as wrong:
+        except (_InvalidEntryError, BadInputError) as wrong:
             problems.append(f"Entry {safe_repr(slug)}: {wrong}")
     if problems:
         raise BadInputError(f"The catalogue {name} cannot be used. {' '.join(problems)} Nothing was sent.")
@@ -77,16 +77,16 @@ def _model(slug: str, entry: Any) -> Model:
         "latency_s", BUILT_IN_MODELS[slug].latency_s if slug in BUILT_IN_MODELS else UNKNOWN_LATENCY_S
     )
     if isinstance(latency_s, bool) or not isinstance(latency_s, (int, float)) or not 0 < latency_s < float("inf"):
-        raise _Wrong(f"latency_s is {safe_repr(latency_s)}; allowed: seconds, more than 0.")
+        raise _InvalidEntryError(f"latency_s is {safe_repr(latency_s)}; allowed: seconds, more than 0.")
     if "fields" not in entry and slug in BUILT_IN_MODELS:
         return Model(slug, float(latency_s), BUILT_IN_MODELS[slug].fields)
     rows = entry.get("fields")
     if not isinstance(rows, list) or not rows:
-        raise _Wrong("it has no list of fields.")
+        raise _InvalidEntryError("it has no list of fields.")
     fields = tuple(_field(row, f"field {place}") for place, row in enumerate(rows, 1))
     for what, names in (("name", [f.name for f in fields]), ("argument", [f.argument for f in fields if f.argument])):
         if twice := sorted({one for one in names if names.count(one) > 1}):
-            raise _Wrong(f"two fields have the {what} {safe_repr(twice[0])}.")
+            raise _InvalidEntryError(f"two fields have the {what} {safe_repr(twice[0])}.")
     return Model(slug, float(latency_s), fields)
 
 
@@ -95,10 +95,10 @@ def _field(row: Any, place: str) -> ModelField:
     for name in row:
         types, words = _PROPERTIES[name]
         if not isinstance(row[name], types) or (isinstance(row[name], bool) and bool not in types):
-            raise _Wrong(f"{place}: {name} is {safe_repr(row[name])}; allowed: {words}.")
+            raise _InvalidEntryError(f"{place}: {name} is {safe_repr(row[name])}; allowed: {words}.")
     field = ModelField(**{"name": "", "kind": "", **row, "allowed": tuple(row.get("allowed", ()))})
     for problem in _contradictions(field):
-        raise _Wrong(f"{place}: {problem}.")
+        raise _InvalidEntryError(f"{place}: {problem}.")
     return field
 
 
@@ -134,6 +134,6 @@ def _contradictions(field: ModelField) -> Iterator[str]:
 
 def _known(row: Any, names: tuple[str, ...], place: str) -> None:
     if not isinstance(row, dict):
-        raise _Wrong(f"{place} must be an object of {', '.join(names)}.")
+        raise _InvalidEntryError(f"{place} must be an object of {', '.join(names)}.")
     if unknown := [name for name in row if name not in names]:
-        raise _Wrong(f"{place} has {safe_repr(unknown[0])}; allowed: {', '.join(names)}.")
+        raise _InvalidEntryError(f"{place} has {safe_repr(unknown[0])}; allowed: {', '.join(names)}.")

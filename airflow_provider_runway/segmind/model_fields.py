@@ -27,7 +27,7 @@ _IN_NO_URL = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _SHOWN = 60
 
 
-class _Wrong(Exception):
+class _InvalidValueError(Exception):
     """What a value is instead of what it must be."""
 
 
@@ -55,7 +55,7 @@ class ModelField:
         """
         try:
             value = _READERS[self.kind](value)
-        except _Wrong as wrong:
+        except _InvalidValueError as wrong:
             raise BadInputError(f"{self.label} {wrong}; allowed: {self.takes}.") from None
         outside = (self.low is not None and value < self.low) or (self.high is not None and value > self.high)
         if outside or (self.allowed and not any(_same(value, one) for one in self.allowed)):
@@ -116,17 +116,17 @@ def is_https(url: str) -> bool:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong(f"is of type {type(value).__name__}")
+        raise _InvalidValueError(f"is of type {type(value).__name__}")
     if not value.strip():
-        raise _Wrong("is empty")
+        raise _InvalidValueError("is empty")
     if (found := _UNWRITABLE.search(value)) is not None:
-        raise _Wrong(f"has the character {found[0]!a} at position {found.start()}")
+        raise _InvalidValueError(f"has the character {found[0]!a} at position {found.start()}")
     return value
 
 
 def _url(value: Any) -> str:
     if isinstance(value, str) and value.strip() and not is_https(value):
-        raise _Wrong("is another kind of text")
+        raise _InvalidValueError("is another kind of text")
     return _text(value)
 
 
@@ -135,7 +135,7 @@ def _integer(value: Any) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _Wrong(f"is {safe_repr(value)}")
+        raise _InvalidValueError(f"is {safe_repr(value)}")
     return value
 
 
@@ -144,11 +144,11 @@ def _number(value: Any) -> float:
         try:
             value = float(value)
         except ValueError:
-            raise _Wrong(f"is {safe_repr(value)}") from None
+            raise _InvalidValueError(f"is {safe_repr(value)}") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _Wrong(f"is {safe_repr(value)}")
+        raise _InvalidValueError(f"is {safe_repr(value)}")
     if isinstance(value, float) and not math.isfinite(value):  # of a giant whole number it cannot be asked
-        raise _Wrong(f"is {value}")
+        raise _InvalidValueError(f"is {value}")
     return value
 
 
@@ -157,7 +157,7 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if not isinstance(value, bool):
-        raise _Wrong(f"is {safe_repr(value)}")
+        raise _InvalidValueError(f"is {safe_repr(value)}")
     return value
 
 

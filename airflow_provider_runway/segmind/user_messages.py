@@ -36,8 +36,8 @@ def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
         f"A submit of model {model} at or after {format_timestamp(at)} (inputs {fingerprint}) had no answer, "
         f"and {why}. One job may exist and be billed (about USD 0.50 to 1.00), so nothing more was sent. "
         "Look for it in the request history of Segmind's console. If it is there: set request_id=… on "
-        "the operator, and run the task again; that does not pay again. If it is not: set durable=False on the operator, and clear the "
-        "task, which pays once more."
+        "the operator, and run the task again; that does not pay again. If it is not: set durable=False on the "
+        "operator, and clear the task, which pays once more."
     )
 
 

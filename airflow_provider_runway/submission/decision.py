@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airflow_provider_runway.submission.journal import Entry, Phase
+from airflow_provider_runway.submission.journal import JournalEntry, Phase
 
 
 class JournalState(StrEnum):
@@ -17,7 +17,7 @@ class JournalState(StrEnum):
 
     OFF = "off"  # durable=False: the author wants no memory
     NONE = "none"  # there is no store: Airflow before 3.3
-    EMPTY = "blank"  # there is one, and it has no entry, or a submit that came to nothing
+    EMPTY = "empty"  # there is one, and it has no entry, or a submit that came to nothing
     INTENT = "intent"
     SUBMITTED = "submitted"
     DELIVERED = "delivered"
@@ -46,7 +46,7 @@ class RemoteState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     BLOCKED = "blocked"  # failed on its content
-    MAYBE_SENT = "lost"  # neither a record nor a row
+    GONE = "gone"  # neither a record nor a history row
     UNANSWERED = "unanswered"
 
 
@@ -77,33 +77,33 @@ class Action(StrEnum):
 class DecisionInput:
     """Everything the decision depends on."""
 
-    note: JournalState
+    journal: JournalState
     attempt: Attempt
     inputs: Inputs = Inputs.SAME
-    fate: RemoteState = RemoteState.NOT_ASKED
-    trace: HistoryLookup = HistoryLookup.NOT_ASKED
+    remote: RemoteState = RemoteState.NOT_ASKED
+    history: HistoryLookup = HistoryLookup.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the table: sets of what it covers (None: anything), the step, and why."""
 
-    note: frozenset[JournalState]
-    step: Action
+    journal: frozenset[JournalState]
+    action: Action
     why: str
     attempt: frozenset[Attempt] | None = None
     inputs: Inputs | None = None
-    fate: RemoteState | None = None
-    trace: HistoryLookup | None = None
+    remote: RemoteState | None = None
+    history: HistoryLookup | None = None
 
-    def covers(self, situation: DecisionInput) -> bool:
-        """Does this row speak of the situation?"""
+    def covers(self, known: DecisionInput) -> bool:
+        """Does this row speak of the known?"""
         return (
-            situation.note in self.note
-            and (self.attempt is None or situation.attempt in self.attempt)
-            and (self.inputs is None or situation.inputs is self.inputs)
-            and (self.fate is None or situation.fate is self.fate)
-            and (self.trace is None or situation.trace is self.trace)
+            known.journal in self.journal
+            and (self.attempt is None or known.attempt in self.attempt)
+            and (self.inputs is None or known.inputs is self.inputs)
+            and (self.remote is None or known.remote is self.remote)
+            and (self.history is None or known.history is self.history)
         )
 
 
@@ -115,7 +115,7 @@ _KNOWN = _notes(JournalState.SUBMITTED, JournalState.DELIVERED)
 _AMBIGUOUS = _notes(JournalState.INTENT, JournalState.NONE)
 _FIRST, _AGAIN, _CLEARED = (frozenset({attempt}) for attempt in Attempt)
 
-#: Read from the top; the first row that covers the situation decides. Every situation is covered
+#: Read from the top; the first row that covers the known decides. Every known is covered
 #: (a test walks them all).
 TABLE: tuple[Rule, ...] = (
     # Nothing can exist.
@@ -128,7 +128,7 @@ TABLE: tuple[Rule, ...] = (
         Action.SUBMIT,
         "the first try of this task instance",
         attempt=_FIRST,
-        trace=HistoryLookup.NOT_ASKED,
+        history=HistoryLookup.NOT_ASKED,
     ),
     # A POST may have been accepted, and its id is not known.
     Rule(
@@ -137,14 +137,14 @@ TABLE: tuple[Rule, ...] = (
         "the inputs changed since a submit whose outcome is not known; that one may be billed, too",
         inputs=Inputs.CHANGED,
     ),
-    Rule(_AMBIGUOUS, Action.ASK_HISTORY, "an earlier submit may have become a job", trace=HistoryLookup.NOT_ASKED),
-    Rule(_AMBIGUOUS, Action.ADOPT, "the account's history shows the job", trace=HistoryLookup.FOUND),
-    Rule(_AMBIGUOUS, Action.SUBMIT, "the account's history shows that no job came of it", trace=HistoryLookup.ABSENT),
+    Rule(_AMBIGUOUS, Action.ASK_HISTORY, "an earlier submit may have become a job", history=HistoryLookup.NOT_ASKED),
+    Rule(_AMBIGUOUS, Action.ADOPT, "the account's history shows the job", history=HistoryLookup.FOUND),
+    Rule(_AMBIGUOUS, Action.SUBMIT, "the account's history shows that no job came of it", history=HistoryLookup.ABSENT),
     Rule(
         _AMBIGUOUS,
         Action.REFUSE,
         "the account's history cannot tell whether a job exists",
-        trace=HistoryLookup.UNAVAILABLE,
+        history=HistoryLookup.UNAVAILABLE,
     ),
     # The job's id is known.
     Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the inputs changed since the last job", inputs=Inputs.CHANGED),
@@ -154,54 +154,57 @@ TABLE: tuple[Rule, ...] = (
         "the last job was delivered, and the task was cleared since: a new one is wanted",
         attempt=_CLEARED,
     ),
-    Rule(_KNOWN, Action.POLL_JOB, "an earlier try submitted this job", fate=RemoteState.NOT_ASKED),
-    Rule(_KNOWN, Action.REATTACH, "the job is alive", fate=RemoteState.ALIVE),
-    Rule(_KNOWN, Action.DELIVER, "the job is done, and paid for", fate=RemoteState.COMPLETED),
-    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the job failed, which is not billed", fate=RemoteState.FAILED),
+    Rule(_KNOWN, Action.POLL_JOB, "an earlier try submitted this job", remote=RemoteState.NOT_ASKED),
+    Rule(_KNOWN, Action.REATTACH, "the job is alive", remote=RemoteState.ALIVE),
+    Rule(_KNOWN, Action.DELIVER, "the job is done, and paid for", remote=RemoteState.COMPLETED),
+    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the job failed, which is not billed", remote=RemoteState.FAILED),
     Rule(
         _KNOWN,
         Action.SUBMIT_NEW_GENERATION,
         "the content was refused, which is not billed, and the task was cleared since",
         attempt=_CLEARED,
-        fate=RemoteState.BLOCKED,
+        remote=RemoteState.BLOCKED,
     ),
     Rule(
         _KNOWN,
         Action.FAIL,
         "the content was refused, and the same inputs would be refused again",
-        fate=RemoteState.BLOCKED,
+        remote=RemoteState.BLOCKED,
     ),
     Rule(
         _KNOWN,
         Action.FAIL,
         "the job's record and history row are gone; it may have been billed",
-        fate=RemoteState.MAYBE_SENT,
+        remote=RemoteState.GONE,
     ),
     Rule(
-        _KNOWN, Action.REATTACH, "the API did not answer; the job's trigger will ask again", fate=RemoteState.UNANSWERED
+        _KNOWN,
+        Action.REATTACH,
+        "the API did not answer; the job's trigger will ask again",
+        remote=RemoteState.UNANSWERED,
     ),
 )
 
 
-def decide(situation: DecisionInput) -> Rule:
+def decide(known: DecisionInput) -> Rule:
     """Return the row that decides.
 
-    :raises LookupError: no row covers the situation, which the test of the table excludes.
+    :raises LookupError: no row covers the known, which the test of the table excludes.
     """
     for row in TABLE:
-        if row.covers(situation):
+        if row.covers(known):
             return row
-    raise LookupError(f"no row covers {situation}")
+    raise LookupError(f"no row covers {known}")
 
 
-def journal_state_of(entry: Entry | None) -> JournalState:
+def journal_state_of(entry: JournalEntry | None) -> JournalState:
     """Return what an existing store says."""
     if entry is None or entry.phase is Phase.NOT_ACCEPTED:
         return JournalState.EMPTY
     return JournalState(entry.phase.value)
 
 
-def attempt_of(entry: Entry | None, try_number: int, max_tries: int) -> Attempt:
+def attempt_of(entry: JournalEntry | None, try_number: int, max_tries: int) -> Attempt:
     """Return which attempt this is. A clear raises ``max_tries``; a retry does not.
 
     Source: ``clear_task_instances`` of Airflow 2.11.2 and 3.3.2 sets ``max_tries = try_number +

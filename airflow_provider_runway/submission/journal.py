@@ -7,12 +7,14 @@ Airflow 3.3 and later have the store; XComs can't stand in for it, for a retry c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
 #: Renaming it would forget the jobs of tasks that are under way during an upgrade.
 KEY = "runway_submission"
+#: Field -> its name in the store, where they differ. Stored names never change.
+_STORED_NAMES = {"image_digest": "picture", "previous_request_ids": "spent"}
 
 
 class Phase(StrEnum):
@@ -25,13 +27,13 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the journal. ``at`` is the POST's moment in epoch seconds.
+class JournalEntry:
+    """What is known of a task instance's submit. ``at`` is the time of the POST in epoch seconds.
 
-    :param fingerprint: of the inputs. :param seed: as sent, None where the model takes none.
+    :param fingerprint: a digest of the inputs. :param seed: as sent, None where the model takes none.
     :param generation: 0, and one more each time the same task asks for a new job.
-    :param picture: the digest of an uploaded picture's URL, as sent.
-    :param spent: request ids of earlier generations, which must never be adopted again.
+    :param image_digest: the digest of an uploaded image's URL, as sent.
+    :param previous_request_ids: jobs of earlier generations, which must never be adopted again.
     """
 
     phase: Phase
@@ -43,19 +45,21 @@ class Entry:
     max_tries: int
     at: float
     request_id: str | None = None
-    picture: str | None = None
-    spent: tuple[str, ...] = ()
+    image_digest: str | None = None
+    previous_request_ids: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as the store keeps it."""
-        return {**asdict(self), "phase": self.phase.value, "spent": list(self.spent)}
+        values = {_STORED_NAMES.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
+        return {**values, "phase": self.phase.value, "spent": list(self.previous_request_ids)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Entry:
+    def from_json(cls, value: Mapping[str, Any]) -> JournalEntry:
         """Return the entry that :meth:`as_json` wrote; fields of a later version are passed over."""
-        known = {field.name for field in fields(cls)}
-        kept = {name: item for name, item in value.items() if name in known}
-        return cls(**{**kept, "phase": Phase(kept["phase"]), "spent": tuple(kept.get("spent", ()))})
+        names = {_STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
+        known = {names[key]: item for key, item in value.items() if key in names}
+        previous = tuple(known.get("previous_request_ids", ()))
+        return cls(**{**known, "phase": Phase(known["phase"]), "previous_request_ids": previous})
 
 
 class StateStore(Protocol):
@@ -74,11 +78,11 @@ class Journal:
 
     store: StateStore
 
-    def read(self) -> Entry | None:
+    def read(self) -> JournalEntry | None:
         """Return the entry, or None where none was ever written (or it was cleaned)."""
         value = self.store.get(KEY)
-        return Entry.from_json(value) if isinstance(value, dict) else None
+        return JournalEntry.from_json(value) if isinstance(value, dict) else None
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Replace the entry."""
         self.store.set(KEY, entry.as_json())

@@ -37,8 +37,8 @@ class LostSubmit:
     :param sent_at: epoch seconds, the earliest moment of the POST. :param sent_until: the latest; None: now.
     :param settled_at: epoch seconds after which a missing row means "no job".
     :param ignoring: fields that may differ from try to try, such as an uploaded picture's URL.
-    :param picture: (field, digest of its value) where the value itself was not kept.
-    :param taken: request ids that belong to other jobs.
+    :param image: (field, digest of its value) where the value itself was not kept.
+    :param other_request_ids: request ids that belong to other jobs.
     :param failures: this many failed jobs with this body account for every earlier try.
     """
 
@@ -48,8 +48,8 @@ class LostSubmit:
     settled_at: float
     sent_until: float | None = None
     ignoring: frozenset[str] = frozenset()
-    picture: tuple[str, str] | None = None
-    taken: frozenset[str] = frozenset()
+    image: tuple[str, str] | None = None
+    other_request_ids: frozenset[str] = frozenset()
     failures: int | None = None
 
 
@@ -57,15 +57,13 @@ class LostSubmit:
 class LookupResult:
     """What the history says. ``row`` is the job to adopt, ``others`` were as likely but farther in time."""
 
-    trace: HistoryLookup
+    history: HistoryLookup
     row: HistoryRow | None = None
     others: tuple[str, ...] = ()
     why: str = ""
 
 
-def find_lost_submit(
-    base_urls: BaseUrls, wanted: LostSubmit, policy: RetryPolicy, now: float
-) -> Exchange[LookupResult]:
+def find_lost_submit(base_urls: BaseUrls, lost: LostSubmit, policy: RetryPolicy, now: float) -> Exchange[LookupResult]:
     """Ask the history until the submit shows up, or until it surely never will.
 
     On a busy account there always are rows of other jobs that have not landed. Only those that were there when
@@ -76,61 +74,62 @@ def find_lost_submit(
     pauses = iter(PAUSES_S)
     suspects: frozenset[str] | None = None
     while True:
-        until = now if wanted.sent_until is None else min(now, wanted.sent_until)
+        until = now if lost.sent_until is None else min(now, lost.sent_until)
         try:
-            query = HistoryQuery.around(wanted.sent_at, until, wanted.model)
-            rows = yield from find_requests(base_urls, query, policy, wanted.sent_at - SKEW_S)
+            query = HistoryQuery.around(lost.sent_at, until, lost.model)
+            rows = yield from find_requests(base_urls, query, policy, lost.sent_at - SKEW_S)
         except RunwayError as problem:
             return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))
-        ours = candidates(rows, wanted)
+        ours = candidates(rows, lost)
         if ours:
             return LookupResult(HistoryLookup.FOUND, ours[0], tuple(row.request_id for row in ours[1:]))
-        if wanted.failures is not None and len(failed_rows(rows, wanted)) >= wanted.failures:
+        if lost.failures is not None and len(failed_rows(rows, lost)) >= lost.failures:
             return LookupResult(HistoryLookup.ABSENT, why="every earlier try became a job that failed")
-        if now >= wanted.settled_at:
-            landing = frozenset(row.request_id for row in incomplete_rows(rows, wanted))
+        if now >= lost.settled_at:
+            landing = frozenset(row.request_id for row in incomplete_rows(rows, lost))
             suspects = landing if suspects is None else suspects & landing
             if not suspects:
                 return LookupResult(HistoryLookup.ABSENT, why="no row of it has landed in time")
-            if now >= wanted.settled_at + LANDING_S:
+            if now >= lost.settled_at + LANDING_S:
                 return LookupResult(HistoryLookup.UNAVAILABLE, why=f"the row of {min(suspects)} has not landed yet")
         pause_s = next(pauses, PAUSES_S[-1])
         now = yield from run_step(Sleep(pause_s, "The history has no row of this submit yet; it may still land."))
 
 
-def candidates(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
+def candidates(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
     """Return the jobs that can be the lost submit's, the nearest in time first, then by id.
 
     A failed job is none: it is not billed, and nothing can be had from it.
     """
-    ours = [row for row in _in_window(rows, wanted) if row.state is not JobState.FAILED and _matches(row, wanted)]
-    return sorted(ours, key=lambda row: (abs((row.created_at or wanted.sent_at) - wanted.sent_at), row.request_id))
+    ours = [row for row in _in_window(rows, lost) if row.state is not JobState.FAILED and _matches(row, lost)]
+    return sorted(ours, key=lambda row: (abs((row.created_at or lost.sent_at) - lost.sent_at), row.request_id))
 
 
-def failed_rows(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
-    """Return the failed jobs with the wanted body."""
-    return [row for row in _in_window(rows, wanted) if row.state is JobState.FAILED and _matches(row, wanted)]
+def failed_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
+    """Return the failed jobs with the lost body."""
+    return [row for row in _in_window(rows, lost) if row.state is JobState.FAILED and _matches(row, lost)]
 
 
-def incomplete_rows(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
+def incomplete_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
     """Return the rows that say too little yet to exclude that they are the lost submit's."""
-    return [row for row in _in_window(rows, wanted) if not row.is_complete and row.model in (None, wanted.model)]
+    return [row for row in _in_window(rows, lost) if not row.is_complete and row.model in (None, lost.model)]
 
 
-def _in_window(rows: Iterable[HistoryRow], wanted: LostSubmit) -> list[HistoryRow]:
-    oldest = wanted.sent_at - SKEW_S
-    newest = math.inf if wanted.sent_until is None else wanted.sent_until + SKEW_S
+def _in_window(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
+    oldest = lost.sent_at - SKEW_S
+    newest = math.inf if lost.sent_until is None else lost.sent_until + SKEW_S
     return [
         row
         for row in rows
-        if row.request_id not in wanted.taken and (row.created_at is None or oldest <= row.created_at <= newest)
+        if row.request_id not in lost.other_request_ids
+        and (row.created_at is None or oldest <= row.created_at <= newest)
     ]
 
 
-def _matches(row: HistoryRow, wanted: LostSubmit) -> bool:
-    if row.model != wanted.model or row.body is None or not same_body(wanted.body, row.body, wanted.ignoring):
+def _matches(row: HistoryRow, lost: LostSubmit) -> bool:
+    if row.model != lost.model or row.body is None or not same_body(lost.body, row.body, lost.ignoring):
         return False
-    if wanted.picture is None:
+    if lost.image is None:
         return True
-    name, digest = wanted.picture
+    name, digest = lost.image
     return digest_of(row.body.get(name)) == digest

@@ -38,7 +38,7 @@ KEY = "SG_0123456789abcdef"
     ],
 )
 def test_the_gateway_is_put_together(plain: Any, fields: dict[str, Any], gateway: str) -> None:
-    assert read_connection("c", plain(**fields), {}).endpoints.gateway == gateway
+    assert read_connection("c", plain(**fields), {}).base_urls.gateway == gateway
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_extra_is_read_as_text_and_as_number(plain: Any, extra: dict[str, Any
 )
 def test_the_other_hosts_have_defaults(plain: Any, name: str, field: str, default: str) -> None:
     for value in (None, "", "  "):
-        assert getattr(read_connection("c", plain(extra_dejson={name: value}), {}).endpoints, field) == default
+        assert getattr(read_connection("c", plain(extra_dejson={name: value}), {}).base_urls, field) == default
     other = read_connection("c", plain(extra_dejson={name: "http://h:1/x/"}), {})
     assert getattr(other.base_urls, field) == "http://h:1/x"
 

@@ -1,6 +1,6 @@
 """What a retry and each kind of clear cost, in a real Airflow 3.3, by the emulator's ledger.
 
-The scenarios mostly wait, so a fixture runs them at the same time and records what happened. The tests read the records.
+The scenarios mostly wait, so a fixture runs them at the same time and takes snapshots. The tests compare the snapshots.
 """
 
 from __future__ import annotations

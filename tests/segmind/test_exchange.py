@@ -63,11 +63,10 @@ def test_a_billable_call_without_an_answer_is_unknown_after_one_send(
 ) -> None:
     course = drive(execute(call_of(base_urls, "m", {}), POLICY), [heard(row)])
     assert isinstance(course.error, SubmitOutcomeUnknownError)
-    assert [request.call for request in course.sent] == [
-        call_of.__name__.removeprefix("make_").removesuffix("_call").replace("sync", "run_sync")
-    ]
+    call = call_of(base_urls, "m", {}).request.call
+    assert [request.call for request in course.sent] == [call]
     assert "may have become a job" in str(course.error)
-    assert course.error.facts["call"] == call_of.__name__
+    assert course.error.facts["call"] == call
     assert isinstance(course.error.__cause__, NoUsableResponseError)
 
 

@@ -143,7 +143,7 @@ def test_a_slug_that_would_leave_its_path_is_refused(slug: Any) -> None:
 def test_reading_a_field_raises_nothing_but_bad_input(text: str) -> None:
     for _, field in FIELDS:
         try:
-            field.read(text)
+            field.validate(text)
         except BadInputError as problem:
             assert field.label in str(problem)
 
@@ -205,7 +205,7 @@ STRANGE = {
 @pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
 def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: ModelField, takes: str, value: Any) -> None:
     try:
-        read = field.read(value)
+        read = field.validate(value)
     except BadInputError as problem:
         said = str(problem)
         assert said.startswith("x ")
@@ -228,8 +228,8 @@ def test_a_wrong_value_of_any_kind_names_what_is_allowed(field: ModelField, take
     ],
 )
 def test_a_value_is_read_as_the_api_takes_it(field: ModelField, value: Any, read: Any) -> None:
-    assert field.read(value) == read
-    assert type(field.read(value)) is type(read)
+    assert field.validate(value) == read
+    assert type(field.validate(value)) is type(read)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_value_is_read_as_the_api_takes_it(field: ModelField, value: Any, read
 )
 def test_what_only_python_takes_for_the_same_is_refused(field: ModelField, value: Any) -> None:
     with pytest.raises(BadInputError, match="allowed"):
-        field.read(value)
+        field.validate(value)
 
 
 def test_no_message_shows_a_prompt_or_the_query_of_a_url() -> None:

@@ -13,7 +13,7 @@ from airflow_provider_runway.segmind import retry
 from airflow_provider_runway.segmind.http import Request
 from airflow_provider_runway.segmind.retry import NO_RETRY, UI_RETRY, RetryPolicy, may_retry, retry_delay_s
 
-KINDS = {"Throttled": ThrottledError, "Unreachable": UnreachableError, "Unanswered": NoUsableResponseError}
+KINDS = {kind.__name__: kind for kind in (ThrottledError, UnreachableError, NoUsableResponseError)}
 SUBMIT = Request("submit", "POST", "https://api.segmind.com/v2/m", idempotent=False)
 #: (error, what the table says of a GET, what it says of a submit)
 ROWS = [

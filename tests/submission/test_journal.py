@@ -10,11 +10,11 @@ from airflow_runtime import StateStore
 from hypothesis import given
 from hypothesis import strategies as some
 
-from airflow_provider_runway.submission.journal import KEY, Entry, Journal, Phase
+from airflow_provider_runway.submission.journal import KEY, Journal, JournalEntry, Phase
 
 TEXTS = some.text(min_size=1, max_size=20)
 ENTRIES = some.builds(
-    Entry,
+    JournalEntry,
     phase=some.sampled_from(Phase),
     fingerprint=TEXTS,
     model=TEXTS,
@@ -24,31 +24,31 @@ ENTRIES = some.builds(
     max_tries=some.integers(0, 100),
     at=some.floats(1e9, 2e9),
     request_id=some.none() | TEXTS,
-    spent=some.lists(TEXTS, max_size=3).map(tuple),
+    previous_request_ids=some.lists(TEXTS, max_size=3).map(tuple),
 )
-ENTRY = Entry(Phase.INTENT, "0123", "runway-gen4-turbo", 0, 7, 1, 2, 1e9)
+ENTRY = JournalEntry(Phase.INTENT, "0123", "runway-gen4-turbo", 0, 7, 1, 2, 1e9)
 
 
 @given(ENTRIES)
-def test_an_entry_comes_back_from_the_store_as_it_was(entry: Entry) -> None:
+def test_an_entry_comes_back_from_the_store_as_it_was(entry: JournalEntry) -> None:
     journal = Journal(StateStore())
     journal.write(entry)
     assert journal.read() == entry
 
 
 @given(ENTRIES)
-def test_an_entry_is_plain_json(entry: Entry) -> None:
-    assert Entry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+def test_an_entry_is_plain_json(entry: JournalEntry) -> None:
+    assert JournalEntry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
 
 
 def test_a_field_of_a_later_release_is_passed_over() -> None:
-    assert Entry.from_json({**ENTRY.as_json(), "colour": "blue"}) == ENTRY
+    assert JournalEntry.from_json({**ENTRY.as_json(), "colour": "blue"}) == ENTRY
 
 
 @pytest.mark.parametrize("name", ["request_id", "spent"])
 def test_a_field_that_an_earlier_release_did_not_write_has_its_default(name: str) -> None:
     older = {key: value for key, value in ENTRY.as_json().items() if key != name}
-    assert Entry.from_json(older) == ENTRY
+    assert JournalEntry.from_json(older) == ENTRY
 
 
 @pytest.mark.parametrize("value", [None, "text", 7, []], ids=repr)

@@ -29,12 +29,12 @@ from airflow_provider_runway.submission.reconcile import (
 SENT_AT = 1_790_000_000.0
 SETTLED_S = 90.0
 BODY = {"promptText": "a lighthouse", "promptImage": "https://pictures.example/1.png", "seed": 7}
-WANTED = LostSubmit("runway-gen4-turbo", BODY, SENT_AT, SENT_AT + SETTLED_S)
+LOST = LostSubmit("runway-gen4-turbo", BODY, SENT_AT, SENT_AT + SETTLED_S)
 
 
 def row(request_id: str = "ours", **changes: Any) -> HistoryRow:
     """Return the row of the lost submit, or of one that differs in ``changes``."""
-    whole = HistoryRow(request_id, WANTED.model, JobState.COMPLETED, body=BODY, created_at=SENT_AT + 1)
+    whole = HistoryRow(request_id, LOST.model, JobState.COMPLETED, body=BODY, created_at=SENT_AT + 1)
     return replace(whole, **changes)
 
 
@@ -56,14 +56,14 @@ def row(request_id: str = "ours", **changes: Any) -> HistoryRow:
     ],
 )
 def test_a_row_can_be_ours(other: HistoryRow, ours: bool) -> None:
-    assert candidates([other], replace(WANTED, taken=frozenset({"taken"}))) == ([other] if ours else [])
+    assert candidates([other], replace(LOST, other_request_ids=frozenset({"taken"}))) == ([other] if ours else [])
 
 
 def test_the_nearest_in_time_comes_first_and_then_the_id_decides() -> None:
     rows = [row("far", created_at=SENT_AT + 60), row("b"), row("before", created_at=SENT_AT - 5), row("a")]
-    wanted = ["a", "b", "before", "far"]
-    assert [it.request_id for it in candidates(rows, WANTED)] == wanted
-    assert [it.request_id for it in candidates(reversed(rows), WANTED)] == wanted
+    lost = ["a", "b", "before", "far"]
+    assert [it.request_id for it in candidates(rows, LOST)] == lost
+    assert [it.request_id for it in candidates(reversed(rows), LOST)] == lost
 
 
 def test_failed_rows_count_only_with_our_body() -> None:
@@ -72,7 +72,7 @@ def test_failed_rows_count_only_with_our_body() -> None:
         row("two", state=JobState.FAILED, body={**BODY, "seed": 8}),
         row("three"),
     ]
-    assert [it.request_id for it in failed_rows(rows, WANTED)] == ["one"]
+    assert [it.request_id for it in failed_rows(rows, LOST)] == ["one"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_failed_rows_count_only_with_our_body() -> None:
     ],
 )
 def test_a_row_that_says_too_little_is_still_landing(other: HistoryRow, lands: bool) -> None:
-    assert incomplete_rows([other], WANTED) == ([other] if lands else [])
+    assert incomplete_rows([other], LOST) == ([other] if lands else [])
 
 
 class History:
@@ -97,9 +97,9 @@ class History:
         self.status = status
         self.looks: list[float] = []
 
-    def drive(self, wanted: LostSubmit = WANTED, first_look_s: float = 0.0) -> LookupResult:
+    def drive(self, lost: LostSubmit = LOST, first_look_s: float = 0.0) -> LookupResult:
         now = SENT_AT + first_look_s
-        flow = find_lost_submit(BaseUrls(), wanted, NO_RETRY, now)
+        flow = find_lost_submit(BaseUrls(), lost, NO_RETRY, now)
         step = next(flow)
         while True:
             try:
@@ -133,31 +133,31 @@ def _as_the_api_writes(it: HistoryRow) -> dict[str, Any]:
 def test_a_row_that_is_there_is_found_with_one_look() -> None:
     history = History(lambda age_s: [row()])
     found = history.drive()
-    assert (found.trace, found.row and found.row.request_id) == (HistoryLookup.FOUND, "ours")
+    assert (found.history, found.row and found.row.request_id) == (HistoryLookup.FOUND, "ours")
     assert history.looks == [0.0]
 
 
 @pytest.mark.parametrize("lands_after_s", [0.5, 5, 40, 89, SETTLED_S])
 def test_a_row_that_lands_late_is_found(lands_after_s: float) -> None:
     history = History(lambda age_s: [row()] if age_s >= lands_after_s else [])
-    assert history.drive().trace is HistoryLookup.FOUND
+    assert history.drive().history is HistoryLookup.FOUND
 
 
 def test_a_row_whose_fields_land_late_is_found() -> None:
     history = History(lambda age_s: [row() if age_s > 30 else row(body=None)])
-    assert history.drive().trace is HistoryLookup.FOUND
+    assert history.drive().history is HistoryLookup.FOUND
 
 
 def test_absence_is_believed_only_when_every_row_must_have_landed() -> None:
     history = History(lambda age_s: [])
-    assert history.drive().trace is HistoryLookup.ABSENT
+    assert history.drive().history is HistoryLookup.ABSENT
     assert history.looks[-1] >= SETTLED_S
     assert history.looks[-2] < SETTLED_S, "a look after that moment is one too many"
 
 
 def test_an_old_submit_needs_one_look() -> None:
     history = History(lambda age_s: [])
-    assert history.drive(first_look_s=4000).trace is HistoryLookup.ABSENT
+    assert history.drive(first_look_s=4000).history is HistoryLookup.ABSENT
     assert len(history.looks) == 1
 
 
@@ -172,7 +172,7 @@ def test_the_looks_become_rarer() -> None:
 
 def test_a_row_that_never_lands_leaves_it_open() -> None:
     found = History(lambda age_s: [row(body=None)]).drive()
-    assert found.trace is HistoryLookup.UNAVAILABLE
+    assert found.history is HistoryLookup.UNAVAILABLE
     assert "ours" in found.why
 
 
@@ -192,35 +192,35 @@ def test_the_landing_rows_of_a_busy_account_leave_no_doubt_once_those_in_questio
         ]
 
     history = History(rows)
-    assert history.drive().trace is HistoryLookup.ABSENT
+    assert history.drive().history is HistoryLookup.ABSENT
     assert history.looks[-1] >= SETTLED_S
 
 
 def test_a_row_from_after_the_submit_is_not_its_own() -> None:
-    wanted = replace(WANTED, sent_until=SENT_AT + 60)
+    lost = replace(LOST, sent_until=SENT_AT + 60)
     late = SENT_AT + 60 + reconcile.SKEW_S + 1
-    assert candidates([row(created_at=late)], wanted) == []
-    assert incomplete_rows([row(created_at=late, body=None)], wanted) == []
-    assert History(lambda age_s: [row(created_at=late, body=None)]).drive(wanted, 4000).trace is HistoryLookup.ABSENT
+    assert candidates([row(created_at=late)], lost) == []
+    assert incomplete_rows([row(created_at=late, body=None)], lost) == []
+    assert History(lambda age_s: [row(created_at=late, body=None)]).drive(lost, 4000).history is HistoryLookup.ABSENT
 
 
 def test_an_old_submit_is_looked_for_in_its_own_days_only() -> None:
     """The history gives at most 31 days; a submit of two months ago must not be out of reach."""
-    wanted = replace(WANTED, sent_until=SENT_AT + 60)
-    assert History(lambda age_s: [row()]).drive(wanted, 60 * 86_400).trace is HistoryLookup.FOUND
+    lost = replace(LOST, sent_until=SENT_AT + 60)
+    assert History(lambda age_s: [row()]).drive(lost, 60 * 86_400).history is HistoryLookup.FOUND
 
 
 def test_jobs_that_differ_in_their_picture_alone_are_told_apart() -> None:
     ours = "https://images.segmind.com/assets/ours.png"
-    wanted = replace(WANTED, ignoring=frozenset({"promptImage"}), picture=("promptImage", digest_of(ours)))
+    lost = replace(LOST, ignoring=frozenset({"promptImage"}), image=("promptImage", digest_of(ours)))
     rows = [row("other"), row("mine", body={**BODY, "promptImage": ours})]
-    assert [it.request_id for it in candidates(rows, wanted)] == ["mine"]
+    assert [it.request_id for it in candidates(rows, lost)] == ["mine"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 def test_a_history_that_is_not_to_be_had_leaves_it_open(status: int) -> None:
     found = History(lambda age_s: [], status).drive()
-    assert found.trace is HistoryLookup.UNAVAILABLE
+    assert found.history is HistoryLookup.UNAVAILABLE
     assert str(status) in found.why
 
 
@@ -233,16 +233,16 @@ def test_two_jobs_with_our_body_are_named_both_and_one_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "trace"),
+    ("failures", "history_lookup"),
     [pytest.param(1, HistoryLookup.ABSENT, id="all"), pytest.param(2, HistoryLookup.ABSENT, id="one short")],
 )
-def test_failed_jobs_that_account_for_every_try_spare_the_waiting(failures: int, trace: HistoryLookup) -> None:
+def test_failed_jobs_that_account_for_every_try_spare_the_waiting(failures: int, history_lookup: HistoryLookup) -> None:
     history = History(lambda age_s: [row(state=JobState.FAILED)])
-    assert history.drive(replace(WANTED, failures=failures)).trace is trace
+    assert history.drive(replace(LOST, failures=failures)).history is history_lookup
     assert (len(history.looks) == 1) is (failures == 1)
 
 
 def test_a_failed_job_does_not_stand_for_a_lost_answer() -> None:
     """One failed row can be the submit before; with a journal the lost one is waited for."""
     history = History(lambda age_s: [row("before", state=JobState.FAILED), *([row()] if age_s > 20 else [])])
-    assert history.drive().trace is HistoryLookup.FOUND
+    assert history.drive().history is HistoryLookup.FOUND

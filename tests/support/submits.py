@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance
 
-from airflow_provider_runway.compat import task_state_store
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.operators.memory import submitter_for
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.submission.journal import Journal
-from airflow_provider_runway.submission.submitter import Submitter
 
 LOG = logging.getLogger("tests.submission")
 #: For tests in which an answer never comes: the read timeout of the connection, in seconds.
@@ -30,13 +28,12 @@ def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arg
     given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
     context = ti.context()
-    store = task_state_store(context)
     with RunwayHook() as hook:
         order = build_request(hook, context, model=model, arguments=given, extra=None)
-        submitter = Submitter(hook, None if store is None else Journal(store), LOG, durable=durable)
-        report = submitter.hold(order)
+        submitter = submitter_for(hook, context, LOG, task_id=ti.task_id, durable=durable)
+        report = submitter.submit_or_resume(order)
         if deliver:
-            submitter.mark_delivered(report.request_id, ti.max_tries)
+            submitter.mark_delivered(report.request_id)
         return report
 
 

@@ -155,7 +155,7 @@ async def test_a_bug_in_one_look_ends_that_wait_alone(gateway: Emulator, monkeyp
     def broken(at: Any, report: Any) -> Any:
         return real(at, report) if report is not reports[1] else 1 / 0
 
-    monkeypatch.setattr(poller, "look_at_status", broken)
+    monkeypatch.setattr(poller, "poll_status", broken)
     ended = await asyncio.gather(*map(wait, reports), return_exceptions=True)
     assert [type(each) for each in ended] == [WaitOutcome, ZeroDivisionError, WaitOutcome]
     await idle(poller_for(CONN_ID))

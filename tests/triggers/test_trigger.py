@@ -175,7 +175,7 @@ def test_a_fault_of_ours_is_an_event_too(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(poller, "look_at_status", broken)
+    monkeypatch.setattr(poller, "poll_status", broken)
     event = event_of(trigger_for("0b1c"))
     assert (event["status"], event["job"]["code"]) == ("error", "error")
     assert "ZeroDivisionError" in event["error"]

@@ -17,6 +17,8 @@ from local_airflow import LocalAirflow, Run, wait_until
 #: The first test waits for all scenarios.
 pytestmark = pytest.mark.timeout(300)
 
+#: All scenarios share the executor's slots, so a task may start late.
+WAIT_S = 120
 DAG_ID = "clearing"
 SUBMITTING_TASKS = ("deferred", "polling", "submit")
 
@@ -87,12 +89,12 @@ def clear_delivered(scenario: Scenario) -> None:
 def clear_waiting(scenario: Scenario) -> None:
     airflow = scenario.airflow
     scenario.trigger(job_seconds=25)
-    airflow.wait_for_task(scenario.run, "deferred", "deferred")
-    airflow.wait_for_task(scenario.run, "wait", "deferred")
-    airflow.wait_for_task(scenario.run, "polling", "running")
+    airflow.wait_for_task(scenario.run, "deferred", "deferred", timeout_s=WAIT_S)
+    airflow.wait_for_task(scenario.run, "wait", "deferred", timeout_s=WAIT_S)
+    airflow.wait_for_task(scenario.run, "polling", "running", timeout_s=WAIT_S)
     wait_until(
         lambda: airflow.get_xcom(scenario.run, "polling", "request_id"),
-        timeout_s=60,
+        timeout_s=WAIT_S,
         what="the request id of the task that polls",
     )
     airflow.clear(scenario.run, ["deferred", "polling", "wait"])
@@ -110,7 +112,7 @@ def retry_failed_job(scenario: Scenario) -> None:
 
 def clear_failed_by_hand(scenario: Scenario) -> None:
     scenario.trigger(job_seconds=20)
-    scenario.airflow.wait_for_task(scenario.run, "deferred", "deferred")
+    scenario.airflow.wait_for_task(scenario.run, "deferred", "deferred", timeout_s=WAIT_S)
     scenario.airflow.set_task_state(scenario.run, "deferred", "failed")
     scenario.airflow.clear(scenario.run, ["deferred"])
     scenario.finish()

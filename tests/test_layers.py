@@ -15,7 +15,7 @@ ROOT = Path(airflow_provider_runway.__file__).parent
 
 #: room -> the rooms it may import from, beside itself. ``__init__`` is the top level, which holds the version.
 CORE = {"__init__", "exceptions"}
-AIRFLOW_FACING = {"compat", "airflow_errors", "waiting"}
+AIRFLOW_FACING = {"compat", "airflow_errors", "task_context", "waiting"}
 ARROWS: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
@@ -33,12 +33,11 @@ ARROWS: dict[str, set[str]] = {
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "triggers": CORE | {"compat", "airflow_errors"} | {"segmind", "polling", "transports", "hooks"},
+    "triggers": CORE | {"compat", "segmind", "polling", "transports", "hooks"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "waiting": CORE
-    | {"compat", "airflow_errors"}
-    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "task_context": CORE | {"compat", "inputs", "submission"},
+    "waiting": CORE | {"compat", "task_context", "segmind", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }
@@ -146,7 +145,7 @@ def test_the_table_itself_has_no_circle() -> None:
             "transports.x", "import importlib\nimportlib.import_module('airflow.sdk')", id="Airflow by a call"
         ),
         pytest.param("hooks.x", "from airflow.hooks.base import BaseHook", id="Airflow past compat"),
-        pytest.param("submission.x", f"from {PACKAGE}.compat import mask", id="compat from an inner room"),
+        pytest.param("submission.x", f"from {PACKAGE}.compat import mask_secret", id="compat from an inner room"),
         pytest.param("triggers.x", f"from {PACKAGE}.operators.runway import RunwayGenerateOperator", id="sideways"),
         pytest.param("operators.x", f"from {PACKAGE}.emulator import Emulator", id="the emulator from our side"),
         pytest.param("emulator.x", f"from {PACKAGE}.exceptions import RunwayError", id="ours from the emulator"),
@@ -166,7 +165,7 @@ def test_the_checker_catches(module: str, source: str) -> None:
         pytest.param("hooks.x", "if TYPE_CHECKING:\n    from airflow.models import Connection", id="for types only"),
         pytest.param("compat", "from airflow.triggers.base import BaseTrigger", id="compat"),
         pytest.param("transports.x", f"from {PACKAGE} import __version__", id="the version"),
-        pytest.param("emulator.x", "from .settings import Settings", id="the emulator's own"),
+        pytest.param("emulator.x", "from .options import EmulatorOptions", id="the emulator's own"),
     ],
 )
 def test_the_checker_lets_pass(module: str, source: str) -> None:

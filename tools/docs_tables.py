@@ -19,8 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from airflow_provider_runway.emulator.fault_table import CALLS, KEYED
-from airflow_provider_runway.emulator.fault_table import TABLE as FAULTS
+from airflow_provider_runway.emulator.fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
 from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
@@ -81,7 +80,7 @@ def make_placeholders_table() -> str:
 
 def make_result_table() -> str:
     """Return the keys of a task's result."""
-    keys = JobSummary("request-id").as_json()
+    keys = JobSummary("request-id").to_json()
     rows = [[f"`{key}`{' *' if key in PUSHED_KEYS else ''}", RESULT_KEYS[key]] for key in keys]
     return make_table(["key", "value"], rows)
 
@@ -100,7 +99,7 @@ def make_faults_table() -> str:
     """Return the emulator's faults, the calls that they apply to, and their parameters."""
     rows = []
     for fault in FAULTS.values():
-        calls = {CALLS: "any", KEYED: "any but `output`"}.get(
+        calls = {ALL_CALLS: "any", KEYED_CALLS: "any but `output`"}.get(
             fault.calls, ", ".join(f"`{call}`" for call in fault.calls)
         )
         parameters = ", ".join(

@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, report_lineage, storage_path
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_storage_conn_id,
+    make_storage_path,
+    report_lineage,
+)
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
-from airflow_provider_runway.outputs.path_template import OutputPathTemplate, connection_of
+from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.user_messages import how_to_resume, where_output_is
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
@@ -45,11 +51,11 @@ def check_target(output_path: str, conn_id: str | None) -> None:
         {"index": 0, "request_id": "video", "model": "model", "seed": 1}
     )
     try:
-        if (named := connection_of(target, conn_id)) is not None and "://" in target:
+        if (named := get_storage_conn_id(target, conn_id)) is not None and "://" in target:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         local = _local(target, conn_id)
         if local is None:
-            _ = storage_path(target, conn_id).fs
+            _ = make_storage_path(target, conn_id).fs
         elif local.is_dir():
             raise BadInputError(
                 f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent."
@@ -149,7 +155,7 @@ def _local(target: str, conn_id: str | None) -> Path | None:
     if "://" not in target:
         # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
         return Path(target)
-    path = storage_path(target, conn_id)
+    path = make_storage_path(target, conn_id)
     return Path(path.path) if path.protocol == "file" else None
 
 
@@ -160,7 +166,7 @@ def _upload(file: Path, target: str, conn_id: str | None) -> None:
     publishes what was written so far (fsspec 2026.9).
     """
     try:
-        path = storage_path(target, conn_id)
+        path = make_storage_path(target, conn_id)
         fs, place = path.fs, path.path
         if path.protocol in WHOLE_OR_NOTHING:
             fs.put_file(str(file), place)

@@ -48,14 +48,14 @@ class JournalEntry:
     image_digest: str | None = None
     previous_request_ids: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the entry as the store keeps it."""
         values = {_STORED_NAMES.get(field.name, field.name): getattr(self, field.name) for field in fields(self)}
         return {**values, "phase": self.phase.value, "spent": list(self.previous_request_ids)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JournalEntry:
-        """Return the entry that :meth:`as_json` wrote; fields of a later version are passed over."""
+        """Return the entry that :meth:`to_json` wrote; fields of a later version are passed over."""
         names = {_STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
         known = {names[key]: item for key, item in value.items() if key in names}
         previous = tuple(known.get("previous_request_ids", ()))
@@ -85,4 +85,4 @@ class Journal:
 
     def write(self, entry: JournalEntry) -> None:
         """Replace the entry."""
-        self.store.set(KEY, entry.as_json())
+        self.store.set(KEY, entry.to_json())

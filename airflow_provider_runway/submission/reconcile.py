@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.inputs.identity import digest_of, same_body
+from airflow_provider_runway.inputs.job_request import digest_of, same_body
 from airflow_provider_runway.segmind.exchange import Exchange, Sleep, find_requests, run_step
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls
@@ -76,7 +76,7 @@ def find_lost_submit(base_urls: BaseUrls, lost: LostSubmit, policy: RetryPolicy,
     while True:
         until = now if lost.sent_until is None else min(now, lost.sent_until)
         try:
-            query = HistoryQuery.around(lost.sent_at, until, lost.model)
+            query = HistoryQuery.from_timestamps(lost.sent_at, until, lost.model)
             rows = yield from find_requests(base_urls, query, policy, lost.sent_at - SKEW_S)
         except RunwayError as problem:
             return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Formatter
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField
@@ -79,11 +78,6 @@ class OutputPathTemplate:
         folder, slash, file_name = path.rpartition("/")
         file = PurePosixPath(file_name)
         return f"{folder}{slash}{file.stem}-{index}{file.suffix}"
-
-
-def get_storage_conn_id(url: str, conn_id: str | None) -> str | None:
-    """Return the id of the connection for a storage URL. One inside the URL (``s3://conn@bucket``) wins."""
-    return (urlsplit(url).netloc.rpartition("@")[0] if "://" in url else "") or conn_id
 
 
 def _parse_part(

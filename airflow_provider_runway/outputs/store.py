@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path, report_lineage
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_storage_conn_id,
+    make_storage_path,
+    report_lineage,
+)
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
-from airflow_provider_runway.outputs.path_template import OutputPathTemplate, get_storage_conn_id
+from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.user_messages import how_to_resume, where_output_is
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES

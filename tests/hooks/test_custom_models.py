@@ -18,7 +18,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.hooks import custom_models
 from airflow_provider_runway.hooks.custom_models import load_models
-from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL, MODELS, expected_latency_s
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL, MODELS
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -117,7 +117,7 @@ def test_the_sensor_knows_the_latency_of_a_custom_model(gateway: Emulator, ti: T
     submit(ti)
     forget_models()  # the sensor's, which never builds a request
     sense(only_job(gateway), deferrable=False).execute(TaskInstance(task_id="sense").context())
-    assert (expected_latency_s("veo-9"), expected_latency_s(DEFAULT_MODEL)) == (80, 99)
+    assert (MODELS["veo-9"].latency_s, MODELS[DEFAULT_MODEL].latency_s) == (80, 99)
 
 
 @pytest.mark.usefixtures("models")
@@ -126,7 +126,7 @@ def test_a_triggerer_that_never_ran_the_dag_file_knows_a_custom_model(ti: TaskIn
         submit(ti, wait_for_completion=True)
     forget_models()
     assert event_of(deferred.value.trigger)["status"] == "completed"
-    assert expected_latency_s("veo-9") == 80
+    assert MODELS["veo-9"].latency_s == 80
 
 
 def test_without_a_file_there_are_the_built_in_models() -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_runway.emulator.files import CLIPS, of_kind, padded
+from airflow_provider_runway.emulator.media_files import CLIPS_DIR, build_other_file_response, pad_video
 from airflow_provider_runway.outputs.media_check import FILE_EXTENSIONS, MAX_BOXES, Media, inspect
 
-CLIP = (CLIPS / "05s-16x9.mp4").read_bytes()
-PNG = of_kind("png").body
+CLIP = (CLIPS_DIR / "05s-16x9.mp4").read_bytes()
+PNG = build_other_file_response("png").data
 
 
 def inspect_bytes(data: bytes) -> Media:
@@ -27,7 +27,7 @@ FTYP = box(b"ftyp", b"isom\0\0\0\0isom")
 WHOLE = FTYP + box(b"moov", bytes(20)) + box(b"mdat", bytes(100))
 
 
-@pytest.mark.parametrize("clip", sorted(CLIPS.glob("*.mp4")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("clip", sorted(CLIPS_DIR.glob("*.mp4")), ids=lambda path: path.stem)
 def test_a_playable_clip_is_a_complete_mp4(clip) -> None:
     assert inspect_bytes(clip.read_bytes()) == Media("video/mp4")
 
@@ -36,7 +36,7 @@ def test_a_playable_clip_is_a_complete_mp4(clip) -> None:
     ("data", "mime"),
     [
         pytest.param(WHOLE, "video/mp4", id="MP4"),
-        pytest.param(padded(CLIP, 60_000), "video/mp4", id="MP4 with an empty box"),
+        pytest.param(pad_video(CLIP, 60_000), "video/mp4", id="MP4 with an empty box"),
         pytest.param(FTYP + box(b"mdat", bytes(9)) + box(b"moov"), "video/mp4", id="MP4, the index last"),
         pytest.param(
             FTYP + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100),
@@ -119,7 +119,7 @@ def test_any_bytes_are_inspect_bytes(noise: bytes, head: bytes) -> None:
 
 def test_few_bytes_of_a_large_file_are_read() -> None:
     taken = []
-    data = padded(CLIP, 5_000_000)
+    data = pad_video(CLIP, 5_000_000)
 
     def read(offset: int, length: int) -> bytes:
         taken.append(length)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.inputs.identity import digest_of, same_body
+from airflow_provider_runway.inputs.job_request import digest_of, same_body
 from airflow_provider_runway.segmind.exchange import Exchange, Sleep, find_requests, run_step
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls

@@ -15,8 +15,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     SubmitOutcomeUnknownError,
 )
-from airflow_provider_runway.inputs.identity import digest_of
-from airflow_provider_runway.inputs.job_request import JobRequest
+from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.polling.poll import poll_once
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -167,7 +166,7 @@ class Submitter:
                 try_number=self.attempt.try_number,
                 max_tries=self.attempt.max_tries,
                 at=time.time(),
-                image_digest=digest_of(body[request.picture_field]) if request.picture_field else None,
+                image_digest=digest_of(body[request.image_field]) if request.image_field else None,
                 previous_request_ids=previous,
             )
         )
@@ -236,9 +235,9 @@ class Submitter:
             sent_at=entry.at if entry else self.attempt.earliest_submit_at,
             settled_at=min(now, self._sent_until(entry) if entry else now) + SETTLED_S,
             sent_until=self._sent_until(entry) if entry else None,
-            ignoring=frozenset({request.picture_field} if request.picture_field else ()),
-            image=(request.picture_field, entry.image_digest)
-            if entry and entry.image_digest and request.picture_field
+            ignoring=frozenset({request.image_field} if request.image_field else ()),
+            image=(request.image_field, entry.image_digest)
+            if entry and entry.image_digest and request.image_field
             else None,
             other_request_ids=frozenset(
                 (*(entry.previous_request_ids if entry else ()), *self.attempt.sibling_request_ids())

@@ -17,7 +17,13 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 from yarl import URL
 
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
-from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.http import (
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+    make_expired_failure,
+)
 from airflow_provider_runway.transports.client_settings import ClientSettings, Log, ca_bundle_error, log_step
 
 T = TypeVar("T")
@@ -54,6 +60,8 @@ class AiohttpTransport:
     async def _send(self, step: Send) -> Response | TransportFailure:
         request = step.request
         session, url = await self._opened(), URL(request.url, encoded=True)
+        if request.has_expired(time.time()):
+            return make_expired_failure(request, time.time())
         try:
             async with session.request(
                 request.method,

@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import ProxyError as TunnelError
 
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
-from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.http import (
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+    make_expired_failure,
+)
 from airflow_provider_runway.transports.client_settings import (
     ClientSettings,
     Log,
@@ -30,12 +40,71 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _NO_TUNNEL = "Tunnel connection failed"
 
 
+#: The request that is being sent, for the connection that checks whether it has expired.
+_current_request: ContextVar[Request | None] = ContextVar("current_request", default=None)
+
+
+class _RequestExpiredError(Exception):
+    """The request's ``not_after`` passed before its first byte was sent."""
+
+
+class _ExpiryCheck:
+    """Makes a connection check the request's ``not_after`` once it is open, right before the first byte.
+
+    Name resolution, handshakes and a process that was stopped in between may take any time.
+    """
+
+    def endheaders(self, *arguments: Any, **options: Any) -> None:
+        """Send the headers, unless the request has expired."""
+        connection: Any = self
+        if connection.sock is None:
+            connection.connect()
+        request = _current_request.get()
+        if request is not None and request.has_expired(time.time()):
+            connection.close()
+            raise _RequestExpiredError
+        super().endheaders(*arguments, **options)  # type: ignore[misc]
+
+
+class _ExpiringHttpConnection(_ExpiryCheck, HTTPConnection):
+    pass
+
+
+class _ExpiringHttpsConnection(_ExpiryCheck, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _ExpiringHttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _ExpiringHttpsConnection
+
+
+class _ExpiringAdapter(HTTPAdapter):
+    """An adapter of ``requests`` whose connections send no request that has expired."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Use the pools above for direct connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Use the pools above for connections through a proxy."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        return manager
+
+
 class RequestsTransport:
     """Drives flows over one ``requests`` session. Not for use from several threads at once."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self.session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, _ExpiringAdapter())
 
     def run(self, flow: Exchange[T], log: Log = log) -> T:
         """Drive a flow to its end, and return what it returns; its lines go to ``log``."""
@@ -59,6 +128,9 @@ class RequestsTransport:
             # The far end may have closed a kept connection meanwhile; on that one the request would be
             # lost in a way that looks as if it could have arrived. A fresh one costs one handshake.
             self.session.close()
+        if request.has_expired(time.time()):
+            return make_expired_failure(request, time.time())
+        current = _current_request.set(request)
         try:
             # Repeating is decided in ``segmind.retry``, which knows what costs money: the session's
             # adapters keep their default of no retries of their own.
@@ -74,10 +146,14 @@ class RequestsTransport:
                 # Said here, for a bundle in the environment would override the session's own value.
                 verify=self.settings.verify,
             )
+        except _RequestExpiredError:
+            return make_expired_failure(request, time.time())
         except requests.RequestException as error:
             return TransportFailure(_kind(error), _describe(error, request), received_at=time.time())
         except OSError as problem:  # what ``requests`` raises, before it connects, where a bundle is missing
             raise ca_bundle_error(problem) from None
+        finally:
+            _current_request.reset(current)
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, answer.content, received_at=time.time())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .history_forms import HISTORY_FORMS
+
 ALL_CALLS = ("submit", "status", "result", "sync", "credits", "upload", "history", "history_one", "output")
 KEYED_CALLS = ALL_CALLS[:-1]
 POST_CALLS = ("submit", "sync")
@@ -87,6 +89,13 @@ FAULTS = {
             "after",
             {"status": 502, "body": ("html", "json")},
         ),
+        Fault(
+            "proxy_status",
+            "any HTTP status, as a proxy sends it; `accepted` says whether the call is carried out",
+            ALL_CALLS,
+            "after",
+            {"status": 408, "body": ("html", "json", "empty"), "accepted": True},
+        ),
         Fault("cut_before", "the connection is reset before anything is accepted", ALL_CALLS, "instead"),
         Fault(
             "cut_after",
@@ -108,6 +117,13 @@ FAULTS = {
             ALL_CALLS,
             "wait",
             {"seconds": 5.0, "accept": ("before", "after")},
+        ),
+        Fault(
+            "drip",
+            "a byte of the response every `seconds`, or its headers and then nothing",
+            ALL_CALLS,
+            "after",
+            {"seconds": 1.0, "send": ("bytes", "headers")},
         ),
         Fault(
             "html_200",
@@ -183,6 +199,13 @@ FAULTS = {
             "after",
             {"seconds": 30.0, "lacks": ("rows", "fields")},
             job_calls=POST_CALLS,
+        ),
+        Fault(
+            "history_form",
+            "the rows come in another named form of the history; see the list of forms",
+            HISTORY_CALLS,
+            "after",
+            {"form": tuple(HISTORY_FORMS)},
         ),
         Fault("upload_urls", "the URLs come in the field `urls`, as in the documents", ("upload",), "after"),
         Fault("output_truncated", "200 with half of the file, and a Content-Length that agrees", ("output",), "after"),

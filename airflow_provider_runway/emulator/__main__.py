@@ -12,7 +12,7 @@ from typing import Any
 
 from .control_api import HISTORY_PATH
 from .fault_rules import RULE_FIELDS
-from .fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
+from .fault_table import FAULTS
 from .history_forms import FORM_FIELDS, HISTORY_FORMS
 from .http_server import serve_http
 from .options import RESET_FORMATS, UPLOAD_FIELDS, EmulatorOptions, build_options
@@ -40,10 +40,8 @@ def describe_faults() -> str:
     """Return the part of the help text that lists the faults."""
     lines = ["faults, as CALL:FAULT:PARAMETER=VALUE,... (every PARAMETER can be left out):"]
     for fault in FAULTS.values():
-        defaults = [f"{key}={'|'.join(val) if isinstance(val, tuple) else val}" for key, val in fault.params.items()]
-        calls = {ALL_CALLS: "any call", KEYED_CALLS: "any call but output"}.get(fault.calls, ", ".join(fault.calls))
         lines.append(f"  {fault.name:<20} {fault.about}")
-        lines.append(f"  {'':<20}   at {'; '.join([calls, *defaults])}")
+        lines.append(f"  {'':<20}   at {'; '.join([fault.describe_calls(), *fault.describe_params()])}")
     lines.append("every rule also takes:")
     lines += [f"  {name:<20} {about}" for name, about in RULE_FIELDS.items()]
     return "\n".join(lines)

@@ -12,6 +12,8 @@ KEYED_CALLS = ALL_CALLS[:-1]
 POST_CALLS = ("submit", "sync")
 POLL_CALLS = ("status", "result")
 HISTORY_CALLS = ("history", "history_one")
+#: Longer lists of allowed values are shortened in descriptions.
+MAX_SHOWN_VALUES = 10
 
 #: When a fault acts: it replaces the call (nothing is accepted), it changes the response of a call that was
 #: carried out, it delays the call, or it changes the job that a POST creates.
@@ -33,6 +35,21 @@ class Fault:
     def get_stage(self, call: str) -> Stage:
         """Return when the fault acts at one call."""
         return "job" if call in self.job_calls else self.stage
+
+    def describe_calls(self) -> str:
+        """Return the calls that the fault fits, in words."""
+        named_sets = {ALL_CALLS: "any call", KEYED_CALLS: "any call but output"}
+        return named_sets.get(self.calls, ", ".join(self.calls))
+
+    def describe_params(self) -> list[str]:
+        """Return each parameter with its default, or with its allowed values, the default first."""
+        shown = {
+            name: "|".join(value[:MAX_SHOWN_VALUES]) + "|…" * (len(value) > MAX_SHOWN_VALUES)
+            if isinstance(value, tuple)
+            else value
+            for name, value in self.params.items()
+        }
+        return [f"{name}={value}" for name, value in shown.items()]
 
 
 _BODY_PARAM = {"body": ("json", "html")}

@@ -231,6 +231,8 @@ async def list_history(call: ApiCall) -> ApiResponse:
         page = build_history_page(jobs, call.request.query, call.state.clock(), call.base_url, form, lag_s)
     except InvalidQueryError as error:
         return error_response(error.status, str(error))
+    if not page["data"] and form.no_rows != "empty_list":
+        return error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
     return json_response(page)
 
 

@@ -22,7 +22,7 @@ def _number(about: str) -> Any:
     return field(default=0, metadata={"about": about})
 
 
-def _text(about: str, default: str) -> Any:
+def _default(about: str, default: str | int) -> Any:
     return field(default=default, metadata={"about": about})
 
 
@@ -33,12 +33,15 @@ class HistoryForm:
     :raises ValueError: for a value that is not allowed.
     """
 
-    body: str = _choice("format of request_body", "python", "json", "object", "missing")
+    body: str = _choice(
+        "format of request_body", "python", "json", "json_twice", "object", "empty_object", "null", "missing"
+    )
+    body_length: int = _number("characters after which the text of request_body is cut off; 0 for never")
     nesting: str = _choice(
         "keys above the inputs in request_body", "none", "input", "inputs", "parameters", "input.parameters"
     )
     keys: str = _choice("spelling of the inputs' names", "as_sent", "snake_case", "lower_case")
-    text: str = _choice("normalization of texts", "as_sent", "trimmed", "collapsed", "nfc")
+    text: str = _choice("normalization of texts", "as_sent", "trimmed", "collapsed", "nfc", "html_escaped")
     prompt_length: int = _number("characters after which a prompt is cut off; 0 for never")
     seed: str = _choice("type of the seed", "as_sent", "text", "float", "missing")
     images: str = _choice("URLs of input images", "as_sent", "rehosted", "without_query")
@@ -50,7 +53,11 @@ class HistoryForm:
         "offset",
         "utc_naive",
         "local_naive",
+        "minutes",
+        "http_date",
+        "us_text",
         "epoch_seconds",
+        "epoch_text",
         "epoch_milliseconds",
         "date_only",
         "missing",
@@ -62,24 +69,35 @@ class HistoryForm:
     time_of: str = _choice("event that the creation time belongs to", "submission", "start", "completion")
     request_id: str = _choice("when a row gets its request_id", "always", "when_running", "when_finished", "missing")
     status: str = _choice("words in model_status", "documented", "lower_case", "other_words", "missing")
-    columns: str = _text("comma-separated names of the only fields in a row; empty for all", "")
+    columns: str = _default("comma-separated names of the only fields in a row; empty for all", "")
     appears: str = _choice("when a row appears", "at_submission", "at_completion", "never")
-    lag: str = _text(
+    lag: str = _default(
         "seconds until a row is complete, or MIN-MAX to draw one per job; rows are missing, then empty", "0"
     )
     lookup: str = _choice("GET of one row by its request id", "works", "not_found")
-    filters: str = _choice("filters and sorting of a query", "work", "ignored", "refused_400", "refused_422")
+    filters: str = _choice(
+        "filters and sorting of a query",
+        "work",
+        "ignored",
+        "refused_400",
+        "refused_422",
+        "to_date_exclusive",
+        "future_date_refused",
+    )
     page_size: int = _number("most rows in a page, whatever the query asks for; 0 for no limit")
     order: str = _choice("order of rows without a sort", "newest_first", "oldest_first")
+    first_page: int = _default("number of the first page", 1)
     envelope: str = _choice("JSON around the rows of a page", "full", "data_only")
+    no_rows: str = _choice("response to a query without rows", "empty_list", "error_404", "no_content_204")
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value, choices = getattr(self, each.name), each.metadata.get("choices")
             if choices and value not in choices:
                 raise ValueError(f"history_{each.name} must be one of {', '.join(choices)}, not {value!r}")
-        if self.prompt_length < 0 or self.page_size < 0:
-            raise ValueError("history_prompt_length and history_page_size must not be negative")
+        for name in ("body_length", "prompt_length", "page_size", "first_page"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"history_{name} must not be negative")
         _ = self.lag_range_s
 
     @property
@@ -121,6 +139,10 @@ HISTORY_FORMS: dict[str, NamedForm] = {
         _named("plain", "as the vendor's SDK suggests: the inputs as sent, as the text of a Python dict"),
         _named("json_text", "request_body is JSON text", body="json"),
         _named("object", "request_body is a JSON object", body="object"),
+        _named("json_twice", "request_body is JSON text of a JSON text", body="json_twice"),
+        _named("body_truncated", "the text of request_body is cut off after 100 characters", body_length=100),
+        _named("body_empty", "request_body is an empty object", body="empty_object"),
+        _named("body_null", "request_body is null", body="null"),
         _named("body_missing", "rows have no request_body", body="missing"),
         _named("nested_input", "the inputs are nested under input", body="object", nesting="input"),
         _named("nested_inputs", "the inputs are nested under inputs", nesting="inputs"),
@@ -131,6 +153,7 @@ HISTORY_FORMS: dict[str, NamedForm] = {
         _named("trimmed", "texts are trimmed at both ends", text="trimmed"),
         _named("collapsed", "texts are trimmed, and each run of white space is one space", text="collapsed"),
         _named("nfc", "texts are in Unicode's composed form (NFC)", text="nfc"),
+        _named("html_escaped", "texts are escaped for HTML", text="html_escaped"),
         _named("prompt_truncated", "prompts are cut off after 40 characters", prompt_length=40),
         _named("seed_text", "the seed is a text", body="json", seed="text"),
         _named("seed_float", "the seed is a float", body="json", seed="float"),
@@ -147,7 +170,11 @@ HISTORY_FORMS: dict[str, NamedForm] = {
                times="local_naive", zone_minutes=780),
         _named("time_local_west", "times are local (8 hours behind UTC) without a zone",
                times="local_naive", zone_minutes=-480),
+        _named("time_minutes", "times are in UTC, to the minute", times="minutes"),
+        _named("time_http_date", "times are HTTP dates, such as Tue, 24 Nov 2026 20:30:00 GMT", times="http_date"),
+        _named("time_us", "times are local US text, such as 11/24/2026, 8:30:00 PM", times="us_text"),
         _named("epoch_seconds", "times are epoch seconds", times="epoch_seconds"),
+        _named("epoch_text", "times are epoch seconds as text", times="epoch_text"),
         _named("epoch_milliseconds", "times are epoch milliseconds", times="epoch_milliseconds"),
         _named("date_only", "times are dates", times="date_only"),
         _named("time_missing", "rows have no time", times="missing"),
@@ -162,10 +189,15 @@ HISTORY_FORMS: dict[str, NamedForm] = {
         _named("appears_at_completion", "a row appears when its job is finished", appears="at_completion"),
         _named("appears_late", "a row appears after 150 s and is complete after 300 s", lag="300"),
         _named("empty", "no row ever appears", appears="never", lookup="not_found"),
+        _named("no_rows_404", "a query without rows gets a 404", no_rows="error_404"),
+        _named("no_rows_204", "a query without rows gets a 204 without a body", no_rows="no_content_204"),
         _named("lookup_fails", "a row cannot be fetched by its request id", lookup="not_found"),
         _named("filters_ignored", "filters and sorting are ignored", filters="ignored"),
         _named("filters_refused_400", "a query with filters or sorting is refused with 400", filters="refused_400"),
         _named("filters_refused_422", "a query with filters or sorting is refused with 422", filters="refused_422"),
+        _named("to_date_exclusive", "the day of to_date is not included", filters="to_date_exclusive"),
+        _named("future_date_refused", "a to_date in the future is refused with 400", filters="future_date_refused"),
+        _named("pages_from_zero", "the first page is number 0", first_page=0),
         _named("small_pages", "a page has at most 5 rows", page_size=5),
         _named("oldest_first", "filters and sorting are ignored: a page has 5 rows, and the oldest row comes first",
                filters="ignored", order="oldest_first", page_size=5),

@@ -41,32 +41,37 @@ def build_history_page(
     :param lag_s: lag of the rows to use instead of each job's own.
     :raises InvalidQueryError: if the query is refused.
     """
-    page = _parse_number("page", query.get("page"), 1, None)
-    per_page = _parse_number("per_page", query.get("per_page"), 20, MAX_ROWS_PER_PAGE)
+    page = _parse_number("page", query.get("page"), form.first_page, form.first_page, None) - form.first_page
+    per_page = _parse_number("per_page", query.get("per_page"), 20, 1, MAX_ROWS_PER_PAGE)
     per_page = min(per_page, form.page_size or per_page)
     if form.filters.startswith("refused"):
         used = [name for name in FILTER_PARAMETERS if name in query]
         if used:
             raise InvalidQueryError(f"Unknown query parameter: {used[0]}", int(form.filters.rpartition("_")[2]))
-    if form.filters == "work":
-        found = _filter_and_sort(jobs, query, now, form)
-    else:
+    if form.filters == "ignored":
         found = sorted(jobs, key=lambda job: get_row_time(job, form), reverse=form.order == "newest_first")
+    else:
+        found = _filter_and_sort(jobs, query, now, form)
     rows = [row for job in found for row in build_rows(job, now, base_url, form, lag_s)]
-    data = {"data": rows[(page - 1) * per_page : page * per_page]}
+    data = {"data": rows[page * per_page : (page + 1) * per_page]}
     if form.envelope == "data_only":
         return data
     totals = {"total": len(rows), "total_pages": math.ceil(len(rows) / per_page)}
-    return data | {"page": page, "per_page": per_page} | totals
+    return data | {"page": page + form.first_page, "per_page": per_page} | totals
 
 
 def _filter_and_sort(jobs: Iterable[Job], query: Mapping[str, str], now: float, form: HistoryForm) -> list[Job]:
     """Return the jobs that match a query. Dates are those of the server's zone."""
     zone = timezone(timedelta(minutes=form.zone_minutes)) if form.zone_minutes else UTC
-    last = _parse_day("to_date", query.get("to_date"), datetime.fromtimestamp(now, zone).date())
+    today = datetime.fromtimestamp(now, zone).date()
+    last = _parse_day("to_date", query.get("to_date"), today)
     first = _parse_day("from_date", query.get("from_date"), last - timedelta(days=DEFAULT_DAYS))
     if first > last or (last - first).days >= MAX_DAYS:
         raise InvalidQueryError(f"from_date to to_date may span at most {MAX_DAYS} days")
+    if form.filters == "future_date_refused" and last > today:
+        raise InvalidQueryError("to_date must not be in the future")
+    if form.filters == "to_date_exclusive" and "to_date" in query:
+        last -= timedelta(days=1)
     sort_by = _parse_choice("sort_by", query.get("sort_by"), SORT_FIELDS)
     sort_order = _parse_choice("sort_order", query.get("sort_order"), ("desc", "asc"))
     status = query.get("status") and _parse_choice("status", query["status"], STATUSES)
@@ -88,13 +93,14 @@ def _filter_and_sort(jobs: Iterable[Job], query: Mapping[str, str], now: float, 
     return sorted(filter(matches, jobs), key=get_sort_key, reverse=sort_order == "desc")
 
 
-def _parse_number(name: str, text: str | None, default: int, maximum: int | None) -> int:
+def _parse_number(name: str, text: str | None, default: int, minimum: int, maximum: int | None) -> int:
     try:
         value = default if text is None else int(text)
     except ValueError:
-        value = 0
-    if value < 1 or (maximum is not None and value > maximum):
-        raise InvalidQueryError(f"{name} must be a whole number from 1" + (f" to {maximum}" if maximum else ""))
+        value = minimum - 1
+    if value < minimum or (maximum is not None and value > maximum):
+        limit = f" to {maximum}" if maximum else ""
+        raise InvalidQueryError(f"{name} must be a whole number from {minimum}{limit}")
     return value
 
 

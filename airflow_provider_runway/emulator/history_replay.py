@@ -16,6 +16,8 @@ from .model_rules import MODELS
 _KNOWN_COLUMNS = ("request_id", "model_name", *LATE_FIELDS)
 _TIME_FIELDS = ("model_created", "created_at", "createdAt", "timestamp")
 _NESTING_KEYS = ("input", "inputs", "parameters")
+#: A larger number is epoch milliseconds.
+MAX_EPOCH_SECONDS = 1e11
 _SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -40,7 +42,7 @@ def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
     if not rows:
         return HistoryForm(appears="never", lookup="not_found")
     values: dict[str, Any] = {}
-    values |= _infer_body(_first_value(rows, "request_body"), is_missing=all("request_body" not in row for row in rows))
+    values |= _infer_body(rows)
     values |= _infer_times(rows)
     if all(not row.get("request_id") for row in rows):
         values["request_id"] = "missing"
@@ -72,9 +74,16 @@ def _infer_times(rows: list[dict[str, Any]]) -> dict[str, Any]:
     if not any("model_created" in row and "created_at" in row for row in rows):
         values["time_fields"] = name
     time = _first_value(rows, name)
-    if isinstance(time, int | float) or str(time).isdecimal():
-        return values | {"times": "epoch_milliseconds" if float(time) > 1e11 else "epoch_seconds"}
     text = str(time)
+    if text.replace(".", "").isdecimal():
+        seconds = "epoch_text" if isinstance(time, str) else "epoch_seconds"
+        return values | {"times": "epoch_milliseconds" if float(text) > MAX_EPOCH_SECONDS else seconds}
+    if text.endswith("GMT"):
+        return values | {"times": "http_date"}
+    if re.match(r"\d+/\d+/\d{4}", text):
+        return values | {"times": "us_text"}
+    if re.search(r"T\d\d:\d\dZ$", text):
+        return values | {"times": "minutes"}
     if zone := re.search(r"T?.*\d:\d\d.*?([+-])(\d\d):?(\d\d)$", text):
         minutes = int(zone[2]) * 60 + int(zone[3])
         return values | {"times": "offset", "zone_minutes": -minutes if zone[1] == "-" else minutes}
@@ -84,21 +93,15 @@ def _infer_times(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return values | {"times": "utc_naive" if ":" in text else "date_only"}
 
 
-def _infer_body(body: Any, *, is_missing: bool) -> dict[str, Any]:
+def _infer_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    body = _first_value(rows, "request_body")
     if body is None:
-        return {"body": "missing"} if is_missing else {}
-    if isinstance(body, dict):
-        values: dict[str, Any] = {"body": "object"}
-    else:
-        values = {"body": "json"}
-        try:
-            body = json.loads(body)
-        except (TypeError, ValueError):
-            values = {"body": "python"}
-            try:
-                body = ast.literal_eval(str(body))
-            except (SyntaxError, ValueError):
-                return values
+        return {"body": "null" if any("request_body" in row for row in rows) else "missing"}
+    values: dict[str, Any] = {"body": "object"}
+    if isinstance(body, str):
+        values["body"], body = _parse_body_text(body)
+    elif not body:
+        values["body"] = "empty_object"
     path: list[str] = []
     while isinstance(body, dict) and (
         key := next((key for key in _NESTING_KEYS if isinstance(body.get(key), dict)), "")
@@ -112,6 +115,18 @@ def _infer_body(body: Any, *, is_missing: bool) -> dict[str, Any]:
     if path and values["nesting"] == "none":
         values["nesting"] = "input.parameters" if len(path) > 1 else path[0]
     return values | _infer_inputs(body)
+
+
+def _parse_body_text(text: str) -> tuple[str, Any]:
+    """Return (format, content) of the text of a request_body; a text that cannot be parsed has the content None."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        try:
+            return "python", ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return "python", None
+    return ("json_twice", json.loads(body)) if isinstance(body, str) else ("json", body)
 
 
 def _infer_inputs(inputs: dict[str, Any]) -> dict[str, Any]:

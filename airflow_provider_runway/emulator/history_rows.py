@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 from .history_forms import LATE_FIELDS, HistoryForm
@@ -17,7 +19,19 @@ from .model_rules import get_model_rules
 
 PROMPT_FIELDS = ("promptText", "prompt")
 _OTHER_STATUS_WORDS = {"PENDING": "STARTED", "COMPLETED": "SUCCEEDED", "FAILED": "ERROR"}
-_BODY_FORMATS: dict[str, Callable[[Any], Any]] = {"python": repr, "json": json.dumps, "object": dict}
+_BODY_FORMATS: dict[str, Callable[[Any], Any]] = {
+    "python": repr,
+    "json": json.dumps,
+    "json_twice": lambda body: json.dumps(json.dumps(body)),
+    "object": dict,
+    "empty_object": lambda _: {},
+}
+_TEXT_FORMATS: dict[str, Callable[[str], str]] = {
+    "trimmed": str.strip,
+    "collapsed": lambda text: " ".join(text.split()),
+    "nfc": lambda text: unicodedata.normalize("NFC", text),
+    "html_escaped": html.escape,
+}
 
 
 def clear_late_fields(row: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +58,7 @@ def build_rows(
         "model_name": get_shown_model(job, form),
         "model_status": get_shown_status(job, now, form),
         "credits_deduction": job.cost if status is JobStatus.COMPLETED else 0.0,
-        "request_body": None if form.body == "missing" else format_body(job, base_url, form),
+        "request_body": None if form.body in ("null", "missing") else format_body(job, base_url, form),
         "generation_url": None,
         "latency_ms": round((job.queue_s + job.run_s) * 1000) if is_finished else None,
         "error": job.error if status is JobStatus.FAILED else None,
@@ -108,16 +122,23 @@ def _build_times(job: Job, now: float, form: HistoryForm) -> dict[str, Any]:
 
 def format_time(timestamp: float, form: HistoryForm) -> str | float:
     """Return a time in the form's format."""
-    zone = timezone(timedelta(minutes=form.zone_minutes))
-    local = datetime.fromtimestamp(timestamp, zone)
     utc = datetime.fromtimestamp(timestamp, UTC)
+    local = utc.astimezone(timezone(timedelta(minutes=form.zone_minutes)))
     match form.times:
         case "epoch_seconds":
             return int(timestamp)
         case "epoch_milliseconds":
             return int(timestamp * 1000)
+        case "epoch_text":
+            return str(int(timestamp))
         case "date_only":
             return local.date().isoformat()
+        case "minutes":
+            return f"{utc:%Y-%m-%dT%H:%M}Z"
+        case "http_date":
+            return format_datetime(utc.replace(microsecond=0), usegmt=True)
+        case "us_text":
+            return f"{local.month}/{local.day}/{local.year}, {local.hour % 12 or 12}:{local:%M:%S %p}"
         case "offset":
             return local.isoformat(timespec="milliseconds")
         case "local_naive":
@@ -141,7 +162,8 @@ def format_body(job: Job, base_url: str, form: HistoryForm) -> Any:
     body = {_spell_key(name, form): value for name, value in body.items()}
     for key in reversed(form.nesting.split(".") if form.nesting != "none" else []):
         body = {key: body}
-    return _BODY_FORMATS[form.body](body)
+    formatted = _BODY_FORMATS[form.body](body)
+    return formatted[: form.body_length] if form.body_length and isinstance(formatted, str) else formatted
 
 
 def _change_value(name: str, value: Any, base_url: str, form: HistoryForm) -> Any:
@@ -157,12 +179,7 @@ def _change_value(name: str, value: Any, base_url: str, form: HistoryForm) -> An
         if form.images == "rehosted":
             return f"{base_url}/assets/{hashlib.sha256(value.encode()).hexdigest()[:32]}.png"
         return value.partition("?")[0] if form.images == "without_query" else value
-    normalize: dict[str, Callable[[str], str]] = {
-        "trimmed": str.strip,
-        "collapsed": lambda text: " ".join(text.split()),
-        "nfc": lambda text: unicodedata.normalize("NFC", text),
-    }
-    value = normalize.get(form.text, str)(value)
+    value = _TEXT_FORMATS.get(form.text, str)(value)
     return value[: form.prompt_length] if form.prompt_length and name in PROMPT_FIELDS else value
 
 

@@ -37,7 +37,7 @@ def run_emulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_a_signal(number):
     with run_emulator("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
-        variable = process.stdout.readline()
+        variable, advice = process.stdout.readline(), process.stdout.readline()
         connection = json.loads(shlex.split(variable)[1].partition("=")[2])
         headers = {"x-api-key": connection["password"]}
         submit = requests.post(f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10)
@@ -45,8 +45,8 @@ def test_it_serves_until_a_signal(number):
         history = requests.get(connection["extra"]["history_url"], headers=headers, timeout=10)
         ledger = EmulatorControl(url).ledger()
         process.send_signal(number)
-        rest, log = process.communicate(timeout=10)
-    assert "--state FILE keeps them" in rest
+        _, log = process.communicate(timeout=10)
+    assert "--state FILE keeps them" in advice
     assert variable.startswith("export AIRFLOW_CONN_RUNWAY_DEFAULT='{")
     assert connection["conn_type"] == "runway"
     assert connection["host"] == connection["extra"]["storage_url"] == url

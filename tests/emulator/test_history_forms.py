@@ -6,7 +6,7 @@ import ast
 import json
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from airflow_provider_runway.emulator.job_lifecycle import Job, draw_job
 from airflow_provider_runway.emulator.model_rules import get_model_rules
 
 SUBMITTED_AT = datetime(2026, 11, 24, 20, 30, tzinfo=UTC).timestamp()
-PROMPT = "  a sunflower\n at cafe\u0301 noon, seen from far above "
+PROMPT = "  a sunflower\n & cafe\u0301 at noon, seen from far above "
 IMAGE = "https://example.com/flower.png?signature=abc"
 BODY = {"promptText": PROMPT, "promptImage": IMAGE, "seed": 7, "ratio": "16:9"}
 TIMES = ("model_created", "created_at", "updated_at")
@@ -79,6 +79,10 @@ def test_the_plain_form_has_the_inputs_as_sent():
 def test_a_form_changes_the_format_and_the_nesting_of_the_body():
     assert json.loads(build_row("json_text")["request_body"]) == BODY
     assert build_row("object")["request_body"] == BODY
+    assert json.loads(json.loads(build_row("json_twice")["request_body"])) == BODY
+    assert build_row("body_truncated")["request_body"] == repr(BODY)[:100]
+    assert build_row("body_empty")["request_body"] == {}
+    assert build_row("body_null")["request_body"] is None
     assert build_row("nested_input")["request_body"] == {"input": BODY}
     assert ast.literal_eval(build_row("nested_inputs")["request_body"]) == {"inputs": BODY}
     assert json.loads(build_row("nested_parameters")["request_body"]) == {"parameters": BODY}
@@ -92,6 +96,7 @@ CHANGED_INPUTS: dict[str, dict[str, Any]] = {
     "trimmed": {"promptText": PROMPT.strip()},
     "collapsed": {"promptText": " ".join(PROMPT.split())},
     "nfc": {"promptText": PROMPT.replace("e\u0301", "\u00e9")},
+    "html_escaped": {"promptText": PROMPT.replace("&", "&amp;")},
     "prompt_truncated": {"promptText": PROMPT[:40]},
     "seed_missing": {"seed": None},
     "images_rehosted": {"promptImage": "http://emulator/assets/0b7f23a494661c07de6737762bf199e5.png"},
@@ -118,6 +123,10 @@ def test_a_form_changes_the_format_of_times():
     assert created["time_utc_naive"] == "2026-11-24T20:30:00.000"
     assert created["time_local_east"] == "2026-11-25 09:30:00.000"
     assert created["time_local_west"] == "2026-11-24 12:30:00.000"
+    assert created["time_minutes"] == "2026-11-24T20:30Z"
+    assert created["time_http_date"] == "Tue, 24 Nov 2026 20:30:00 GMT"
+    assert created["time_us"] == "11/24/2026, 8:30:00 PM"
+    assert created["epoch_text"] == str(int(SUBMITTED_AT))
     assert created["epoch_seconds"] == SUBMITTED_AT
     assert created["epoch_milliseconds"] == SUBMITTED_AT * 1000
     assert created["date_only"] == "2026-11-24"
@@ -210,6 +219,33 @@ def test_dates_are_those_of_the_servers_zone(start_api):
     assert len(api.list_rows(from_date=day, to_date=day)) == 1
 
 
+def test_a_date_filter_can_exclude_its_last_day_or_refuse_the_future(start_api):
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    exclusive = start_api(history_form="to_date_exclusive")
+    exclusive.submit()
+    today = exclusive.list_rows()[0]["model_created"][:10]
+    assert exclusive.list_rows(to_date=today) == []
+    assert len(exclusive.list_rows(to_date=tomorrow)) == 1
+    refused = start_api(history_form="future_date_refused")
+    response = refused.get(refused.gateway.history_url, params={"to_date": tomorrow})
+    assert (response.status_code, response.json()) == (400, {"error": "to_date must not be in the future"})
+
+
+def test_pages_can_begin_with_zero(start_api):
+    api = start_api(history_form="pages_from_zero")
+    api.submit()
+    assert [len(api.list_rows(page=page)) for page in (0, 1)] == [1, 0]
+
+
+def test_a_query_without_rows_can_be_a_404_or_a_204(start_api):
+    for name, status, text in (("no_rows_404", 404, '{"error": "No records found"}'), ("no_rows_204", 204, "")):
+        api = start_api(history_form=name)
+        response = api.get(api.gateway.history_url)
+        assert (response.status_code, response.text) == (status, text)
+        api.submit()
+        assert len(api.list_rows()) == 1
+
+
 def test_totals_can_be_missing(start_api):
     api = start_api(history_form="data_only")
     assert api.get(api.gateway.history_url).json() == {"data": []}
@@ -221,7 +257,7 @@ def test_one_field_can_differ_from_a_named_form(start_api):
     (row,) = api.list_rows()
     assert set(row["request_body"]) == {"prompt_text", "prompt_image"}
     assert row["model_created"].endswith("+01:00")
-    with pytest.raises(ValueError, match="history_body must be one of python, json, object"):
+    with pytest.raises(ValueError, match="history_body must be one of python, json, json_twice"):
         change_form(HistoryForm(), body="xml")
     with pytest.raises(ValueError, match="there is no history form 'odd'; known forms: plain, json_text"):
         start_api(history_form="odd")

@@ -31,6 +31,7 @@ LATE = {
     "submission.submitter",
     "transports.aiohttp_transport",
     "transports.requests_transport",
+    "transports.time_limited_session",
     "outputs.download",
     "triggers.poller",
 }

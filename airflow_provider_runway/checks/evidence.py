@@ -99,7 +99,9 @@ def _collect_page(
             found["page"] = yield from _execute(call, policy, responses)
         except RefusedError as problem:
             found["history_problem"] = problem
-            query = query.leave_out_filter(str(problem)) if problem.facts.get("http_status") in (400, 406, 422) else None
+            query = (
+                query.leave_out_filter(str(problem)) if problem.facts.get("http_status") in (400, 406, 422) else None
+            )
             continue
         except RunwayError as problem:
             found["history_problem"] = problem

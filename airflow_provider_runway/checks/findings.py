@@ -108,6 +108,22 @@ def get_exit_code(findings: Iterable[Finding], verdict: Verdict) -> int:
     return 1 if has_problem or verdict.answer is Answer.NO else 0
 
 
+def summarize(evidence: AccountEvidence) -> tuple[bool, str]:
+    """Return whether a connection can be used, and a short text for the test of a connection.
+
+    A history that cannot be read does not stop anybody from making videos, so it is only reported.
+    """
+    if evidence.credits_problem is not None:
+        return False, str(evidence.credits_problem)
+    shown = [
+        finding.text
+        for finding in list_findings(evidence)
+        if finding.name in ("key", "balance")
+        or (finding.name in ("clock", "history") and finding.level in (Level.WARNING, Level.PROBLEM))
+    ]
+    return True, " ".join([*shown, decide_lost_submit(evidence).text])
+
+
 def _judge_key(evidence: AccountEvidence) -> Finding:
     if evidence.credits_problem is not None:
         return Finding("key", Level.PROBLEM, str(evidence.credits_problem))
@@ -187,7 +203,9 @@ def _judge_filters(evidence: AccountEvidence) -> list[Finding]:
         page = evidence.model_filter_page
         is_right = page is not None and bool(page.rows) and all(row.model == evidence.model_filter for row in page.rows)
         text = "works" if is_right else "does not work as documented; it is not relied on"
-        findings.append(Finding("model_filter", Level.OK if is_right else Level.WARNING, f"The filter by model {text}."))
+        findings.append(
+            Finding("model_filter", Level.OK if is_right else Level.WARNING, f"The filter by model {text}.")
+        )
     if evidence.lookup_id is not None:
         text = "can be looked up" if evidence.lookup_row is not None else "cannot be looked up"
         level = Level.OK if evidence.lookup_row is not None else Level.WARNING
@@ -223,7 +241,9 @@ def _judge_job(evidence: AccountEvidence) -> Finding:
         return Finding("job", level, f"Job {evidence.job_id} is {status.state}: its row {end}.")
     has_parts = "complete" if row.is_complete else "not complete"
     when = "" if status.is_final else ", before the job's end"
-    return Finding("job", Level.OK, f"Job {evidence.job_id} is {status.state}: its row is there{when}, and {has_parts}.")
+    return Finding(
+        "job", Level.OK, f"Job {evidence.job_id} is {status.state}: its row is there{when}, and {has_parts}."
+    )
 
 
 def _has_inputs(row: HistoryRow) -> bool:

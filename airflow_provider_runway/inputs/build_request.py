@@ -16,6 +16,7 @@ from airflow_provider_runway.inputs.input_images import (
 )
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
 from airflow_provider_runway.segmind.http import encode_json
+from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def build_request(
     :raises BadConnectionError: there is no usable connection.
     :raises UnreachableError: the image's storage did not respond; nothing was sent.
     """
+    check_rendered("model", model)
+    check_rendered("prompt_image", arguments.get("prompt_image"))
+    if model not in MODELS:  # build_body checks the prompt of a listed model
+        check_rendered("prompt_text", arguments.get("prompt_text"))
     checked_arguments = dict(arguments)
     prompt_image, image = arguments.get("prompt_image"), None
     if prompt_image is not None and not is_url_for_segmind(prompt_image):

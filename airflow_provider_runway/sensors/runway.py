@@ -14,6 +14,7 @@ from airflow_provider_runway.compat import (
     AirflowSensorTimeout,
     BaseSensorOperator,
     PokeReturnValue,
+    get_first_reschedule_at,
 )
 from airflow_provider_runway.exceptions import (
     BadInputError,
@@ -25,10 +26,11 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.user_messages import describe_completed
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
@@ -95,14 +97,18 @@ class RunwayJobSensor(BaseSensorOperator):
         self.model = model
         self.deferrable = deferrable
         self._last_status = ""
+        self._started_at = 0.0
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
         with self._no_skip_for_errors():
             job = self._job()
+            self._started_at = time.time()
             if not self.deferrable:
+                if self.reschedule:
+                    self._started_at = get_first_reschedule_at(context, self.retries) or self._started_at
                 return super().execute(context)
-            deadline = time.time() + self.timeout
+            deadline = self._started_at + self.timeout
             push_job(TaskContext.from_airflow(context), job, deadline)
             defer_until_done(self, self.runway_conn_id, job, deadline)
         return None
@@ -122,6 +128,9 @@ class RunwayJobSensor(BaseSensorOperator):
         except RunwayError as problem:
             raise self._sensor_error(problem) from problem
         if isinstance(polled, WaitOutcome):
+            if self._is_too_early(polled, job):
+                self.log.info("Job %s: no record yet. Polling again.", job.request_id)
+                return PokeReturnValue(is_done=False)
             result = self._finish(polled, job, TaskContext.from_airflow(context))
             return PokeReturnValue(is_done=True, xcom_value=result)
         if polled.raw_status != self._last_status:
@@ -157,21 +166,35 @@ class RunwayJobSensor(BaseSensorOperator):
         except BadInputError as problem:
             raise _NotSkippable(problem) from problem
 
+    def _may_be_too_new(self, job: JobSummary) -> bool:
+        """Can the job be so new that its record is not readable yet? Not on the last poke before the timeout."""
+        now = time.time()
+        is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
+        return not is_last_poke and now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
+
     def _poll_after_trigger_failure(self, task: TaskContext) -> WaitOutcome:
         """Return the outcome of the job; defer again, a few times at most, while it has none."""
         job = self._job()
+        pushed = pull_job(task)
+        deadline = time.time() + self.timeout if pushed is None else pushed[1]
+        self._started_at = deadline - self.timeout
         try:
             with RunwayHook(self.runway_conn_id) as hook:
                 outcome = poll_last_time(hook, job, self.log)
         except RunwayError as problem:
             return stopped_outcome(job, problem)
-        if outcome is not None:
+        if outcome is not None and not self._is_too_early(outcome, job):
             return outcome
-        pushed = pull_job(task)
-        deadline = time.time() + self.timeout if pushed is None else pushed[1]
         if deadline > time.time() and count_trigger_failure(task) <= MAX_TRIGGER_FAILURES:
             defer_until_done(self, self.runway_conn_id, job, deadline)
-        return timed_out_outcome(job)
+        return outcome or timed_out_outcome(job)
+
+    def _is_too_early(self, outcome: WaitOutcome, job: JobSummary) -> bool:
+        """Is the record missing, but perhaps only because the job is new? Not on the last poke before the timeout."""
+        now = time.time()
+        is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
+        is_new = now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
+        return outcome.kind is OutcomeKind.EXPIRED and is_new and not is_last_poke
 
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""

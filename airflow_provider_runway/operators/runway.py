@@ -12,7 +12,7 @@ from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import check_rendered, safe_repr
@@ -167,6 +167,7 @@ class RunwayGenerateOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit or resume the job; return it, or wait for its video."""
+        hide_links(self)
         return self._submit_and_wait(context, throttle_count=0, give_up_at=time.time() + self.timeout)
 
     def submit_again(
@@ -193,11 +194,12 @@ class RunwayGenerateOperator(BaseOperator):
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             deferred_job = JobSummary.from_json(job) if job else None
             outcome = read_event(event, self.task_id, deferred_job)
-            return self._finish(outcome, deferred_job or outcome.job, hook, TaskContext.from_airflow(context))
+            return self._finish(outcome, deferred_job or outcome.job, hook, TaskContext.from_airflow(context, self))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
-        task = TaskContext.from_airflow(context)
+        hide_links(self)
+        task = TaskContext.from_airflow(context, self)
         if next_method != TRIGGER_FAILED or (pushed := pull_job(task)) is None:
             return super().resume_execution(next_method, next_kwargs, context)
         job, deadline = pushed
@@ -214,14 +216,14 @@ class RunwayGenerateOperator(BaseOperator):
             log_kill(self.log, self._job)
 
     def _submit_and_wait(self, context: Context, throttle_count: int, give_up_at: float) -> dict[str, Any]:
-        task = TaskContext.from_airflow(context)
+        task = TaskContext.from_airflow(context, self)
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
-                from airflow_provider_runway.outputs.store import check_target
+                from airflow_provider_runway.outputs.store import check_output_path
 
                 check_rendered("output_path", self.output_path)
-                check_target(self.output_path, self.output_conn_id)  # before money moves
+                check_output_path(self.output_path, self.output_conn_id)  # before money moves
             if self.request_id is None:
                 self._job = job = self._submit_or_resume(hook, task, throttle_count, give_up_at)
             else:

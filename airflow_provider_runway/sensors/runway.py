@@ -25,7 +25,7 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
@@ -101,6 +101,7 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
+        hide_links(self)
         with self._no_skip_for_errors():
             job = self._job()
             self._started_at = time.time()
@@ -109,7 +110,7 @@ class RunwayJobSensor(BaseSensorOperator):
                     self._started_at = get_first_reschedule_at(context, self.retries) or self._started_at
                 return super().execute(context)
             deadline = self._started_at + self.timeout
-            push_job(TaskContext.from_airflow(context), job, deadline)
+            push_job(TaskContext.from_airflow(context, self), job, deadline)
             defer_until_done(self, self.runway_conn_id, job, deadline)
         return None
 
@@ -131,7 +132,7 @@ class RunwayJobSensor(BaseSensorOperator):
             if self._is_too_early(polled, job):
                 self.log.info("Job %s: no record yet. Polling again.", job.request_id)
                 return PokeReturnValue(is_done=False)
-            result = self._finish(polled, job, TaskContext.from_airflow(context))
+            result = self._finish(polled, job, TaskContext.from_airflow(context, self))
             return PokeReturnValue(is_done=True, xcom_value=result)
         if polled.raw_status != self._last_status:
             self._last_status = polled.raw_status
@@ -145,14 +146,15 @@ class RunwayJobSensor(BaseSensorOperator):
             outcome = read_event(event, self.task_id, job)
         except RunwayError as problem:
             raise _NotSkippable(problem) from None
-        return self._finish(outcome, job, TaskContext.from_airflow(context))
+        return self._finish(outcome, job, TaskContext.from_airflow(context, self))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, poll the job once more."""
+        hide_links(self)
         with self._no_skip_for_errors():
             if next_method == TRIGGER_FAILED:
                 log_trigger_failure(self.log, self._job(), next_kwargs)
-                outcome = self._poll_after_trigger_failure(TaskContext.from_airflow(context))
+                outcome = self._poll_after_trigger_failure(TaskContext.from_airflow(context, self))
                 next_method, next_kwargs = "execute_complete", {"event": outcome.to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 

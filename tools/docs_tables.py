@@ -25,6 +25,7 @@ from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+from airflow_provider_runway.triggers.metrics import ALL_METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/money.md", "docs/videos.md", "docs/poller.md", "docs/emulator.md")
@@ -95,6 +96,15 @@ def make_connection_table() -> str:
     return make_table(["field", "meaning"], rows)
 
 
+def make_metrics_table() -> str:
+    """Return the metrics that the poller sends."""
+    rows = [
+        [f"`{metric.name}`", metric.kind, metric.unit, ", ".join(metric.tags), metric.description]
+        for metric in ALL_METRICS
+    ]
+    return make_table(["name", "kind", "unit", "tags", "what it counts"], rows)
+
+
 def make_faults_table() -> str:
     """Return the emulator's faults, the calls that they apply to, and their parameters."""
     rows = []
@@ -152,6 +162,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,
+    "metrics": make_metrics_table,
     "faults": make_faults_table,
     "packages": make_package_drawing,
 }

@@ -232,7 +232,7 @@ class RunwayGenerateOperator(BaseOperator):
             task.push_xcom("request_id", job.request_id)
             if not self.wait_for_completion:
                 self._submitter(hook, task).mark_delivered(job.request_id)
-                return self._result(job)
+                return job.to_xcom(self.prompt_text)
             if job.status == JobState.COMPLETED:
                 return self._deliver(job, hook, task)
             deadline = (job.submitted_at or time.time()) + self.timeout
@@ -300,13 +300,9 @@ class RunwayGenerateOperator(BaseOperator):
                 job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
             )
             job = job.add_output_path(path)
-        result = self._result(job)
+        result = job.to_xcom(self.prompt_text)
         for key in ("output_url", "output_urls", "output_path"):
             if result[key]:
                 task.push_xcom(key, result[key])
         self._submitter(hook, task).mark_delivered(job.request_id)
         return result
-
-    def _result(self, job: JobSummary) -> dict[str, Any]:
-        """Return the XCom contract. The prompt is added here, so that it never goes through a deferral."""
-        return {**job.to_json(), "prompt_text": self.prompt_text}

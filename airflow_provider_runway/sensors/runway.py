@@ -205,7 +205,7 @@ class RunwayJobSensor(BaseSensorOperator):
         done = job.merged_with(outcome.job)
         self.log.info("%s", describe_completed(done))
         prompt_text = self.request_id.get("prompt_text") if isinstance(self.request_id, Mapping) else None
-        result = {**done.to_json(), "prompt_text": prompt_text}
+        result = done.to_xcom(prompt_text)
         for key in ("request_id", "output_url", "output_urls"):
             task.push_xcom(key, result[key])
         return result

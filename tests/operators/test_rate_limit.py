@@ -51,7 +51,7 @@ def test_the_deferral_has_no_prompt_no_image_and_no_key(gateway: Emulator, ti: T
 def test_the_resumed_task_submits_in_the_same_try(
     gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_SPREAD_S", 0.0)
+    monkeypatch.setattr(retry, "MIN_SPREAD_S", 0.0)
     gateway.add_fault("submit:rate_limited:window=6")
     deferred = defer_by_429(ti, wait_for_completion=False)
     result = submit_again(ti, deferred, wait_for_completion=False)
@@ -84,7 +84,7 @@ def test_after_the_deadline_the_task_ends_and_says_that_nothing_is_billed(
 def test_a_task_that_is_not_deferrable_waits_in_the_worker_and_submits(
     gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_SPREAD_S", 0.0)
+    monkeypatch.setattr(retry, "MIN_SPREAD_S", 0.0)
     gateway.add_fault("submit:rate_limited:window=6")
     result = run_task(partial(make_operator, deferrable=False), ti)
     assert result["request_id"] == get_only_job_id(gateway)

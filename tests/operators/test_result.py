@@ -32,6 +32,7 @@ def test_the_result_has_all_facts_of_the_finished_job(gateway: Emulator, ti: Tas
         "output_url": job["output_url"],
         "output_urls": [job["output_url"]],
         "output_path": None,
+        "output_paths": [],
         "prompt_text": PROMPT,
         "cost": 0.5,
         "remaining_credits": 999.5,

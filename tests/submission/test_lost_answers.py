@@ -38,7 +38,6 @@ REFUSED = [
     "team_limit",
     "bad_parameter",
     "retired",
-    "redirect",
 ]
 
 #: How the history behaves -> the rule that makes it so.

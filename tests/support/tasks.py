@@ -17,6 +17,9 @@ CONTRACT: dict[str, tuple[type, ...]] = {
     "output_url": (str, type(None)),
     "output_urls": (list,),
     "output_path": (str, type(None)),
+    "output_paths": (list,),
+    "last_frame_url": (str, type(None)),
+    "prompt_text": (str, type(None)),
     "cost": (float, type(None)),
     "remaining_credits": (float, type(None)),
     "metrics": (dict,),
@@ -24,7 +27,6 @@ CONTRACT: dict[str, tuple[type, ...]] = {
     "submitted_at": (str, type(None)),
     "completed_at": (str, type(None)),
     "record_expires_at": (str, type(None)),
-    "prompt_text": (str, type(None)),
 }
 
 
@@ -47,7 +49,7 @@ def make_sensor(request_id: Any, **arguments: Any) -> RunwayJobSensor:
 def assert_contract(outcome: Any) -> None:
     """Fail where a task's result is not the XCom contract."""
     assert isinstance(outcome, dict)
-    assert set(outcome) == set(CONTRACT)
+    assert list(outcome) == list(CONTRACT)
     assert {name for name, kinds in CONTRACT.items() if type(outcome[name]) not in kinds} == set()
 
 

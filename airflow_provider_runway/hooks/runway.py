@@ -11,7 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask_secret
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_connection_async,
+    is_connection_missing,
+    mask_secret,
+)
 from airflow_provider_runway.exceptions import BadConnectionError, BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, read_connection
 from airflow_provider_runway.hooks.connection_form import connection_form_widgets, field_behaviour
@@ -234,6 +240,7 @@ class RunwayAsyncHook(BaseHook):
         """Return the transport; the first call reads the connection.
 
         :raises BadConnectionError: as :attr:`RunwayHook.settings`.
+        :raises UnreachableError: it is not known whether the connection exists, because a secrets backend failed.
         """
         if self._opened is None:
             from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -241,7 +248,12 @@ class RunwayAsyncHook(BaseHook):
             try:
                 connection = await get_connection_async(self.runway_conn_id)
             except AirflowNotFoundException:
-                raise _no_such_connection(self.runway_conn_id) from None
+                if await is_connection_missing(self.runway_conn_id):
+                    raise _no_such_connection(self.runway_conn_id) from None
+                raise UnreachableError(
+                    f"Connection {self.runway_conn_id!r} cannot be read, because a secrets backend or Airflow's "
+                    "database failed. Nothing was sent."
+                ) from None
             self._opened = AiohttpTransport(_checked(self.runway_conn_id, connection))
         return self._opened
 

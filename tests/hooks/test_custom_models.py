@@ -121,7 +121,7 @@ def test_its_latency_is_known_wherever_a_job_is_waited_for(gateway: Emulator, ti
     submit(ti)
     begin_process()  # the sensor's, which never makes an order
     sense(only_job(gateway), deferrable=False).execute(TaskInstance(task_id="sense").context())
-    assert (expected_latency_s("veo-9"), expected_latency_s(DEFAULT_MODEL)) == (80, 99)
+    assert (expected_latency_s("veo-9"), expected_latency_s(DEFAULT_MODEL)) == pytest.approx((0.08, 0.099))
 
 
 @pytest.mark.usefixtures("models")
@@ -130,7 +130,7 @@ def test_a_triggerer_that_never_ran_the_dag_file_knows_it(ti: TaskInstance) -> N
         submit(ti, wait_for_completion=True)
     begin_process()
     assert event_of(deferred.value.trigger)["status"] == "completed"
-    assert expected_latency_s("veo-9") == 80
+    assert expected_latency_s("veo-9") == pytest.approx(0.08)
 
 
 def test_without_a_file_the_built_in_models_are_all() -> None:

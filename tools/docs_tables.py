@@ -19,12 +19,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from airflow_provider_runway.emulator.fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
+from airflow_provider_runway.emulator import FAULTS, HISTORY_FORMS
+from airflow_provider_runway.emulator.__main__ import make_parser
+from airflow_provider_runway.emulator.fault_rules import RULE_FIELDS
+from airflow_provider_runway.emulator.history_forms import FORM_FIELDS
 from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+from airflow_provider_runway.triggers.metrics import ALL_METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/money.md", "docs/videos.md", "docs/poller.md", "docs/emulator.md")
@@ -95,19 +99,62 @@ def make_connection_table() -> str:
     return make_table(["field", "meaning"], rows)
 
 
+def make_metrics_table() -> str:
+    """Return the metrics that the poller sends."""
+    rows = [
+        [f"`{metric.name}`", metric.kind, metric.unit, ", ".join(metric.tags), metric.description]
+        for metric in ALL_METRICS
+    ]
+    return make_table(["name", "kind", "unit", "tags", "what it counts"], rows)
+
+
 def make_faults_table() -> str:
     """Return the emulator's faults, the calls that they apply to, and their parameters."""
     rows = []
     for fault in FAULTS.values():
-        calls = {ALL_CALLS: "any", KEYED_CALLS: "any but `output`"}.get(
-            fault.calls, ", ".join(f"`{call}`" for call in fault.calls)
-        )
-        parameters = ", ".join(
-            f"`{name}={'|'.join(map(str, value)) if isinstance(value, tuple) else value}`"
-            for name, value in fault.params.items()
-        )
-        rows.append([f"`{fault.name}`", fault.about, calls, parameters])
+        parameters = ", ".join(f"`{text}`" for text in fault.describe_params())
+        rows.append([f"`{fault.name}`", fault.about, fault.describe_calls(), parameters])
     return make_table(["fault", "effect", "calls", "parameters and defaults"], rows)
+
+
+def make_fault_rules_table() -> str:
+    """Return the fields of a fault rule."""
+    return make_table(["field", "meaning"], [[f"`{name}`", about] for name, about in RULE_FIELDS.items()])
+
+
+def make_emulator_options_table() -> str:
+    """Return the options of the emulator's command line, without those of the history's form."""
+    actions = make_parser()._actions
+    rows = []
+    for action in actions:
+        name = action.option_strings[-1]
+        if name == "--help" or (name.startswith("--history-") and name != "--history-form"):
+            continue
+        about = (action.help or "").replace(" (%(default)s)", "").replace(" (plain)", "")
+        values = f": {', '.join(f'`{each}`' for each in action.choices)}" if action.choices else ""
+        values = "" if name == "--history-form" else values
+        default = (
+            "" if action.default is None or action.default is False or action.default == [] else str(action.default)
+        )
+        rows.append([f"`{name}`", about + values, default and f"`{default}`"])
+    return make_table(["option", "meaning", "default"], rows)
+
+
+def make_history_options_table() -> str:
+    """Return the emulator's options for the form of the request history."""
+    rows = []
+    for name, spec in FORM_FIELDS.items():
+        values = ", ".join(f"`{value}`" for value in spec.get("choices", ()))
+        option = f"--history-{name.replace('_', '-')}"
+        rows.append(
+            [f"`{option}`", spec["about"], values or ("number" if isinstance(spec["default"], int) else "text")]
+        )
+    return make_table(["option", "open question", "values, the default first"], rows)
+
+
+def make_history_forms_table() -> str:
+    """Return the named forms of the emulator's request history."""
+    return make_table(["name", "form"], [[f"`{named.name}`", named.about] for named in HISTORY_FORMS.values()])
 
 
 def make_package_drawing() -> str:
@@ -158,7 +205,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,
+    "metrics": make_metrics_table,
     "faults": make_faults_table,
+    "fault-rules": make_fault_rules_table,
+    "emulator-options": make_emulator_options_table,
+    "history-options": make_history_options_table,
+    "history-forms": make_history_forms_table,
     "packages": make_package_drawing,
 }
 

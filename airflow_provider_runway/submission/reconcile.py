@@ -82,11 +82,11 @@ def find_lost_submit(base_urls: BaseUrls, lost: LostSubmit, policy: RetryPolicy,
             return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))
         ours = candidates(rows, lost)
         if ours:
-            return LookupResult(HistoryLookup.FOUND, ours[0], tuple(row.request_id for row in ours[1:]))
+            return LookupResult(HistoryLookup.FOUND, ours[0], tuple(row.request_id or "" for row in ours[1:]))
         if lost.failures is not None and len(failed_rows(rows, lost)) >= lost.failures:
             return LookupResult(HistoryLookup.ABSENT, why="every earlier try became a job that failed")
         if now >= lost.settled_at:
-            landing = frozenset(row.request_id for row in incomplete_rows(rows, lost))
+            landing = frozenset(row.request_id or "a request without an id" for row in incomplete_rows(rows, lost))
             suspects = landing if suspects is None else suspects & landing
             if not suspects:
                 return LookupResult(HistoryLookup.ABSENT, why="no row of it has landed in time")
@@ -101,8 +101,12 @@ def candidates(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]
 
     A failed job is none: it is not billed, and nothing can be had from it.
     """
-    ours = [row for row in _in_window(rows, lost) if row.state is not JobState.FAILED and _matches(row, lost)]
-    return sorted(ours, key=lambda row: (abs((row.created_at or lost.sent_at) - lost.sent_at), row.request_id))
+    ours = [
+        row
+        for row in _in_window(rows, lost)
+        if row.state is not JobState.FAILED and row.request_id is not None and _matches(row, lost)
+    ]
+    return sorted(ours, key=lambda row: (abs((row.created_at or lost.sent_at) - lost.sent_at), str(row.request_id)))
 
 
 def failed_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:

@@ -88,10 +88,3 @@ def airflow_major(request: pytest.FixtureRequest) -> LocalAirflow:
     """The Airflow 3.3 that the other tests share, then the 2.11."""
     airflow: LocalAirflow = request.getfixturevalue("airflow" if request.param == "3.3" else "airflow2")
     return airflow
-
-
-@pytest.fixture(scope="module")
-def pool(airflow: LocalAirflow) -> str:
-    """The pool of the examples, with three slots; returns its name."""
-    airflow.run_command('airflow pools set runway 3 "Videos at once" --include-deferred')
-    return "runway"

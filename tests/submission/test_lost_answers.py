@@ -17,6 +17,8 @@ ACCEPTED = [
     "cut_after",
     *(f"error_after_accept:status={status}" for status in (500, 502, 503, 504)),
     "html_200",
+    "proxy_status:status=503",
+    "drip:send=headers",
     "empty_body",
     *(f"nonsense_json:body={body}" for body in FAULTS["nonsense_json"].params["body"]),
     "cut_body",
@@ -36,7 +38,6 @@ REFUSED = [
     "team_limit",
     "bad_parameter",
     "retired",
-    "redirect",
 ]
 
 #: How the history behaves -> the rule that makes it so.

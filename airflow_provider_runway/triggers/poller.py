@@ -29,7 +29,7 @@ from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, timed_out_outcome
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
@@ -213,7 +213,7 @@ class Poller:
         metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
         grace_s = 0.0 if self._connection.failed_reads else GRACE_S
         while (job := self._queue.pop_expired(now - grace_s)) is not None:
-            job.context.run(self._finish, job, timed_out_outcome(job.state.summary))
+            job.context.run(self._finish, job, job.state.on_deadline())
 
     async def _read_connection(self) -> None:
         """Read the connection. While it cannot be read, every job's poll counts as one without a response."""
@@ -314,7 +314,7 @@ class Poller:
             return
         now = asyncio.get_running_loop().time()
         if now >= job.deadline + (GRACE_S if job.is_completed else 0.0):
-            self._finish(job, timed_out_outcome(job.state.summary))
+            self._finish(job, job.state.on_deadline())
         elif at_once:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._wake.set()

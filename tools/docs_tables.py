@@ -42,9 +42,9 @@ RESULT_KEYS = {
     "output_url": "URL of the video; public, kept by Segmind for 7 days",
     "output_urls": "all URLs, for a model with several outputs",
     "output_path": "path of the stored file, with `output_path`",
-    "output_paths": "all paths, for a model with several outputs",
-    "last_frame_url": "URL of the video's last frame, where the API returns one",
-    "prompt_text": "the prompt as sent",
+    "output_paths": "paths of all stored files, for a model with several outputs",
+    "last_frame_url": "URL of the last frame as an image, where the model returns one: the next clip can begin with it",
+    "prompt_text": "the task's prompt; None from the sensor",
     "cost": "cost of the job, USD",
     "remaining_credits": "balance of the account after the job, USD",
     "metrics": "the API's measurements: `queue_time`, `inference_time`, `total_time` in seconds, and more",
@@ -84,7 +84,7 @@ def make_placeholders_table() -> str:
 
 def make_result_table() -> str:
     """Return the keys of a task's result."""
-    keys = JobSummary("request-id").to_json()
+    keys = JobSummary("request-id").to_xcom(None)
     rows = [[f"`{key}`{' *' if key in PUSHED_KEYS else ''}", RESULT_KEYS[key]] for key in keys]
     return make_table(["key", "value"], rows)
 

@@ -66,7 +66,6 @@ def run_check(arguments: argparse.Namespace) -> int:
 
     0: nothing must be fixed. 1: something must be fixed, or a lost submit cannot be found again.
     """
-    logging.getLogger("airflow_provider_runway").setLevel(logging.WARNING)
     try:
         settings = _read_settings(arguments.conn_id)
     except RunwayError as problem:
@@ -85,8 +84,10 @@ def run_check(arguments: argparse.Namespace) -> int:
 def _ask_account(settings: ClientSettings, request_id: str | None) -> AccountEvidence:
     from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
+    # Pauses before a retry are no part of the report, so their lines go to a logger of its own.
+    quiet_log = logging.Logger("check", logging.WARNING)
     with RequestsTransport(settings) as transport:
-        return transport.run(collect_evidence(settings.base_urls, UI_RETRY, request_id=request_id))
+        return transport.run(collect_evidence(settings.base_urls, UI_RETRY, request_id=request_id), quiet_log)
 
 
 def _record(evidence: AccountEvidence, path: Path) -> Finding:

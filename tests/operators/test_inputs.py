@@ -42,7 +42,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
         pytest.param({"seed": 100_000}, "seed is 100000", id="a seed above the range"),
         pytest.param({"model": "../v1/other"}, "model='../v1/other'", id="a model that climbs out of its address"),
         pytest.param({"model": ""}, "model=''", id="no model"),
-        pytest.param({"model": "runway-gen4-aleph"}, "has no place for prompt_image", id="a picture for a video model"),
+        pytest.param({"model": "runway-gen4-aleph"}, "has no field for prompt_image", id="a picture for a video model"),
         pytest.param({"model_params": "a text"}, "must be a dict", id="parameters that are none"),
         pytest.param({"model_params": {"seed": -1}}, "seed is -1", id="a bad parameter"),
         pytest.param({"request_id": "../../v1"}, "request_id='../../v1'", id="an id that climbs out of its address"),

@@ -17,7 +17,7 @@ METRICS = {"cost": 0.5, "remaining_credits": 9.5, "total_time": 27.4}
 QUEUED = JobSummary("r-1", model="runway-gen3-alphaturbo", seed=7, submitted_at=SUBMITTED_AT)
 RECORD = JobRecord("r-1", JobState.COMPLETED, "COMPLETED", None, METRICS, (URL, OTHER), FRAME)
 DONE = QUEUED.update_from_record(RECORD, SUBMITTED_AT + 30)
-STORED = DONE.add_output_path("/v/1.mp4").add_output_path("/v/2.mp4")
+STORED = DONE.add_output_paths(["/v/1.mp4", "/v/2.mp4"])
 
 #: The XCom contract of the design, in its order.
 CONTRACT = [

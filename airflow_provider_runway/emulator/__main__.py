@@ -81,7 +81,12 @@ def make_parser() -> argparse.ArgumentParser:
         default=defaults.record_ttl,
         help="seconds from submission until the record of a job expires (%(default)s)",
     )
-    add("--clock-offset", type=float, default=0.0, help="seconds by which the emulator's clock is ahead (%(default)s)")
+    add(
+        "--clock-offset",
+        type=float,
+        metavar="SECONDS",
+        help="how far the emulator's clock is ahead of the real time (0)",
+    )
     add("--upload-field", choices=UPLOAD_FIELDS, default=defaults.upload_field, help="field with the URLs of an upload")
     add(
         "--key",
@@ -105,7 +110,9 @@ def _add_history_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--history-form", choices=HISTORY_FORMS, default="plain", metavar="NAME", help="a named form; see below (plain)"
     )
-    group.add_argument("--replay", metavar="FILE", help="use the form of the history in this transcript")
+    group.add_argument(
+        "--replay", metavar="FILE", help="use the history's form, and the clock, of a real account's transcript"
+    )
     for name, spec in FORM_FIELDS.items():
         choices, default = spec.get("choices"), spec["default"]
         group.add_argument(

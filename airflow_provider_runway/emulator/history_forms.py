@@ -84,6 +84,9 @@ class HistoryForm:
         "to_date_exclusive",
         "future_date_refused",
     )
+    refused_parameters: str = _default(
+        "comma-separated query parameters that a refusing server refuses; empty for every filter and sorting", ""
+    )
     page_size: int = _number("most rows in a page, whatever the query asks for; 0 for no limit")
     order: str = _choice("order of rows without a sort", "newest_first", "oldest_first")
     first_page: int = _default("number of the first page", 1)

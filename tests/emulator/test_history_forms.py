@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -283,18 +284,33 @@ def test_a_replayed_form_gives_rows_of_the_same_kind(name):
 
 
 def test_a_transcript_is_replayed_from_a_file(start_api, tmp_path):
-    body = json.dumps({"input": {"prompt_text": "<redacted>", "prompt_image": "<redacted>", "seed": "<redacted>"}})
-    row = {"request_id": "<redacted>", "model_name": "runway-gen3-alphaturbo", "request_body": body}
-    row |= {"created_at": "2026-11-24 12:30:00", "model_status": "COMPLETED", "unknown_field": 1}
-    transcript = {"version": 1, "history": {"rows": [row], "query": {"page": 1}}}
+    inputs = {"prompt_text": "[text of 9 characters]", "prompt_image": "https://redacted.example/file.png", "seed": 7}
+    row = {
+        "request_id": "6ba713cf-2cc5-482a-82eb-38df744fd392",
+        "model_name": "runway-gen3-alphaturbo",
+        "model_status": "COMPLETED",
+        "request_body": json.dumps({"input": inputs}),
+        "created_at": "2026-11-24 12:30:00",
+        "unknown_field": 1,
+    }
+    history = {"rows": [row], "query": {"page": "1"}, "refused_filters": ["sort_by", "sort_order"]}
     file = tmp_path / "transcript.json"
-    file.write_text(json.dumps(transcript))
+    file.write_text(json.dumps({"version": 1, "clock_offset_s": 300.2, "history": history}))
     api = start_api(replay=file)
     api.submit(seed=7)
     (shown,) = api.list_rows()
     assert set(shown) == set(row) - {"unknown_field"}
-    inputs = json.loads(shown["request_body"])["input"]
-    assert set(inputs) == {"prompt_text", "prompt_image", "seed"}
+    assert set(json.loads(shown["request_body"])["input"]) == set(inputs)
+    assert datetime.fromisoformat(shown["created_at"]).replace(tzinfo=UTC).timestamp() > time.time() + 290
+    assert api.get(api.gateway.history_url, params={"sort_by": "model_created"}).status_code == 400
+    assert api.get(api.gateway.history_url, params={"status": "FAILED"}).status_code == 200
     file.write_text("{}")
     with pytest.raises(ValueError, match="is not a transcript with history rows"):
         start_api(replay=file)
+
+
+def test_a_body_that_was_cut_off_and_a_wrong_order_are_replayed():
+    rows = [{"request_body": "[text of 100 characters]", "created_at": f"2026-11-24T12:0{n}:00Z"} for n in range(3)]
+    form = infer_form(rows)
+    assert (form.body_length, form.order, form.filters) == (100, "oldest_first", "ignored")
+    assert infer_form(rows[::-1]).filters == "work"

@@ -1,11 +1,11 @@
-"""The only file that asks which Airflow this is: 2.11 to 3.3 behind one set of names.
+"""Compatibility with Airflow 2.11 to 3.3. No other file asks which version is installed.
 
-Names that merely moved come from the community's ``common.compat`` provider; what behaves
-differently is levelled out by the functions below.
+Names that only moved come from the ``common.compat`` provider. The functions below hide what behaves differently.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -45,9 +45,11 @@ __all__ = [
     "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
+    "get_first_reschedule_at",
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "is_connection_missing",
     "make_storage_path",
     "make_timer_trigger",
     "mask_secret",
@@ -61,15 +63,54 @@ async def get_connection_async(conn_id: str) -> Connection:
 
     Airflow 2 has no async lookup; there the blocking one runs in a thread, which is safe because it
     reads the database or a secrets backend itself. On Airflow 3 a thread would talk to the
-    supervisor behind the event loop's back, so only its own coroutine is used.
+    supervisor while the event loop does so too, so only its own coroutine is used.
     """
     lookup = getattr(BaseHook, "aget_connection", None)
     if lookup is not None:
         connection: Connection = await lookup(conn_id)
         return connection
-    import asyncio
-
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+async def is_connection_missing(conn_id: str) -> bool:
+    """Return whether it is sure that a connection that was not found does not exist.
+
+    Airflow asks its secrets backends one after the other, and treats one that fails like one that does not have the
+    connection. So each is asked again; after an error the connection may exist.
+    """
+    try:
+        if hasattr(BaseHook, "aget_connection"):
+            return await _is_connection_missing_on_airflow3(conn_id)
+        from airflow.configuration import ensure_secrets_loaded
+
+        def is_missing() -> bool:
+            return all(backend.get_connection(conn_id=conn_id) is None for backend in ensure_secrets_loaded())
+
+        return await asyncio.to_thread(is_missing)
+    except ImportError:  # these are internals of Airflow; without them its own answer counts
+        return True
+    except Exception:
+        return False
+
+
+async def _is_connection_missing_on_airflow3(conn_id: str) -> bool:
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, GetTICount, TICount
+    from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    for backend in ensure_secrets_backend_loaded():
+        if isinstance(backend, ExecutionAPISecretsBackend):
+            from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+            # Behind Airflow's API, too, a database that is down looks like a missing connection. A count needs it.
+            count = await SUPERVISOR_COMMS.asend(GetTICount(dag_id="-"))
+            found = await SUPERVISOR_COMMS.asend(GetConnection(conn_id=conn_id))
+            is_missing = isinstance(found, ErrorResponse) and found.error.value == "CONNECTION_NOT_FOUND"
+            if not (isinstance(count, TICount) and is_missing):
+                return False
+        elif await asyncio.to_thread(backend.get_connection, conn_id=conn_id) is not None:
+            return False
+    return True
 
 
 def get_task_state_store(context: Mapping[str, Any]) -> Any | None:
@@ -98,13 +139,31 @@ def _total_seconds(delay: timedelta | float) -> float:
     return delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
 
 
-def make_timer_trigger(moment: datetime) -> BaseTrigger:
-    """Return Airflow's own trigger that fires at a moment."""
+def get_first_reschedule_at(context: Mapping[str, Any], retries: int | None) -> float | None:
+    """Return when a sensor in the mode ``reschedule`` began to poke (epoch seconds); None on its first poke."""
+    ti = context["ti"]
+    try:
+        from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]
+    except ImportError:  # Airflow 3 asks the task instance
+        date = ti.get_first_reschedule_date(context)
+    else:
+        date = _orig_start_date(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+            try_number=(ti.max_tries or 0) - (retries or 0) + 1,
+        )
+    return None if date is None else float(date.timestamp())
+
+
+def make_timer_trigger(fire_at: datetime) -> BaseTrigger:
+    """Return Airflow's own trigger that fires at this time."""
     try:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
     except ImportError:  # Airflow 2 has it in its core
         from airflow.triggers.temporal import DateTimeTrigger  # type: ignore[no-redef, import-not-found]
-    trigger: BaseTrigger = DateTimeTrigger(moment=moment)
+    trigger: BaseTrigger = DateTimeTrigger(moment=fire_at)
     return trigger
 
 
@@ -135,9 +194,9 @@ def get_config(section: str, option: str) -> str | None:
 
 
 def report_lineage(path: ObjectStoragePath) -> None:
-    """Tell whoever collects lineage that the task wrote this path, as its own ``open`` does.
+    """Report to Airflow's lineage that the task wrote this path, as the path's own ``open`` does.
 
-    Its name there is without the connection, which is no part of what was written (and on 2.11 a warning).
+    The reported name has no connection in it: that is no part of what was written, and 2.11 warns about it.
     """
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 

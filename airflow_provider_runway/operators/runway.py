@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
-from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
+from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
-from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
-from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
     count_trigger_failure,
-    defer_until_done,
     log_kill,
+    log_trigger_failure,
     pull_job,
-    push_job,
-    push_result,
     read_event,
-    trigger_failure_reason,
-    with_earlier_job,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_runway.submission.submitter import Submitter
-    from airflow_provider_runway.task_context import TaskContext
+    from airflow_provider_runway.operators.job_execution import JobExecution
 
 #: About 300 years. A longer timeout would fail as a date only after the job is paid for.
 MAX_TIMEOUT_S = 1e10
@@ -86,6 +75,9 @@ class RunwayGenerateOperator(BaseOperator):
         (``s3://my_conn@bucket/key``) wins. (templated)
     :param max_output_bytes: the largest output that is stored, in bytes; beyond it the task fails without a
         retry, and the job stays paid for. The default is 2 GiB.
+    :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
+        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
+        into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -101,6 +93,7 @@ class RunwayGenerateOperator(BaseOperator):
         "output_path",
         "output_conn_id",
         "image_conn_id",
+        "on_orphaned_intent",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
@@ -128,6 +121,7 @@ class RunwayGenerateOperator(BaseOperator):
         output_conn_id: str | None = None,
         image_conn_id: str | None = None,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
+        on_orphaned_intent: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -148,7 +142,8 @@ class RunwayGenerateOperator(BaseOperator):
         self.output_conn_id = output_conn_id
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
-        self._job: JobSummary | None = None
+        self.on_orphaned_intent = on_orphaned_intent
+        self.current_job: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
@@ -164,173 +159,58 @@ class RunwayGenerateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit or resume the job; return it, or wait for its video."""
         hide_links(self)
-        return self._submit_and_wait(context, throttle_count=0)
+        return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
-    def submit_again(self, context: Context, event: Any = None, throttle_count: int = 0) -> dict[str, Any]:  # noqa: ARG002
-        """Submit after the deferral that a 429 caused. The event carries nothing but the time.
+    def submit_again(
+        self,
+        context: Context,
+        event: Any = None,  # noqa: ARG002  it only means that the time has come
+        throttle_count: int = 0,
+        give_up_at: float = 0.0,
+    ) -> dict[str, Any]:
+        """Submit or resume the job. A deferral that a 429 caused continues here.
 
-        :param throttle_count: how many 429s have deferred the submission so far.
+        :param throttle_count: how many 429s have deferred the submit so far.
+        :param give_up_at: epoch seconds after which no submit is sent any more.
         """
-        return self._submit_and_wait(context, throttle_count)
+        with self._start_execution(context) as execution:
+            return execution.submit_and_wait(throttle_count, give_up_at)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the trigger's event, and return the finished job.
 
-        :param job: the summary that the task deferred with; it has the seed, which no event carries.
+        :param job: the job that the task deferred with; it has the seed, which no event carries.
         """
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            known_job = JobSummary.from_json(job) if job else None
-            outcome = read_event(event, self.task_id, known_job)
-            return self._finish(outcome, known_job or outcome.job, hook, self._unpack(context))
+        with self._start_execution(context) as execution:
+            deferred_job = JobSummary.from_json(job) if job else None
+            outcome = read_event(event, self.task_id, deferred_job)
+            return execution.finish(outcome, deferred_job or outcome.job)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
         hide_links(self)
-        task = self._unpack(context)
+        task = TaskContext.from_airflow(context, self)
         if next_method != TRIGGER_FAILED or (pushed := pull_job(task)) is None:
             return super().resume_execution(next_method, next_kwargs, context)
         job, deadline = pushed
-        reason = trigger_failure_reason(next_kwargs)
-        self.log.warning("Job %s: the trigger returned no event (%s); polling once more.", job.request_id, reason)
+        log_trigger_failure(self.log, job, next_kwargs)
         if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            return self._wait(job, deadline, hook, task)
+        with self._start_execution(context) as execution:
+            return execution.wait(job, deadline)
 
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
-        if self._job is not None:
-            log_kill(self.log, self._job.request_id, self._job.submitted_at)
+        if self.current_job is not None:
+            log_kill(self.log, self.current_job)
 
-    def _submit_and_wait(self, context: Context, throttle_count: int) -> dict[str, Any]:
-        task = self._unpack(context)
+    @contextmanager
+    def _start_execution(self, context: Context) -> Iterator[JobExecution]:
+        """Open the hook, and turn this package's errors into Airflow's."""
+        from airflow_provider_runway.operators.job_execution import JobExecution
+
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            if self.output_path is not None:
-                # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
-                from airflow_provider_runway.outputs.store import check_output_path
-
-                check_output_path(self.output_path, self.output_conn_id)  # before money moves
-            if self.request_id is None:
-                self._job = job = self._submit_or_resume(hook, task, throttle_count)
-            else:
-                self._job = job = self._existing_job()
-            # Before the first poll: whatever fails from here on, the id is on the task's page.
-            task.push_xcom("request_id", job.request_id)
-            if not self.wait_for_completion:
-                self._submitter(hook, task).mark_delivered(job.request_id)
-                return job.to_xcom(self.prompt_text)
-            if job.status == JobState.COMPLETED:
-                return self._deliver(job, hook, task)
-            deadline = (job.submitted_at or time.time()) + self.timeout
-            push_job(task, job, deadline)
-            return self._wait(job, deadline, hook, task)
-
-    def _existing_job(self) -> JobSummary:
-        """Return the job that the author named."""
-        return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
-
-    def _submit_or_resume(self, hook: RunwayHook, task: TaskContext, throttle_count: int) -> JobSummary:
-        from airflow_provider_runway.inputs.build_request import build_request
-
-        try:
-            request = build_request(
-                hook,
-                task.identity,
-                task.upload_cache(),
-                model=self.model,
-                arguments={
-                    "prompt_text": self.prompt_text,
-                    "prompt_image": self.prompt_image,
-                    "duration": self.duration,
-                    "ratio": self.ratio,
-                    "seed": self.seed,
-                },
-                extra=self.model_params,
-                image_conn_id=self.image_conn_id,
-            )
-        except (BadInputError, UnreachableError) as problem:
-            raise with_earlier_job(problem, task.attempt.journal) from None
-        if throttle_count == 0:
-            self._warn_of_late_retry(task)
-        submitter = self._submitter(hook, task)
-        give_up_at = time.time() + self.timeout
-        while True:
-            try:
-                return submitter.submit_or_resume(request)
-            except ThrottledError as throttled:
-                self._wait_for_rate_limit(throttled, throttle_count, give_up_at)
-                throttle_count += 1
-
-    def _warn_of_late_retry(self, task: TaskContext) -> None:
-        """Warn where the next retry would come after the job's record is gone."""
-        if task.attempt.try_number > task.attempt.max_tries:
-            return
-        delay_s = compute_next_retry_delay_s(self, task.attempt.try_number)
-        if (warning := retry_after_expiry_warning(delay_s)) is not None:
-            self.log.warning("%s", warning)
-
-    def _wait_for_rate_limit(self, throttled: ThrottledError, throttle_count: int, give_up_at: float) -> None:
-        """Wait until a submit that got a 429 may be sent again, in the triggerer or in the worker."""
-        now = time.time()
-        pause_s = compute_resubmit_delay_s(throttled, throttle_count, now, random.random())
-        where = "without a worker slot" if self.deferrable else "in the worker"
-        self.log.info(
-            "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
-            pause_s,
-            where,
-        )
-        if self.deferrable:
-            self.defer(
-                trigger=make_timer_trigger(datetime.fromtimestamp(now + pause_s, UTC)),
-                method_name="submit_again",
-                kwargs={"throttle_count": throttle_count + 1},
-            )
-        if now + pause_s > give_up_at:
-            raise throttled
-        time.sleep(pause_s)
-
-    def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
-        from airflow_provider_runway.submission.submitter import Submitter
-
-        return Submitter(hook, task.attempt, self.log, durable=self.durable)
-
-    def _wait(self, job: JobSummary, deadline: float, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Wait for the job: in the triggerer where there is time left, else in the worker."""
-        from airflow_provider_runway.polling.poll import poll_until_done
-
-        if self.deferrable and deadline > time.time():
-            defer_until_done(self, self.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
-        transport = hook.get_conn()
-        outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
-        return self._finish(outcome, job, hook, task)
-
-    def _finish(self, outcome: WaitOutcome, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Return the completed job, or raise the error that the outcome means."""
-        self._job = job
-        if (error := outcome.to_error()) is not None:
-            raise error
-        done = job.merged_with(outcome.job)
-        self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
-        return self._deliver(done, hook, task)
-
-    def _deliver(self, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Store the outputs if asked to, push the result, and mark the job as delivered."""
-        if self.output_path is not None:
-            from airflow_provider_runway.outputs.store import store_outputs
-
-            path = store_outputs(
-                job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
-            )
-            job = job.add_output_path(path)
-        result = job.to_xcom(self.prompt_text)
-        push_result(task, result, ("output_url", "output_urls", "output_path"))
-        self._submitter(hook, task).mark_delivered(job.request_id)
-        return result
-
-    def _unpack(self, context: Context) -> TaskContext:
-        from airflow_provider_runway.task_context import TaskContext
-
-        return TaskContext.from_airflow(context, self)
+            yield JobExecution(self, hook, TaskContext.from_airflow(context, self))

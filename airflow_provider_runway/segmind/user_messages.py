@@ -1,19 +1,20 @@
-"""The sentences that people need when money may be involved: what is billed, until when, what to do."""
+"""Sentences for errors and logs about money: what is billed, until when a job can be had, and what to do."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number
 
-#: Between "//" and "@": it may be a secret, and messages are logged.
+#: Between "//" and "@" of a URL. It may hold a password, and messages are logged.
 _USER_PART = re.compile(r"//[^/?#]*@")
 
 
 def how_to_resume(request_id: str, submitted_at: float | None) -> str:
-    """Return how to pick up a job without paying again."""
+    """Return how to resume a job without paying again."""
     until = (
         "for an hour from its submission"
         if submitted_at is None
@@ -26,9 +27,9 @@ def how_to_resume(request_id: str, submitted_at: float | None) -> str:
 
 
 def job_still_running(request_id: str, submitted_at: float | None, why: str) -> str:
-    """Return what to say of a job that is left while it may still end well."""
-    back = how_to_resume(request_id, submitted_at)
-    return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {back}"
+    """Return the message about a job that goes on while nothing waits for it any more."""
+    resume = how_to_resume(request_id, submitted_at)
+    return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {resume}"
 
 
 def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
@@ -43,7 +44,7 @@ def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
 
 
 def where_output_is(url: str, submitted_at: float | None) -> str:
-    """Return where the output of a completed job is, and how long at least."""
+    """Return where the output of a completed job is, and until when at least."""
     until = "for 7 days" if submitted_at is None else f"until {format_timestamp(submitted_at + OUTPUT_LIFETIME_S)}"
     return f"The output is at {_USER_PART.sub('//', url)} {until}."
 
@@ -58,3 +59,27 @@ def retry_after_expiry_warning(retry_delay_s: float) -> str | None:
         "submission (record_expires_at). The retry would not pay again, but it would depend on the account's history "
         "to find the job. A retry_delay of some minutes is safer."
     )
+
+
+def describe_completed(job: JobSummary) -> str:
+    """Return the log line of a completed job: its seconds, its cost and the URL of its output without the query."""
+    facts = ["COMPLETED"]
+    if (seconds := _total_seconds(job)) is not None:
+        facts.append(f"{seconds:.0f} s")
+    facts.append("cost not known" if job.cost is None else f"cost {job.cost:.2f} USD")
+    if job.output_url is not None:
+        facts.append(f"output at {hide_url_secrets(job.output_url)}")
+    return f"Job {job.request_id}: {', '.join(facts)}."
+
+
+def hide_url_secrets(url: str) -> str:
+    """Return a URL without its query, fragment and user part, which may be secrets."""
+    return _USER_PART.sub("//", re.split("[?#]", url, maxsplit=1)[0])
+
+
+def _total_seconds(job: JobSummary) -> float | None:
+    if (total_s := parse_number((job.metrics or {}).get("total_time"))) is not None:
+        return total_s
+    if job.submitted_at is None or job.completed_at is None:
+        return None
+    return max(job.completed_at - job.submitted_at, 0.0)

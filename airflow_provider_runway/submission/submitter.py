@@ -75,12 +75,14 @@ class Submitter:
         log: Log,
         *,
         durable: bool = True,
+        on_orphaned_intent: str = "fail",
     ) -> None:
         self.hook = hook
         self.attempt = attempt
         self.journal = attempt.journal if durable else None
         self.log = log
         self.durable = durable
+        self.on_orphaned_intent = on_orphaned_intent
         self._entry: JournalEntry | None = None
 
     def submit_or_resume(self, request: JobRequest) -> JobSummary:

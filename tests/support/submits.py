@@ -1,4 +1,4 @@
-"""Holding an order the way the operator does it, without the operator around it."""
+"""Submits jobs as the operator does, without the operator, and asks the emulator what it got."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LOG = logging.getLogger("tests.submission")
 READ_TIMEOUT_S = 0.3
 
 
-def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arguments: Any) -> JobSummary:
-    """Bring the order of one try to its job; with ``deliver``, hand it on, too."""
+def submit_or_resume(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arguments: Any) -> JobSummary:
+    """Submit or resume the job of one try; with ``deliver``, mark it as delivered."""
     given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
     task = TaskContext.from_airflow(ti.context())
@@ -38,19 +38,24 @@ def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arg
         return report
 
 
-def only_job(gateway: Emulator) -> str:
-    """Return the id of the one job that was ever accepted."""
+def get_only_job_id(gateway: Emulator) -> str:
+    """Return the id of the only job that was ever accepted."""
     (job,) = gateway.ledger()["jobs"]
     return str(job["request_id"])
 
 
-def set_extra(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None = None, **extra: Any) -> None:
+def set_connection_extra(
+    monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None = None, **extra: Any
+) -> None:
     """Change extra fields of ``runway_default``, and ``fields`` of the connection itself."""
     connection = json.loads(os.environ["AIRFLOW_CONN_RUNWAY_DEFAULT"])
     connection["extra"] |= extra
     monkeypatch.setenv("AIRFLOW_CONN_RUNWAY_DEFAULT", json.dumps({**connection, **(fields or {})}))
 
 
-def count(gateway: Emulator, *calls: str) -> int:
-    """Return how many requests of these calls came to the gateway; of any call when none is named."""
+def count_requests(gateway: Emulator, *calls: str) -> int:
+    """Return how many requests of these calls the gateway got; of all calls where none is named."""
     return sum(request["call"] in calls or not calls for request in gateway.requests())
+
+
+hold, only_job, set_extra, count = submit_or_resume, get_only_job_id, set_connection_extra, count_requests

@@ -25,7 +25,7 @@ SETTLED_S = 0.5
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["SETTLED_S", "gateway", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["SETTLED_S", "gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Return what was logged since the last call, one line a message."""
     caplog.set_level(logging.INFO)
     if find_spec("airflow.sdk") is not None:  # Airflow 3 logs to standard output, past the standard library
@@ -60,9 +60,9 @@ def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def logged(said: Callable[[], str]) -> Callable[[], str]:
-    """Return what was logged since the last call, one line a message."""
-    return said
+def said(logged: Callable[[], str]) -> Callable[[], str]:
+    """Return what was logged since the last call."""
+    return logged
 
 
 @pytest.fixture
@@ -72,6 +72,12 @@ def ti() -> TaskInstance:
 
 
 @pytest.fixture(params=[True, False], ids=["with a state store (3.3)", "without one (before 3.3)"])
-def newest_airflow(request: pytest.FixtureRequest) -> bool:
+def has_state_store(request: pytest.FixtureRequest) -> bool:
     """Does Airflow keep state across tries?"""
     return bool(request.param)
+
+
+@pytest.fixture
+def newest_airflow(has_state_store: bool) -> bool:
+    """Does Airflow keep state across tries?"""
+    return has_state_store

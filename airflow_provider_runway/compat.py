@@ -1,7 +1,6 @@
-"""The only file that asks which Airflow this is: 2.11 to 3.3 behind one set of names.
+"""Compatibility with Airflow 2.11 to 3.3. No other file asks which version is installed.
 
-Names that merely moved come from the community's ``common.compat`` provider; what behaves
-differently is levelled out by the functions below.
+Names that only moved come from the ``common.compat`` provider. The functions below hide what behaves differently.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ async def get_connection_async(conn_id: str) -> Connection:
 
     Airflow 2 has no async lookup; there the blocking one runs in a thread, which is safe because it
     reads the database or a secrets backend itself. On Airflow 3 a thread would talk to the
-    supervisor behind the event loop's back, so only its own coroutine is used.
+    supervisor while the event loop does so too, so only its own coroutine is used.
     """
     lookup = getattr(BaseHook, "aget_connection", None)
     if lookup is not None:
@@ -162,13 +161,13 @@ def get_first_reschedule_at(context: Mapping[str, Any], retries: int | None) -> 
     return None if date is None else float(date.timestamp())
 
 
-def make_timer_trigger(moment: datetime) -> BaseTrigger:
-    """Return Airflow's own trigger that fires at a moment."""
+def make_timer_trigger(fire_at: datetime) -> BaseTrigger:
+    """Return Airflow's own trigger that fires at this time."""
     try:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
     except ImportError:  # Airflow 2 has it in its core
         from airflow.triggers.temporal import DateTimeTrigger  # type: ignore[no-redef, import-not-found]
-    trigger: BaseTrigger = DateTimeTrigger(moment=moment)
+    trigger: BaseTrigger = DateTimeTrigger(moment=fire_at)
     return trigger
 
 
@@ -199,9 +198,9 @@ def get_config(section: str, option: str) -> str | None:
 
 
 def report_lineage(path: ObjectStoragePath) -> None:
-    """Tell whoever collects lineage that the task wrote this path, as its own ``open`` does.
+    """Report to Airflow's lineage that the task wrote this path, as the path's own ``open`` does.
 
-    Its name there is without the connection, which is no part of what was written (and on 2.11 a warning).
+    The reported name has no connection in it: that is no part of what was written, and 2.11 warns about it.
     """
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 

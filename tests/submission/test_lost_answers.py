@@ -28,7 +28,13 @@ ACCEPTED = [
     "slow:seconds=0.55,accept=after",
 ]
 #: Nothing was accepted, and the answer does not prove it.
-NOT_ACCEPTED = ["cut_before", "server_error:status=500", "server_error:status=503", "html_200:accepted=false"]
+NOT_ACCEPTED = [
+    "cut_before",
+    "server_error:status=500",
+    "server_error:status=503",
+    "html_200:accepted=false",
+    "redirect",
+]
 #: Nothing was accepted, and the answer says so.
 REFUSED = [
     "refuse_auth",

@@ -32,6 +32,7 @@ IMPORTED_LATE = {
     "submission.submitter",
     "transports.aiohttp_transport",
     "transports.requests_transport",
+    "transports.time_limited_session",
     "outputs.download",
     "triggers.poller",
 }

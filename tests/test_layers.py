@@ -22,7 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "segmind": CORE,
     "polling": CORE | {"segmind"},
     "transports": CORE | {"segmind", "polling"},
-    "hooks": CORE | {"segmind", "polling", "transports", "compat"},
+    "checks": CORE | {"segmind"},
+    "hooks": CORE | {"segmind", "polling", "transports", "checks", "compat"},
     "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "submission": CORE | {"segmind", "polling", "transports", "hooks", "inputs"},
@@ -34,6 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | AIRFLOW_FACING
     | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "triggers": CORE | {"compat", "segmind", "polling", "transports", "hooks"},
+    "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
+    "__main__": {"cli"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
     "task_context": CORE | {"compat", "inputs", "links", "submission"},

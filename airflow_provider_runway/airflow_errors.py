@@ -50,7 +50,7 @@ def to_airflow_error(error: RunwayError) -> AirflowException:
 
 
 @contextmanager
-def airflow_errors() -> Iterator[None]:
+def raise_as_airflow_errors() -> Iterator[None]:
     """Turn our errors into Airflow's at the edge of an operator."""
     try:
         yield

@@ -46,11 +46,11 @@ __all__ = [
     "get_connection_async",
     "get_link_xcom",
     "get_stats",
+    "get_task_state_store",
+    "make_storage_path",
     "make_timer_trigger",
-    "mask",
+    "mask_secret",
     "report_lineage",
-    "storage_path",
-    "task_state_store",
 ]
 
 
@@ -70,7 +70,7 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
 
 
-def task_state_store(context: Mapping[str, Any]) -> Any | None:
+def get_task_state_store(context: Mapping[str, Any]) -> Any | None:
     """Return the task instance's state store, which survives retries; None before Airflow 3.3."""
     return context.get("task_state_store")
 
@@ -85,7 +85,7 @@ def make_timer_trigger(moment: datetime) -> BaseTrigger:
     return trigger
 
 
-def storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
+def make_storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePath:
     """Return a path on any storage that Airflow knows; a plain path is a local file.
 
     A connection in the URL (``s3://conn@bucket/key``) wins over ``conn_id``, as on Airflow 3. Airflow 2.11.2
@@ -117,11 +117,11 @@ def report_lineage(path: ObjectStoragePath) -> None:
     collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
 
 
-def mask(secret: str) -> None:
+def mask_secret(secret: str) -> None:
     """Hide a secret in every log of this process."""
-    from airflow.providers.common.compat.sdk import mask_secret
+    from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
 
-    mask_secret(secret)
+    mask_in_logs(secret)
 
 
 @cache

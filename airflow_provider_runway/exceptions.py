@@ -187,6 +187,6 @@ class OutputRejectedError(DownloadFailedError):
     code = "output_refused"
 
 
-def all_errors(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:
+def list_error_classes(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:
     """Return the tree as a list, base first: what a codec or a test walks."""
-    return [base, *(error for child in base.__subclasses__() for error in all_errors(child))]
+    return [base, *(error for child in base.__subclasses__() for error in list_error_classes(child))]

@@ -71,7 +71,7 @@ async def ours(gateway: Gateway, jobs: int, told: int) -> dict[str, Any]:
                 await asyncio.sleep(max((refusal.reset_at or 0) - time.time(), 0) + jitter.uniform(*RESUMED_AFTER_S))
         ending = await poller_for("benchmark").wait(report, time.time() + DEADLINE_S, log)
         ended.append(time.time())
-        return ending.outcome.value
+        return ending.kind.value
 
     ended: list[float] = []
     outcomes = Counter(await asyncio.gather(*(task(seed + 1) for seed in range(jobs))))

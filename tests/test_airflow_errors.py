@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.airflow_errors import MAY_RETRY_TASK, airflow_errors, may_retry_task, to_airflow_error
+from airflow_provider_runway.airflow_errors import (
+    MAY_RETRY_TASK,
+    may_retry_task,
+    raise_as_airflow_errors,
+    to_airflow_error,
+)
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.exceptions import (
     NotSentError,
     NoUsableResponseError,
     RefusedError,
     RunwayError,
-    all_errors,
+    list_error_classes,
 )
 
 #: The verdicts once more, said as a promise: these are worth a retry, every other error is final.
@@ -26,7 +31,7 @@ WORTH_A_RETRY = {
 }
 
 
-@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.code)
+@pytest.mark.parametrize("error", list_error_classes(), ids=lambda error: error.code)
 def test_every_error_becomes_one_of_airflows(error: type[RunwayError]) -> None:
     verdict = to_airflow_error(error("because of this"))
     assert str(verdict) == "because of this"
@@ -41,24 +46,24 @@ def test_every_row_of_the_table_decides_something() -> None:
 
 @pytest.mark.parametrize("branch", [NotSentError, RefusedError, NoUsableResponseError])
 def test_a_branch_that_is_not_listed_leaf_by_leaf_has_one_verdict(branch: type[RunwayError]) -> None:
-    verdicts = {may_retry_task(error("because")) for error in all_errors(branch)}
+    verdicts = {may_retry_task(error("because")) for error in list_error_classes(branch)}
     assert len(verdicts) == 1
 
 
 def test_the_edge_turns_our_errors_into_airflows_and_keeps_the_cause() -> None:
     cause = RefusedError("no")
-    with pytest.raises(AirflowFailException) as caught, airflow_errors():
+    with pytest.raises(AirflowFailException) as caught, raise_as_airflow_errors():
         raise cause
     assert caught.value.__cause__ is cause
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), AirflowException("Airflow's own")], ids=repr)
 def test_the_edge_leaves_other_errors_alone(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, airflow_errors():
+    with pytest.raises(type(error)) as caught, raise_as_airflow_errors():
         raise error
     assert caught.value is error
 
 
 def test_the_edge_lets_a_deferral_pass() -> None:
-    with pytest.raises(KeyboardInterrupt), airflow_errors():
+    with pytest.raises(KeyboardInterrupt), raise_as_airflow_errors():
         raise KeyboardInterrupt

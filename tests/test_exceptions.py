@@ -9,7 +9,7 @@ import re
 import pytest
 
 from airflow_provider_runway import exceptions
-from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError, all_errors
+from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError, list_error_classes
 
 #: Codes travel in the events of deferred tasks, which outlive an upgrade: this list only ever grows.
 CODES = {
@@ -35,17 +35,17 @@ def test_the_tree_is_drawn_as_it_is() -> None:
 
 
 def test_each_error_has_a_code_of_its_own_that_never_changes() -> None:
-    codes = [error.code for error in all_errors()]
+    codes = [error.code for error in list_error_classes()]
     assert len(set(codes)) == len(codes)
     assert set(codes) == CODES
-    assert all("code" in vars(error) for error in all_errors())
+    assert all("code" in vars(error) for error in list_error_classes())
 
 
 def test_the_tree_stands_on_plain_exception() -> None:
     assert RunwayError.__bases__ == (Exception,)
 
 
-@pytest.mark.parametrize("error", all_errors())
+@pytest.mark.parametrize("error", list_error_classes())
 def test_an_error_holds_its_message_and_json_facts(error: type[RunwayError]) -> None:
     made = error("what happened", request_id="r-1")
     assert str(made) == "what happened"
@@ -53,7 +53,7 @@ def test_an_error_holds_its_message_and_json_facts(error: type[RunwayError]) -> 
     assert error.__doc__
 
 
-@pytest.mark.parametrize("error", all_errors())
+@pytest.mark.parametrize("error", list_error_classes())
 def test_an_error_survives_the_way_between_processes(error: type[RunwayError]) -> None:
     back = pickle.loads(pickle.dumps(error("what happened", request_id="r-1")))
     assert (type(back), str(back), back.facts["request_id"]) == (error, "what happened", "r-1")
@@ -69,8 +69,8 @@ def test_every_error_is_sorted_for_airflow() -> None:
     from airflow_provider_runway.airflow_errors import MAY_RETRY_TASK, may_retry_task, to_airflow_error
     from airflow_provider_runway.compat import AirflowFailException
 
-    for error in all_errors():
+    for error in list_error_classes():
         made = error("what happened")
         assert isinstance(to_airflow_error(made), AirflowFailException) is not may_retry_task(made)
         assert str(to_airflow_error(made)) == "what happened"
-    assert set(MAY_RETRY_TASK) <= set(all_errors())
+    assert set(MAY_RETRY_TASK) <= set(list_error_classes())

@@ -146,7 +146,7 @@ def test_the_table_itself_has_no_circle() -> None:
             "transports.x", "import importlib\nimportlib.import_module('airflow.sdk')", id="Airflow by a call"
         ),
         pytest.param("hooks.x", "from airflow.hooks.base import BaseHook", id="Airflow past compat"),
-        pytest.param("submission.x", f"from {PACKAGE}.compat import mask", id="compat from an inner room"),
+        pytest.param("submission.x", f"from {PACKAGE}.compat import mask_secret", id="compat from an inner room"),
         pytest.param("triggers.x", f"from {PACKAGE}.operators.runway import RunwayGenerateOperator", id="sideways"),
         pytest.param("operators.x", f"from {PACKAGE}.emulator import Emulator", id="the emulator from our side"),
         pytest.param("emulator.x", f"from {PACKAGE}.exceptions import RunwayError", id="ours from the emulator"),

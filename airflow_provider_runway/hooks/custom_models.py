@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.catalogue_file import read_catalogue
-from airflow_provider_runway.segmind.models import extend
+from airflow_provider_runway.segmind.models import register_models
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import Log
@@ -42,7 +42,7 @@ def _read() -> str | None:
     if path is None:
         return None
     try:
-        extend(read_catalogue(Path(path).read_text(encoding="utf-8"), path))
+        register_models(read_catalogue(Path(path).read_text(encoding="utf-8"), path))
     except BadInputError as problem:
         return str(problem)
     except (OSError, ValueError) as problem:

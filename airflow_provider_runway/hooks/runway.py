@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask_secret
 from airflow_provider_runway.exceptions import BadConnectionError, BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, read_connection
 from airflow_provider_runway.hooks.connection_form import connection_form_widgets, field_behaviour
@@ -22,6 +22,7 @@ from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.retry import UI_RETRY, RetryPolicy
+from airflow_provider_runway.segmind.timing import get_timing
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -56,7 +57,7 @@ class RunwayHook(BaseHook):
     def __init__(self, runway_conn_id: str = DEFAULT_CONN_ID, policy: RetryPolicy | None = None) -> None:
         super().__init__()
         self.runway_conn_id = runway_conn_id
-        self.policy = policy or RetryPolicy()
+        self.policy = policy or get_timing().read_retry
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -166,7 +167,7 @@ class RunwayHook(BaseHook):
             found = self._run(endpoints.make_credits_call, policy=UI_RETRY)
         except RunwayError as problem:
             return False, str(problem)
-        if not found.known:
+        if not found.is_known:
             return True, "The key is valid; the account has no balance record yet."
         return True, f"The key is valid; credits: {found.credits:.2f} USD, free credits: {found.free_credits:.2f} USD."
 
@@ -198,7 +199,7 @@ class RunwayAsyncHook(BaseHook):
     def __init__(self, runway_conn_id: str = DEFAULT_CONN_ID, policy: RetryPolicy | None = None) -> None:
         super().__init__()
         self.runway_conn_id = runway_conn_id
-        self.policy = policy or RetryPolicy()
+        self.policy = policy or get_timing().read_retry
         self._opened: AiohttpTransport | None = None
 
     async def get_status(self, request_id: str) -> JobStatus:
@@ -278,12 +279,12 @@ def read_image_file(path: str | os.PathLike[str], name: str = "") -> bytes:
 
 def _query(model: str | None, since: float | None, until: float | None) -> HistoryQuery:
     end = time.time() if until is None else until
-    return HistoryQuery.around(end - DAY_S if since is None else since, end, model)
+    return HistoryQuery.from_timestamps(end - DAY_S if since is None else since, end, model)
 
 
 def _checked(conn_id: str, connection: Any) -> ClientSettings:
     settings = read_connection(conn_id, connection, os.environ)
-    mask(settings.api_key)
+    mask_secret(settings.api_key)
     return settings
 
 

@@ -14,7 +14,7 @@ from airflow_provider_runway.inputs.input_images import check_conn_id, is_url_fo
 from airflow_provider_runway.inputs.job_request import JobRequest
 from airflow_provider_runway.inputs.uploads import upload_once
 from airflow_provider_runway.operators.memory import journal_of
-from airflow_provider_runway.segmind.http import json_body
+from airflow_provider_runway.segmind.http import encode_json
 from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name
 from airflow_provider_runway.segmind.user_messages import how_to_resume
 
@@ -55,7 +55,7 @@ def build_request(
         load_models()
         check_conn_id("runway_conn_id", hook.runway_conn_id)
         # As the wire has it, so that the fingerprint and the history speak of the same.
-        body: dict[str, Any] = json.loads(json_body(build_body(model, given, extra)))
+        body: dict[str, Any] = json.loads(encode_json(build_body(model, given, extra)))
         field, seed_name = image_field_name(model), seed_field_name(model)
         if field is not None and body.get(field) == _PENDING:  # and was not replaced or taken out by model_params
             picture = read_prompt_image(image, image_conn_id)

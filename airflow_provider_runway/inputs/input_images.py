@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.runway import read_image_file
 from airflow_provider_runway.outputs.path_template import connection_of
-from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, read_data_url
-from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https, safe_repr
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
+from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https_url, safe_repr
 
 TAKES = (
     "an https URL, the path of a file, a URL of a storage that Airflow knows (s3://, gs://, file://), bytes, "
@@ -50,7 +50,7 @@ class InputImage:
 
 def is_url_for_segmind(image: Any) -> bool:
     """Is this a URL that Segmind fetches itself, so that nothing has to be read here?"""
-    return isinstance(image, str) and is_https(image)
+    return isinstance(image, str) and is_https_url(image)
 
 
 def read_prompt_image(image: Any, conn_id: Any = None) -> InputImage:
@@ -91,7 +91,7 @@ def _from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
     if not image.strip():
         raise BadInputError(f"prompt_image is empty; allowed: {TAKES}. Nothing was sent.")
     if scheme == "data":
-        return read_data_url(image), "in prompt_image's data URL"
+        return decode_data_url(image), "in prompt_image's data URL"
     if scheme in ("http", "https"):
         raise BadInputError(  # without its text: the query of a signed URL is a secret
             f"prompt_image must be an https URL that Segmind can fetch, with a host and without blanks, not {scheme} "
@@ -109,7 +109,7 @@ def _from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
     try:
         if (named := connection_of(url, conn_id)) is not None:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
-        opened = storage_path(url, conn_id) if path is None else path
+        opened = make_storage_path(url, conn_id) if path is None else path
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import task_state_store
+from airflow_provider_runway.compat import get_task_state_store
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.submitter import Submitter
@@ -60,5 +60,5 @@ def restore_job(request_id: str, context: Context, model: str) -> JobSummary:
 
 def journal_of(context: Context) -> Journal | None:
     """Return the task instance's journal; None before Airflow 3.3."""
-    store = task_state_store(context)
+    store = get_task_state_store(context)
     return None if store is None else Journal(store)

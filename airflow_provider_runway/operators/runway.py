@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import airflow_errors, to_airflow_error
+from airflow_provider_runway.airflow_errors import raise_as_airflow_errors, to_airflow_error
 from airflow_provider_runway.compat import BaseOperator, make_timer_trigger
 from airflow_provider_runway.exceptions import BadInputError, ThrottledError, WaitTimeoutError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
@@ -21,7 +21,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.retry import resubmit_delay_s
+from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.user_messages import job_still_running
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
@@ -167,7 +167,7 @@ class RunwayGenerateOperator(BaseOperator):
         return self._generate(context, rounds)
 
     def _generate(self, context: Context, rounds: int) -> dict[str, Any]:
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: what only a running task needs is imported when it runs, not when a DAG is parsed.
                 from airflow_provider_runway.outputs.store import check_target
@@ -180,7 +180,7 @@ class RunwayGenerateOperator(BaseOperator):
             context["ti"].xcom_push(key="request_id", value=report.request_id)
             if not self.wait_for_completion:
                 submitter.mark_delivered(report.request_id)
-                return report.as_json()
+                return report.to_json()
             if report.status == JobState.COMPLETED:
                 return self._deliver(report, hook, context)
             return self._wait(report, hook, context)
@@ -192,19 +192,19 @@ class RunwayGenerateOperator(BaseOperator):
 
         :param job: the report that the task deferred with; it knows the seed, which no event carries.
         """
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             held = JobSummary.from_json(job) if job else None
             try:
                 ending = WaitOutcome.from_event(event)
             except ValueError as problem:
                 raise BadInputError(f"Task {self.task_id!r}: {problem}") from None
-            if held is not None and ending.report.request_id != held.request_id:
+            if held is not None and ending.job.request_id != held.request_id:
                 raise WaitTimeoutError(
-                    f"The event speaks of job {ending.report.request_id}, and this task waits for {held.request_id}: "
+                    f"The event speaks of job {ending.job.request_id}, and this task waits for {held.request_id}: "
                     f"a stale event, refused. "
                     f"{job_still_running(held.request_id, held.submitted_at, 'it was not polled')}"
                 )
-            return self._end(ending, held or ending.report, hook, context)
+            return self._end(ending, held or ending.job, hook, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
@@ -221,7 +221,7 @@ class RunwayGenerateOperator(BaseOperator):
         if count_trigger_failures(context, self.task_id) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers were lost repeatedly; polling in the worker instead.", request_id)
             self.deferrable = False
-        with airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             return self._wait(restore_job(request_id, context, self.model), hook, context)
 
     def on_kill(self) -> None:
@@ -264,7 +264,7 @@ class RunwayGenerateOperator(BaseOperator):
     def _await_turn(self, busy: ThrottledError, rounds: int, give_up_at: float) -> None:
         """Wait until a submit that got a 429 may be sent again: in the triggerer, or here within the timeout."""
         now = time.time()
-        pause_s = resubmit_delay_s(busy, rounds, now, random.random())
+        pause_s = compute_resubmit_delay_s(busy, rounds, now, random.random())
         where = "without a worker slot" if self.deferrable else "in the worker"
         self.log.info(
             "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
@@ -309,7 +309,7 @@ class RunwayGenerateOperator(BaseOperator):
                 deadline=deadline,
             ),
             method_name="execute_complete",
-            kwargs={"job": report.as_json()},
+            kwargs={"job": report.to_json()},
             timeout=timedelta(seconds=left_s + TRIGGER_GRACE_S),
         )
 
@@ -319,9 +319,9 @@ class RunwayGenerateOperator(BaseOperator):
     def _end(self, ending: WaitOutcome, held: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
         """Hand on a completed job's video, or raise what the ending means."""
         self._held = held
-        if (error := ending.exception()) is not None:
+        if (error := ending.to_error()) is not None:
             raise to_airflow_error(error) from error
-        report = held.merged_with(ending.report)
+        report = held.merged_with(ending.job)
         self.log.info("Job %s: COMPLETED, cost %s USD.", report.request_id, report.cost)
         return self._deliver(report, hook, context)
 
@@ -332,8 +332,8 @@ class RunwayGenerateOperator(BaseOperator):
             path = store_outputs(
                 report, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
             )
-            report = report.stored(path)
-        outcome = report.as_json()
+            report = report.add_output_path(path)
+        outcome = report.to_json()
         for key in ("output_url", "output_urls", "output_path"):
             if outcome[key]:
                 context["ti"].xcom_push(key=key, value=outcome[key])

@@ -20,9 +20,9 @@ from airflow_provider_runway.exceptions import DownloadFailedError, NoUsableResp
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.media_check import Media, inspect
 from airflow_provider_runway.outputs.range_requests import PartialFile, part_of, total_of
-from airflow_provider_runway.segmind.error_mapping import error_from
+from airflow_provider_runway.segmind.error_mapping import map_response_to_error
 from airflow_provider_runway.segmind.http import Request, Response
-from airflow_provider_runway.segmind.retry import RetryPolicy, retry_delay_s
+from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES, ca_bundle_error, no_netrc_auth
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def download(
             # Farther than ever, and not only than before: a server may take back what it gave, again and again.
             if download.held_bytes >= farthest + PROGRESS_BYTES:
                 began, vain, farthest = now, 1, download.held_bytes
-            pause_s = retry_delay_s(policy, problem, vain, now - began, now, random.random())
+            pause_s = compute_retry_delay_s(policy, problem, vain, now - began, now, random.random())
             if pause_s is None:
                 raise DownloadFailedError(f"Not fetched in {attempts} attempts: {problem}", url=url) from problem
             going_on = f"Going on at byte {download.held_bytes}" if download.held_bytes else "Fetching it again"
@@ -218,7 +218,7 @@ class _Download:
 
     def _refusal(self, status: int, headers: Mapping[str, str]) -> Exception:
         if status == 429 or status >= 500:
-            return error_from(self._request, Response(status, headers, b"", at=time.time()))
+            return map_response_to_error(self._request, Response(status, headers, b"", received_at=time.time()))
         return DownloadFailedError(
             f"The output cannot be fetched: HTTP {status}. Segmind keeps outputs for 7 days.", url=self._request.url
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_runway.exceptions import BadConnectionError
-from airflow_provider_runway.segmind.http import BaseUrls, origin
+from airflow_provider_runway.segmind.http import BaseUrls, parse_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class DownloadAllowlist:
     @classmethod
     def for_job(cls, base_urls: BaseUrls, output_urls: Iterable[str]) -> DownloadAllowlist:
         """Return the reach of a job: the connection's hosts, and those of its outputs as the API named them."""
-        known = [origin(url) for url in (base_urls.gateway, base_urls.storage, base_urls.history)]
+        known = [parse_origin(url) for url in (base_urls.gateway, base_urls.storage, base_urls.history)]
         for url in output_urls:
             try:
-                known.append(origin(url))
+                known.append(parse_origin(url))
             except BadConnectionError:
                 continue  # which `objection` says, where that one is fetched
         return cls(frozenset((host, port) for _, host, port in known), plain=known[0][0] == "http")
@@ -36,7 +36,7 @@ class DownloadAllowlist:
         :param after: the address that redirects there; None for an output's own.
         """
         try:
-            scheme, host, port = origin(url)
+            scheme, host, port = parse_origin(url)
         except BadConnectionError:
             return "its address is no http(s) address, or has a user part"
         if scheme == "http" and not self.plain:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_runway.segmind.images import image_type
+from airflow_provider_runway.segmind.images import detect_image_type
 
 #: (offset, length) -> the bytes there, fewer at the end of the file.
 Read = Callable[[int, int], bytes]
@@ -69,7 +69,7 @@ def inspect(read: Read, size: int) -> Media:
         return Media("video/webm" if b"webm" in head[:64] else "video/x-matroska")
     if head.startswith(b"GIF8"):
         return Media("image/gif")
-    if (image := image_type(head)) is not None:
+    if (image := detect_image_type(head)) is not None:
         return Media(image, defect=_cut_image(read, size, image))
     if _is_text(head):
         return Media("image/svg+xml") if b"<svg" in head else Media(None, defect="it is text, like a page of an error")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, report_lineage, storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path, report_lineage
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
@@ -49,7 +49,7 @@ def check_target(output_path: str, conn_id: str | None) -> None:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         local = _local(target, conn_id)
         if local is None:
-            _ = storage_path(target, conn_id).fs
+            _ = make_storage_path(target, conn_id).fs
         elif local.is_dir():
             raise BadInputError(
                 f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent."
@@ -149,7 +149,7 @@ def _local(target: str, conn_id: str | None) -> Path | None:
     if "://" not in target:
         # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
         return Path(target)
-    path = storage_path(target, conn_id)
+    path = make_storage_path(target, conn_id)
     return Path(path.path) if path.protocol == "file" else None
 
 
@@ -160,7 +160,7 @@ def _upload(file: Path, target: str, conn_id: str | None) -> None:
     publishes what was written so far (fsspec 2026.9).
     """
     try:
-        path = storage_path(target, conn_id)
+        path = make_storage_path(target, conn_id)
         fs, place = path.fs, path.path
         if path.protocol in WHOLE_OR_NOTHING:
             fs.put_file(str(file), place)

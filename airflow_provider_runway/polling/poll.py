@@ -12,7 +12,7 @@ from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine, Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import FINAL, JobState, JobStatus
+from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus
 from airflow_provider_runway.segmind.models import expected_latency_s
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 from airflow_provider_runway.segmind.wait_outcome import (
@@ -63,7 +63,7 @@ def fetch_outcome(
         return _failure(report, result)
     if not result.output_urls and result.state is not JobState.COMPLETED:
         return result
-    done = report.finished(result, (yield from run_step(GetTime())))
+    done = report.update_from_record(result, (yield from run_step(GetTime())))
     if result.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     try:
@@ -72,7 +72,7 @@ def fetch_outcome(
         return missing_output_outcome(done)
     return (
         found
-        if isinstance(found, WaitOutcome) and found.outcome is OutcomeKind.COMPLETED
+        if isinstance(found, WaitOutcome) and found.kind is OutcomeKind.COMPLETED
         else missing_output_outcome(done)
     )
 
@@ -86,7 +86,7 @@ def _look_in_history(base_urls: BaseUrls, report: JobSummary, policy: RetryPolic
         row = yield from execute(endpoints.make_history_row_call(base_urls, report.request_id), policy)
     except NotFoundError:
         return expired_outcome(report)
-    if not row.output_urls and row.state not in FINAL:
+    if not row.output_urls and row.state not in FINAL_STATES:
         return JobStatus(report.request_id, row.state, row.state.value)
     line = f"Job {report.request_id}: its record shows no output; the account's history has its row."
     now = yield from run_step(LogLine(line))
@@ -94,9 +94,9 @@ def _look_in_history(base_urls: BaseUrls, report: JobSummary, policy: RetryPolic
         return failed_outcome(replace(report, status=row.state.value), row.error)
     if row.output_urls:
         return WaitOutcome(
-            OutcomeKind.COMPLETED, replace(report.from_history(row, now), status=JobState.COMPLETED.value)
+            OutcomeKind.COMPLETED, replace(report.update_from_history(row, now), status=JobState.COMPLETED.value)
         )
-    return missing_output_outcome(report.from_history(row, now))
+    return missing_output_outcome(report.update_from_history(row, now))
 
 
 def poll_until_done(base_urls: BaseUrls, report: JobSummary, deadline: float, now: float) -> Exchange[WaitOutcome]:

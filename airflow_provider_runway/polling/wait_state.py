@@ -34,7 +34,7 @@ class WaitState:
         """Return the ending, if this is one, and a line, if there is something to say."""
         if isinstance(looked, WaitOutcome):
             known_birth = self.report.submitted_at is not None
-            newborn = looked.outcome is OutcomeKind.EXPIRED and known_birth and now - self.born < NEWBORN_S
+            newborn = looked.kind is OutcomeKind.EXPIRED and known_birth and now - self.born < NEWBORN_S
             return (None if newborn else looked), None
         self.failing = False
         if looked.raw_status == self.seen:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_runway.segmind import history, response_parsers
-from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, json_body
+from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, encode_json
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
 
 T = TypeVar("T")
@@ -20,53 +20,63 @@ class ApiCall(Generic[T]):
     """A request together with the reader of its answer."""
 
     request: Request
-    read: Callable[[Request, Response], T]
+    parse: Callable[[Request, Response], T]
 
 
 def make_submit_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) -> ApiCall[Job]:
     """``POST /v2/{slug}``: a new billable job, each time."""
-    request = Request("submit", "POST", base_urls.model("v2", model), body=json_body(payload), idempotent=False)
-    return ApiCall(request, partial(response_parsers.read_submit, model=model))
+    request = Request(
+        "submit", "POST", base_urls.make_model_url("v2", model), body=encode_json(payload), idempotent=False
+    )
+    return ApiCall(request, partial(response_parsers.parse_submit_response, model=model))
 
 
 def make_status_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobStatus]:
     """``GET /v2/requests/{id}/status``."""
-    request = Request("status", "GET", f"{base_urls.record(request_id)}/status")
-    return ApiCall(request, partial(response_parsers.read_status, request_id=request_id))
+    request = Request("status", "GET", f"{base_urls.make_record_url(request_id)}/status")
+    return ApiCall(request, partial(response_parsers.parse_status_response, request_id=request_id))
 
 
 def make_result_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobRecord]:
     """``GET /v2/requests/{id}``."""
     return ApiCall(
-        Request("result", "GET", base_urls.record(request_id)),
-        partial(response_parsers.read_result, request_id=request_id),
+        Request("result", "GET", base_urls.make_record_url(request_id)),
+        partial(response_parsers.parse_result_response, request_id=request_id),
     )
 
 
 def make_sync_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) -> ApiCall[SyncResult]:
     """``POST /v1/{slug}``: billable like a submit, and blocks until the output is there."""
-    request = Request("run_sync", "POST", base_urls.model("v1", model), body=json_body(payload), idempotent=False)
-    return ApiCall(request, response_parsers.read_sync)
+    request = Request(
+        "run_sync", "POST", base_urls.make_model_url("v1", model), body=encode_json(payload), idempotent=False
+    )
+    return ApiCall(request, response_parsers.parse_sync_response)
 
 
 def make_credits_call(base_urls: BaseUrls) -> ApiCall[Credits]:
     """``GET /v1/get-user-credits``: runs no model and costs nothing."""
-    return ApiCall(Request("credits", "GET", f"{base_urls.gateway}/v1/get-user-credits"), response_parsers.read_credits)
+    return ApiCall(
+        Request("credits", "GET", f"{base_urls.gateway}/v1/get-user-credits"), response_parsers.parse_credits_response
+    )
 
 
 def make_upload_call(base_urls: BaseUrls, data: bytes, mime: str) -> ApiCall[str]:
     """``POST {storage}/upload-asset``: returns a URL that jobs can take. Free, so it may be repeated."""
     data_url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-    request = Request("upload", "POST", f"{base_urls.storage}/upload-asset", body=json_body({"data_urls": [data_url]}))
-    return ApiCall(request, response_parsers.read_upload)
+    request = Request(
+        "upload", "POST", f"{base_urls.storage}/upload-asset", body=encode_json({"data_urls": [data_url]})
+    )
+    return ApiCall(request, response_parsers.parse_upload_response)
 
 
 def make_history_page_call(base_urls: BaseUrls, query: history.HistoryQuery, page: int) -> ApiCall[history.Page]:
     """``GET {history}``: one page of the account's requests."""
-    return ApiCall(Request("history", "GET", base_urls.history, query=query.parameters(page)), history.read_page)
+    return ApiCall(
+        Request("history", "GET", base_urls.history, query=query.to_query_parameters(page)), history.parse_page
+    )
 
 
 def make_history_row_call(base_urls: BaseUrls, request_id: str) -> ApiCall[history.HistoryRow]:
     """``GET {history}/{request_id}``: one request of any age."""
-    request = Request("history_one", "GET", base_urls.history_row(request_id))
-    return ApiCall(request, partial(history.read_one, request_id=request_id))
+    request = Request("history_one", "GET", base_urls.make_history_row_url(request_id))
+    return ApiCall(request, partial(history.parse_single_row, request_id=request_id))

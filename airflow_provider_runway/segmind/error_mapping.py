@@ -24,10 +24,10 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
-from airflow_provider_runway.segmind.resets import read_reset
+from airflow_provider_runway.segmind.resets import parse_rate_limit_reset
 
 #: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
-REFUSALS: dict[int, tuple[type[RefusedError], str]] = {
+REFUSED_STATUSES: dict[int, tuple[type[RefusedError], str]] = {
     400: (BadRequestError, "Correct the fields that it names."),
     401: (UnauthorizedError, "Put a valid key into the connection's password."),
     403: (ForbiddenError, "Ask Segmind to permit this model for the account, or choose another one."),
@@ -49,16 +49,14 @@ _KEY = re.compile(r"SG_[0-9A-Za-z]+")
 _LONGEST_QUOTE = 300
 
 
-def error_from(request: Request, heard: Response | TransportFailure) -> RunwayError:
-    """Return the error that an unsuccessful answer, or no answer, means."""
-    if isinstance(heard, TransportFailure):
-        return _error_for_fault(request, heard)
+def map_response_to_error(request: Request, heard: Response) -> RunwayError:
+    """Return the error that an unsuccessful response means."""
     facts = {"call": request.call, "http_status": heard.status}
     said = f"{request.call}: HTTP {heard.status}"
     if text := extract_error_text(heard):
         said += f" ({text.rstrip('.')})"
     if heard.status == 429:
-        reset_at = read_reset(heard.headers, heard.at)
+        reset_at = parse_rate_limit_reset(heard.headers, heard.received_at)
         return ThrottledError(f"{said}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
     if heard.status >= 500 or heard.status < 300:
         return NoUsableResponseError(f"{said}. That is no usable answer.", **facts)
@@ -68,7 +66,7 @@ def error_from(request: Request, heard: Response | TransportFailure) -> RunwayEr
             "Set the connection's host to the address that answers.",
             **facts,
         )
-    error, advice = REFUSALS.get(heard.status, (RefusedError, "The same request would be refused again."))
+    error, advice = REFUSED_STATUSES.get(heard.status, (RefusedError, "The same request would be refused again."))
     if heard.status == 406:
         error, advice = _kind_of_406(text)
     elif heard.status == 401 and "missing" in text.lower():
@@ -82,11 +80,12 @@ def _kind_of_406(text: str) -> tuple[type[RefusedError], str]:
     for raw_status, error, advice in _KINDS_OF_406:
         if raw_status in text.lower():
             return error, advice
-    return REFUSALS[406]
+    return REFUSED_STATUSES[406]
 
 
-def _error_for_fault(request: Request, fault: TransportFailure) -> RunwayError:
-    said = f"{request.call}: {clean(fault.detail)}"
+def map_failure_to_error(request: Request, fault: TransportFailure) -> RunwayError:
+    """Return the error that a request without a response means."""
+    said = f"{request.call}: {sanitize_text(fault.detail)}"
     if fault.kind is FailureKind.UNTRUSTED:
         return BadConnectionError(
             f"{said}. The host's certificate was not accepted; nothing was sent. For a private certificate "
@@ -105,11 +104,11 @@ def extract_error_text(answer: Response) -> str:
     """
     body = answer.json()
     if isinstance(body, str):
-        return clean(body)
+        return sanitize_text(body)
     if not isinstance(body, dict):
         return ""
     texts = [_text(body.get(name)) for name in ("error", "error_description", "detail", "message")]
-    return clean(": ".join(text for text in texts if text))
+    return sanitize_text(": ".join(text for text in texts if text))
 
 
 def _text(value: object) -> str:
@@ -118,7 +117,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def clean(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Return foreign text fit for a log: one line, not long, no key in it."""
     line = _KEY.sub("SG_***", " ".join(text.split()))
     return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"

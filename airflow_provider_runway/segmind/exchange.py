@@ -14,10 +14,10 @@ from typing import TypeVar
 from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseError, SubmitOutcomeUnknownError
 from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.endpoints import ApiCall
-from airflow_provider_runway.segmind.error_mapping import error_from
-from airflow_provider_runway.segmind.history import MAX_PAGES, MAX_ROWS_PER_PAGE, HistoryQuery, HistoryRow, merge
+from airflow_provider_runway.segmind.error_mapping import map_failure_to_error
+from airflow_provider_runway.segmind.history import MAX_PAGES, MAX_ROWS_PER_PAGE, HistoryQuery, HistoryRow, merge_rows
 from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, TransportFailure
-from airflow_provider_runway.segmind.retry import RetryPolicy, may_retry, retry_delay_s
+from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s, may_retry
 
 T = TypeVar("T")
 
@@ -60,9 +60,9 @@ class GetTime:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """It is now ``at``, in epoch seconds: time is handed in."""
+    """It is ``now``, in epoch seconds: time is handed in."""
 
-    at: float
+    now: float
 
 
 Step = Send | Sleep | LogLine | GetTime
@@ -74,7 +74,7 @@ def run_step(step: Sleep | LogLine | GetTime) -> Exchange[float]:
     woke = yield step
     if not isinstance(woke, Resumed):
         raise TypeError("only a Send is answered with what was heard")
-    return woke.at
+    return woke.now
 
 
 def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
@@ -88,12 +88,12 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
         heard = yield Send(call.request)
         if not isinstance(heard, Received):
             raise TypeError("a Send is answered with what was heard")
-        now = heard.outcome.at
+        now = heard.outcome.received_at
         began = now if began is None else began
         try:
             if isinstance(heard.outcome, TransportFailure):
-                raise error_from(call.request, heard.outcome)
-            return call.read(call.request, heard.outcome)
+                raise map_failure_to_error(call.request, heard.outcome)
+            return call.parse(call.request, heard.outcome)
         except NoUsableResponseError as error:
             if not may_retry(call.request, error):
                 raise SubmitOutcomeUnknownError(
@@ -101,7 +101,7 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
                     at=now,
                     **error.facts,
                 ) from error
-            pause_s = retry_delay_s(policy, error, attempt, now - began, now, heard.jitter)
+            pause_s = compute_retry_delay_s(policy, error, attempt, now - began, now, heard.jitter)
             if pause_s is None:
                 raise
             problem = error
@@ -126,9 +126,9 @@ def find_requests(
         rows += page.rows
         sent += page.sent
         if page.sent == 0 or (page.total is not None and sent >= page.total):
-            return merge(rows)
+            return merge_rows(rows)
         if since is not None and all(row.created_at is not None and row.created_at < since for row in page.rows):
-            return merge(rows)
+            return merge_rows(rows)
     raise BadInputError(
         f"The history has more than {MAX_PAGES} pages of {MAX_ROWS_PER_PAGE} rows for this query; "
         "ask for fewer days, or for one model."

@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.error_mapping import clean
+from airflow_provider_runway.segmind.error_mapping import sanitize_text
 from airflow_provider_runway.segmind.http import Request, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.response_parsers import require_success, unusable, urls_in
+from airflow_provider_runway.segmind.response_parsers import find_urls, make_unusable_error, raise_for_status
 from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
 
 #: Limits of the history endpoint (SDK 1.3.0): rows a page, and days a window spans, inclusive.
@@ -50,7 +50,7 @@ class HistoryQuery:
             )
 
     @classmethod
-    def around(cls, since: float, until: float, model: str | None = None) -> HistoryQuery:
+    def from_timestamps(cls, since: float, until: float, model: str | None = None) -> HistoryQuery:
         """Return the query for two moments (epoch seconds), a day wider at each end for clock skew.
 
         Where the limit leaves no room for both days more, the later one goes first, then the earlier.
@@ -63,7 +63,7 @@ class HistoryQuery:
         after = timedelta(days=min(spare - before.days, 1))
         return cls(from_date=first - before, to_date=last + after, model=model)
 
-    def parameters(self, page: int) -> tuple[tuple[str, str], ...]:
+    def to_query_parameters(self, page: int) -> tuple[tuple[str, str], ...]:
         """Return the query string's pairs for one page, newest rows first."""
         wanted = {
             "page": str(page),
@@ -110,32 +110,34 @@ class Page:
     total: int | None = None
 
 
-def read_page(request: Request, answer: Response) -> Page:
+def parse_page(request: Request, answer: Response) -> Page:
     """Return a page's rows."""
-    require_success(request, answer)
+    raise_for_status(request, answer)
     body = answer.json()
     rows = body.get("data") if isinstance(body, dict) else body
     if not isinstance(rows, list):
-        raise unusable(request, answer, "it holds no list of rows")
+        raise make_unusable_error(request, answer, "it holds no list of rows")
     total = parse_number(body.get("total")) if isinstance(body, dict) else None
-    found = [row for item in rows if (row := read_row(item)) is not None]
+    found = [row for item in rows if (row := parse_row(item)) is not None]
     return Page(found, len(rows), None if total is None else int(total))
 
 
-def read_one(request: Request, answer: Response, request_id: str) -> HistoryRow:
+def parse_single_row(request: Request, answer: Response, request_id: str) -> HistoryRow:
     """Return the row of one request: bare, or under ``data`` alone or in a list."""
-    require_success(request, answer)
+    raise_for_status(request, answer)
     body = answer.json()
     if isinstance(body, dict) and "data" in body:
         body = body["data"]
-    rows = merge(row for item in (body if isinstance(body, list) else [body]) if (row := read_row(item)) is not None)
+    rows = merge_rows(
+        row for item in (body if isinstance(body, list) else [body]) if (row := parse_row(item)) is not None
+    )
     for row in rows:
         if row.request_id == request_id:
             return row
-    raise unusable(request, answer, "it holds no row of this request")
+    raise make_unusable_error(request, answer, "it holds no row of this request")
 
 
-def read_row(item: Any) -> HistoryRow | None:
+def parse_row(item: Any) -> HistoryRow | None:
     """Return one row, or None for what is no row."""
     if not isinstance(item, dict) or not isinstance(item.get("request_id"), str) or not item["request_id"]:
         return None
@@ -145,15 +147,15 @@ def read_row(item: Any) -> HistoryRow | None:
         model=model if isinstance(model, str) and model else None,
         state=_STATES.get(str(raw_status).upper()) or JobState.parse(raw_status),
         cost=parse_number(item.get("credits_deduction")),
-        body=read_body(item.get("request_body")),
-        output_urls=tuple(urls_in(item.get("generation_url"))),
+        body=parse_request_body(item.get("request_body")),
+        output_urls=tuple(find_urls(item.get("generation_url"))),
         latency_s=None if (ms := parse_number(item.get("latency_ms"))) is None else ms / 1000,
-        error=clean(error) if isinstance(error, str) and error else None,
+        error=sanitize_text(error) if isinstance(error, str) and error else None,
         created_at=next((moment for name in _CREATED if (moment := parse_timestamp(item.get(name))) is not None), None),
     )
 
 
-def read_body(value: Any) -> Mapping[str, Any] | None:
+def parse_request_body(value: Any) -> Mapping[str, Any] | None:
     """Return a request's inputs from an object, JSON text or the text of a Python dict; else None."""
     if isinstance(value, str) and value.strip():
         for parse in (json.loads, ast.literal_eval):
@@ -165,7 +167,7 @@ def read_body(value: Any) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) and value else None
 
 
-def merge(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
     """Return one row a request. The history has a row per output, each with the whole cost."""
     merged: dict[str, HistoryRow] = {}
     for row in rows:

@@ -43,12 +43,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: header names in lower case, the body whole, ``at`` in epoch seconds."""
+    """What came back: header names in lower case, the body whole, ``received_at`` in epoch seconds."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
-    at: float = 0.0
+    received_at: float = 0.0
 
     def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object, or an empty one when it is anything else."""
@@ -77,10 +77,10 @@ class TransportFailure:
 
     kind: FailureKind
     detail: str
-    at: float = 0.0
+    received_at: float = 0.0
 
 
-def json_body(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """Encode a request body the way the fingerprint and the wire both see it.
 
     :raises BadInputError: it holds what JSON has no form for, such as a date, NaN or half a character.
@@ -91,7 +91,7 @@ def json_body(value: Any) -> bytes:
         raise BadInputError(f"The job's inputs are not plain JSON: {problem}. Nothing was sent.") from None
 
 
-def origin(url: str) -> tuple[str, str, int]:
+def parse_origin(url: str) -> tuple[str, str, int]:
     """Return (scheme, host, port) of an http or https URL.
 
     :raises BadConnectionError: the URL has another scheme, no host, a user part or an unreadable port.
@@ -119,26 +119,26 @@ class BaseUrls:
     def __post_init__(self) -> None:
         for name in ("gateway", "storage", "history"):
             url = getattr(self, name).rstrip("/")
-            origin(url)
+            parse_origin(url)
             object.__setattr__(self, name, url)
 
-    def may_see_key(self, url: str) -> bool:
+    def may_receive_key(self, url: str) -> bool:
         """Is this URL on one of the connection's own hosts (same scheme, host and port)?"""
         try:
-            there = origin(url)
+            there = parse_origin(url)
         except BadConnectionError:
             return False
-        return there in {origin(self.gateway), origin(self.storage), origin(self.history)}
+        return there in {parse_origin(self.gateway), parse_origin(self.storage), parse_origin(self.history)}
 
-    def model(self, version: str, slug: str) -> str:
+    def make_model_url(self, version: str, slug: str) -> str:
         """Return the URL that runs a model. ``version`` is ``v1`` (blocking) or ``v2``."""
         return f"{self.gateway}/{version}/{safe_path_segment('model', slug)}"
 
-    def record(self, request_id: str) -> str:
+    def make_record_url(self, request_id: str) -> str:
         """Return the URL of a job's record."""
         return f"{self.gateway}/v2/requests/{safe_path_segment('request_id', request_id)}"
 
-    def history_row(self, request_id: str) -> str:
+    def make_history_row_url(self, request_id: str) -> str:
         """Return the URL of a job's row in the account's history."""
         return f"{self.history}/{safe_path_segment('request_id', request_id)}"
 

@@ -15,7 +15,7 @@ KINDS = "JPEG, PNG or WebP"
 _MOST_TEXT = MAX_IMAGE_BYTES * 3 // 2
 
 
-def image_type(data: bytes) -> str | None:
+def detect_image_type(data: bytes) -> str | None:
     """Return the MIME type that the first bytes tell, or None for anything else than the three."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
@@ -38,12 +38,12 @@ def check_image(data: bytes, name: str) -> str:
             f"The picture {name} has more than 16 MB ({MAX_IMAGE_BYTES:,} bytes), which is the most the models take. "
             "Nothing was sent."
         )
-    if (mime := image_type(data)) is None:
+    if (mime := detect_image_type(data)) is None:
         raise BadInputError(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}. Nothing was sent.")
     return mime
 
 
-def data_url(data: bytes) -> str:
+def make_data_url(data: bytes) -> str:
     """Return a picture as text, which an XCom can carry and ``prompt_image`` takes.
 
     Airflow's own XCom refuses bytes (2.11.2 and 3.3.2: ``TypeError`` in the task that returns them). A
@@ -55,7 +55,7 @@ def data_url(data: bytes) -> str:
     return f"data:{check_image(data, 'data')};base64,{base64.b64encode(data).decode()}"
 
 
-def read_data_url(text: str) -> bytes:
+def decode_data_url(text: str) -> bytes:
     """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is not believed; line breaks are passed over.
 
     :raises BadInputError: it has no data, more than the models take, or base64 that is none.

@@ -35,7 +35,7 @@ class JobSummary:
         """The first output, which for the video models is the only one."""
         return self.output_urls[0] if self.output_urls else None
 
-    def finished(self, result: JobRecord, seen_at: float) -> JobSummary:
+    def update_from_record(self, result: JobRecord, seen_at: float) -> JobSummary:
         """Return the report of the completed job."""
         return replace(
             self,
@@ -47,7 +47,7 @@ class JobSummary:
             completed_at=seen_at,
         )
 
-    def from_history(self, row: HistoryRow, seen_at: float) -> JobSummary:
+    def update_from_history(self, row: HistoryRow, seen_at: float) -> JobSummary:
         """Return the report of a job as the account's history knows it, for what its record does not say."""
         seed = parse_number((row.body or {}).get("seed"))
         return replace(
@@ -71,11 +71,11 @@ class JobSummary:
             submitted_at=self.submitted_at if self.submitted_at is not None else seen.submitted_at,
         )
 
-    def stored(self, path: str) -> JobSummary:
+    def add_output_path(self, path: str) -> JobSummary:
         """Return the report of a job whose video is stored."""
         return replace(self, output_path=path)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the XCom contract: always the same keys, JSON types only."""
         expires_at = None if self.submitted_at is None else self.submitted_at + RECORD_LIFETIME_S
         return {
@@ -96,7 +96,7 @@ class JobSummary:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JobSummary:
-        """Return the report that :meth:`as_json` wrote."""
+        """Return the report that :meth:`to_json` wrote."""
         return cls(
             request_id=value["request_id"],
             status=value["status"],

@@ -37,14 +37,14 @@ class JobState(StrEnum):
 
 #: From where to where a job moves. A look can miss a state, so QUEUED may be followed by any other.
 #: Final states have no moves. UNKNOWN claims nothing, so everything may follow it.
-MOVES: Mapping[JobState, frozenset[JobState]] = {
+NEXT_STATES: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.COMPLETED, JobState.FAILED, JobState.UNKNOWN}),
     JobState.PROCESSING: frozenset({JobState.QUEUED, JobState.COMPLETED, JobState.FAILED, JobState.UNKNOWN}),
     JobState.UNKNOWN: frozenset({JobState.QUEUED, JobState.PROCESSING, JobState.COMPLETED, JobState.FAILED}),
     JobState.COMPLETED: frozenset(),
     JobState.FAILED: frozenset(),
 }
-FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
+FINAL_STATES = frozenset(state for state, moves in NEXT_STATES.items() if not moves)
 
 #: Words in the error text of a FAILED job that mean "the same inputs will never succeed".
 #: The API has no state or code for it ("Content / RAI blocks surface as FAILED").
@@ -72,9 +72,9 @@ class JobStatus:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         """Has the job ended, one way or the other?"""
-        return self.state in FINAL
+        return self.state in FINAL_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,14 @@ class SyncResult:
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """The account's balance in USD. ``known`` is False for a valid key without a balance record."""
+    """The account's balance in USD. ``is_known`` is False for a valid key without a balance record."""
 
     credits: float
     free_credits: float
-    known: bool = True
+    is_known: bool = True
 
 
-def is_content_block(error: str | None) -> bool:
+def is_content_block_error(error: str | None) -> bool:
     """Does a FAILED job's error text say that the content was refused?"""
     words = "".join(letter if letter.isalnum() else " " for letter in (error or "").lower()).split()
     return any(raw_status in words for raw_status in _BLOCK_WORDS)

@@ -102,7 +102,7 @@ def check_json(name: str, value: Any) -> None:
         raise BadInputError(f"{name} is not plain JSON: {problem}.") from None
 
 
-def is_https(url: str) -> bool:
+def is_https_url(url: str) -> bool:
     """Is this an https URL with a host, and nothing in it that a URL cannot hold?"""
     if _IN_NO_URL.search(url):
         return False
@@ -125,7 +125,7 @@ def _text(value: Any) -> str:
 
 
 def _url(value: Any) -> str:
-    if isinstance(value, str) and value.strip() and not is_https(value):
+    if isinstance(value, str) and value.strip() and not is_https_url(value):
         raise _InvalidValueError("is another kind of text")
     return _text(value)
 

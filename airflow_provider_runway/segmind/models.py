@@ -14,6 +14,7 @@ from typing import Any
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField, check_json, safe_repr
+from airflow_provider_runway.segmind.timing import get_timing
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
 #: Where a model is not known: about the quickest of the family, for a look too early costs less than lateness.
@@ -35,14 +36,14 @@ class Model:
             field.argument == "seed"
             and not field.allowed
             and (field.low is None or field.low <= 1)
-            and (field.high is None or field.high >= MOST_SEED)
+            and (field.high is None or field.high >= MAX_SEED)
             for field in self.fields
         )
 
 
 #: The family's largest seed.
-MOST_SEED = 99_999
-_SEED = ModelField("seed", INTEGER, "seed", low=1, high=MOST_SEED)
+MAX_SEED = 99_999
+_SEED = ModelField("seed", INTEGER, "seed", low=1, high=MAX_SEED)
 _PROMPT = ModelField("promptText", TEXT, "prompt_text", required=True)
 _IMAGE = ModelField("promptImage", URL, "prompt_image", required=True)
 _DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10))
@@ -93,7 +94,7 @@ _USUAL_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"),
 _ALWAYS_GIVEN = frozenset({"duration"})
 
 
-def extend(models: Iterable[Model]) -> None:
+def register_models(models: Iterable[Model]) -> None:
     """Add models to those that this process knows; one of the same slug is replaced."""
     MODELS.update((model.slug, model) for model in models)
 
@@ -101,7 +102,7 @@ def extend(models: Iterable[Model]) -> None:
 def expected_latency_s(slug: str | None) -> float:
     """Return the seconds a job of this model is expected to take."""
     model = MODELS.get(slug or "")
-    return model.latency_s if model else UNKNOWN_LATENCY_S
+    return (model.latency_s if model else UNKNOWN_LATENCY_S) * get_timing().latency_scale
 
 
 def image_field_name(slug: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError, NotFoundError, NoUsableResponseError
-from airflow_provider_runway.segmind.error_mapping import clean, error_from, extract_error_text
+from airflow_provider_runway.segmind.error_mapping import extract_error_text, map_response_to_error, sanitize_text
 from airflow_provider_runway.segmind.http import Request, Response, safe_path_segment
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobState, JobStatus, SyncResult
 from airflow_provider_runway.segmind.timestamps import parse_number
@@ -21,35 +21,35 @@ from airflow_provider_runway.segmind.timestamps import parse_number
 _NOT_ABOUT_THE_JOB = frozenset({401, 403, 404, 429})
 
 
-def read_submit(request: Request, answer: Response, model: str) -> Job:
+def parse_submit_response(request: Request, answer: Response, model: str) -> Job:
     """Read the answer of ``POST /v2/{slug}``: only the id counts, the URLs are ours to build."""
-    require_success(request, answer)
+    raise_for_status(request, answer)
     body = answer.json_object()
     try:
         request_id = safe_path_segment("request_id", body.get("request_id"))
     except BadInputError:
-        raise unusable(request, answer, "it names no request id") from None
+        raise make_unusable_error(request, answer, "it names no request id") from None
     state = JobState.parse(body.get("status", "QUEUED"))
-    return Job(request_id=request_id, model=model, submitted_at=answer.at, state=state)
+    return Job(request_id=request_id, model=model, submitted_at=answer.received_at, state=state)
 
 
-def read_status(request: Request, answer: Response, request_id: str) -> JobStatus:
+def parse_status_response(request: Request, answer: Response, request_id: str) -> JobStatus:
     """Read a look at a job. A failed job comes as HTTP 422 with its state in the body."""
     body = _record(request, answer, request_id)
     return JobStatus(request_id=request_id, **_told(body, answer))
 
 
-def read_result(request: Request, answer: Response, request_id: str) -> JobRecord:
+def parse_result_response(request: Request, answer: Response, request_id: str) -> JobRecord:
     """Read a job's full record; before the end it carries a state and no output."""
     body = _record(request, answer, request_id)
-    return JobRecord(request_id=request_id, output_urls=output_urls(body), **_told(body, answer))
+    return JobRecord(request_id=request_id, output_urls=extract_output_urls(body), **_told(body, answer))
 
 
-def read_sync(request: Request, answer: Response) -> SyncResult:
+def parse_sync_response(request: Request, answer: Response) -> SyncResult:
     """Read the blocking v1 call: raw bytes, with the bill in the headers."""
-    require_success(request, answer)
+    raise_for_status(request, answer)
     if not answer.body or _is_html(answer):
-        raise unusable(request, answer, "it holds no output")
+        raise make_unusable_error(request, answer, "it holds no output")
     seed = parse_number(answer.headers.get("x-seed-value"))
     return SyncResult(
         content=answer.body,
@@ -62,28 +62,28 @@ def read_sync(request: Request, answer: Response) -> SyncResult:
     )
 
 
-def read_credits(request: Request, answer: Response) -> Credits:
+def parse_credits_response(request: Request, answer: Response) -> Credits:
     """Read the balance. A 404 with a word about credits is a valid key without a balance record."""
     if answer.status == 404 and "credits" in extract_error_text(answer).lower():
-        return Credits(credits=0.0, free_credits=0.0, known=False)
-    require_success(request, answer)
+        return Credits(credits=0.0, free_credits=0.0, is_known=False)
+    raise_for_status(request, answer)
     body = answer.json_object()
     paid, free = parse_number(body.get("credits")), parse_number(body.get("free-credits", body.get("free_credits")))
     if paid is None and free is None:
-        raise unusable(request, answer, "it names no balance")
+        raise make_unusable_error(request, answer, "it names no balance")
     return Credits(credits=paid or 0.0, free_credits=free or 0.0)
 
 
-def read_upload(request: Request, answer: Response) -> str:
+def parse_upload_response(request: Request, answer: Response) -> str:
     """Read the URL of an uploaded file: under ``file_urls`` (SDK) or ``urls`` (docs)."""
-    require_success(request, answer)
+    raise_for_status(request, answer)
     body = answer.json()
     found = body if isinstance(body, list) else None
     if isinstance(body, dict):
         found = body.get("file_urls") or body.get("urls")
-    urls = list(urls_in(found))
+    urls = list(find_urls(found))
     if not urls:
-        raise unusable(request, answer, "it names no URL of the uploaded file")
+        raise make_unusable_error(request, answer, "it names no URL of the uploaded file")
     return urls[0]
 
 
@@ -94,12 +94,12 @@ _OUTPUT_FIELDS = ("output", "video", "images")
 _DEEPEST = 6
 
 
-def output_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
+def extract_output_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return every output of a record once: ``output``, ``video`` and ``images``, each in any form."""
-    return tuple(dict.fromkeys(url for name in _OUTPUT_FIELDS for url in urls_in(body.get(name))))
+    return tuple(dict.fromkeys(url for name in _OUTPUT_FIELDS for url in find_urls(body.get(name))))
 
 
-def urls_in(value: Any, depth: int = 0) -> Iterator[str]:
+def find_urls(value: Any, depth: int = 0) -> Iterator[str]:
     """Yield the http(s) URLs in a text, in an object with a ``url`` or outputs of its own, or in lists of those."""
     if depth > _DEEPEST:
         return
@@ -109,19 +109,19 @@ def urls_in(value: Any, depth: int = 0) -> Iterator[str]:
             yield url
     elif isinstance(value, list):
         for item in value:
-            yield from urls_in(item, depth + 1)
+            yield from find_urls(item, depth + 1)
     elif isinstance(value, dict):
         for name in ("url", *_OUTPUT_FIELDS):
-            yield from urls_in(value.get(name), depth + 1)
+            yield from find_urls(value.get(name), depth + 1)
 
 
-def require_success(request: Request, answer: Response) -> None:
+def raise_for_status(request: Request, answer: Response) -> None:
     """Raise what an answer outside 200-299 means."""
     if not 200 <= answer.status < 300:
-        raise error_from(request, answer)
+        raise map_response_to_error(request, answer)
 
 
-def unusable(request: Request, answer: Response, why: str) -> NoUsableResponseError:
+def make_unusable_error(request: Request, answer: Response, why: str) -> NoUsableResponseError:
     """Return the error for a success that cannot be one."""
     kind = answer.headers.get("content-type", "no content type")
     size = len(answer.body)
@@ -141,14 +141,14 @@ def _record(request: Request, answer: Response, request_id: str) -> dict[str, An
         told is JobState.FAILED and 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_THE_JOB
     )
     if not about_the_job:
-        error = error_from(request, answer)
+        error = map_response_to_error(request, answer)
         if isinstance(error, NotFoundError):
             error.facts["request_id"] = request_id
         raise error
     if not isinstance(body.get("status"), str):
-        raise unusable(request, answer, "it names no status")
+        raise make_unusable_error(request, answer, "it names no status")
     if body.get("request_id", request_id) != request_id:
-        raise unusable(request, answer, "it speaks of another job")
+        raise make_unusable_error(request, answer, "it speaks of another job")
     return body
 
 
@@ -157,7 +157,7 @@ def _told(body: Mapping[str, Any], answer: Response) -> dict[str, Any]:
     metrics = body.get("metrics")
     return {
         "state": state,
-        "raw_status": clean(str(body.get("status"))),
+        "raw_status": sanitize_text(str(body.get("status"))),
         "error": (extract_error_text(answer) or "no reason given") if state is JobState.FAILED else None,
         "metrics": metrics if isinstance(metrics, dict) else {},
     }

@@ -30,9 +30,6 @@ class RetryPolicy:
     max_pause_s: float = 20.0
 
 
-#: For a submit: what it waits for by itself is short, so that its moment is known. After a 429 the caller decides
-#: where to wait for the reset.
-SUBMIT_RETRY = RetryPolicy(attempts=3, max_elapsed_s=5.0)
 #: For people who wait at a screen, such as the connection form's test.
 UI_RETRY = RetryPolicy(attempts=2, max_elapsed_s=5.0)
 #: For callers that have their own next look, such as a poller: one request, then the truth.
@@ -44,7 +41,7 @@ def may_retry(request: Request, error: NoUsableResponseError) -> bool:
     return request.idempotent or isinstance(error, (ThrottledError, UnreachableError))
 
 
-def retry_delay_s(
+def compute_retry_delay_s(
     policy: RetryPolicy, error: NoUsableResponseError, attempt: int, elapsed_s: float, now: float, jitter: float
 ) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up.
@@ -73,13 +70,13 @@ def retry_delay_s(
 #: with each round: who comes back at once with all others is refused with all others.
 FIRST_SPREAD_S, LONGEST_SPREAD_S = 15.0, 300.0
 #: Where the API did not say when it listens again.
-UNTOLD_RESET_S = 15.0
+DEFAULT_RESET_S = 15.0
 
 
-def resubmit_delay_s(error: ThrottledError, rounds: int, now: float, jitter: float) -> float:
+def compute_resubmit_delay_s(error: ThrottledError, rounds: int, now: float, jitter: float) -> float:
     """Return the seconds after which a submit that was refused with a 429 is sent again.
 
     :param rounds: how often it was refused before. :param dice: a random number from 0 up to 1.
     """
-    reset_s = UNTOLD_RESET_S if error.reset_at is None else max(error.reset_at - now, 0.0)
+    reset_s = DEFAULT_RESET_S if error.reset_at is None else max(error.reset_at - now, 0.0)
     return reset_s + jitter * min(FIRST_SPREAD_S * 2.0 ** min(rounds, 10), LONGEST_SPREAD_S)

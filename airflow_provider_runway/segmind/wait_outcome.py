@@ -14,13 +14,13 @@ from airflow_provider_runway.exceptions import (
     RecordExpiredError,
     RunwayError,
     WaitTimeoutError,
-    all_errors,
+    list_error_classes,
 )
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import is_content_block
+from airflow_provider_runway.segmind.jobs import is_content_block_error
 from airflow_provider_runway.segmind.user_messages import job_still_running
 
-_BY_CODE = {error.code: error for error in all_errors()}
+_BY_CODE = {error.code: error for error in list_error_classes()}
 
 
 class OutcomeKind(StrEnum):
@@ -37,47 +37,47 @@ class OutcomeKind(StrEnum):
 class WaitOutcome:
     """The end of a wait. ``error`` is a sentence for people, ``code`` that of its error class."""
 
-    outcome: OutcomeKind
-    report: JobSummary
+    kind: OutcomeKind
+    job: JobSummary
     error: str | None = None
     code: str | None = None
 
-    def as_event(self) -> dict[str, Any]:
+    def to_event(self) -> dict[str, Any]:
         """Return the trigger's event: JSON types only, and nothing secret, for Airflow logs it whole."""
         return {
-            "status": self.outcome.value,
-            "request_id": self.report.request_id,
-            "job": {**self.report.as_json(), "code": self.code},
+            "status": self.kind.value,
+            "request_id": self.job.request_id,
+            "job": {**self.job.to_json(), "code": self.code},
             "error": self.error,
         }
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> WaitOutcome:
-        """Return the ending that :meth:`as_event` wrote.
+        """Return the ending that :meth:`to_event` wrote.
 
         :raises ValueError: the event is not one of ours.
         """
         try:
             return cls(
-                outcome=OutcomeKind(event["status"]),
-                report=JobSummary.from_json(event["job"]),
+                kind=OutcomeKind(event["status"]),
+                job=JobSummary.from_json(event["job"]),
                 error=event["error"],
                 code=event["job"].get("code"),
             )
         except (KeyError, TypeError, AttributeError) as problem:
             raise ValueError(f"this is no event of a RunwayJobTrigger: {problem!r} in {event!r:.200}") from None
 
-    def exception(self) -> RunwayError | None:
+    def to_error(self) -> RunwayError | None:
         """Return the error that this ending means; None for a completed job."""
-        if self.outcome is OutcomeKind.COMPLETED:
+        if self.kind is OutcomeKind.COMPLETED:
             return None
         kind = _BY_CODE.get(self.code or "", RunwayError)
-        return kind(self.error or "no reason given", request_id=self.report.request_id)
+        return kind(self.error or "no reason given", request_id=self.job.request_id)
 
 
 def failed_outcome(report: JobSummary, reason: str | None) -> WaitOutcome:
     """Return the ending of a job that the API calls FAILED."""
-    kind = ContentBlockedError if is_content_block(reason) else JobFailedError
+    kind = ContentBlockedError if is_content_block_error(reason) else JobFailedError
     advice = (
         "The same prompt and image would be refused again: change them."
         if kind is ContentBlockedError

@@ -126,10 +126,10 @@ class RunwayJobSensor(BaseSensorOperator):
             ending = WaitOutcome.from_event(event)
         except ValueError as problem:
             raise _NeverSkipped(BadInputError(f"Task {self.task_id!r}: {problem}")) from None
-        if ending.report.request_id != report.request_id:
+        if ending.job.request_id != report.request_id:
             raise _NeverSkipped(
                 WaitTimeoutError(
-                    f"The event speaks of job {ending.report.request_id}, and this sensor waits for "
+                    f"The event speaks of job {ending.job.request_id}, and this sensor waits for "
                     f"{report.request_id}: a stale event, refused. Run the sensor again; that costs nothing."
                 )
             )
@@ -143,7 +143,7 @@ class RunwayJobSensor(BaseSensorOperator):
                 self.log.warning(
                     "Job %s: the trigger brought no event (%s); looking once more.", self.request_id, reason
                 )
-                next_method, next_kwargs = "execute_complete", {"event": self._last_look(context).as_event()}
+                next_method, next_kwargs = "execute_complete", {"event": self._last_look(context).to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -195,10 +195,10 @@ class RunwayJobSensor(BaseSensorOperator):
         return timed_out_outcome(report)
 
     def _end(self, ending: WaitOutcome, context: Context) -> dict[str, Any]:
-        if (error := ending.exception()) is not None:
+        if (error := ending.to_error()) is not None:
             raise self._verdict(error) from error
-        outcome = ending.report.as_json()
-        self.log.info("Job %s: COMPLETED, cost %s USD.", ending.report.request_id, ending.report.cost)
+        outcome = ending.job.to_json()
+        self.log.info("Job %s: COMPLETED, cost %s USD.", ending.job.request_id, ending.job.cost)
         for key in ("request_id", "output_url", "output_urls"):
             context["ti"].xcom_push(key=key, value=outcome[key])
         return outcome

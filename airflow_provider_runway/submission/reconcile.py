@@ -76,7 +76,7 @@ def find_lost_submit(base_urls: BaseUrls, lost: LostSubmit, policy: RetryPolicy,
     while True:
         until = now if lost.sent_until is None else min(now, lost.sent_until)
         try:
-            query = HistoryQuery.around(lost.sent_at, until, lost.model)
+            query = HistoryQuery.from_timestamps(lost.sent_at, until, lost.model)
             rows = yield from find_requests(base_urls, query, policy, lost.sent_at - SKEW_S)
         except RunwayError as problem:
             return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))

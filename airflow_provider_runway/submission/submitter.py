@@ -21,8 +21,8 @@ from airflow_provider_runway.polling.poll import poll_once
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.retry import SUBMIT_RETRY
 from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import may_be_billed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.decision import (
@@ -123,7 +123,7 @@ class Submitter:
                 entry = self._write(
                     replace(self._entry_with_id(), try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
                 )
-                return polled.report if polled else self._summary(entry)
+                return polled.job if polled else self._summary(entry)
             elif action is Action.REFUSE:
                 raise self._refusal(request, found.why if found else row.why)
             else:
@@ -172,7 +172,7 @@ class Submitter:
             )
         )
         try:
-            job = self.hook.submit(request.model, body, SUBMIT_RETRY)
+            job = self.hook.submit(request.model, body, get_timing().submit_retry)
         except (NotSentError, RefusedError, NoUsableResponseError):
             # Never sent, refused or throttled: certainly no job. The next try must not look for one.
             self._write(replace(intent, phase=Phase.NOT_ACCEPTED))
@@ -212,7 +212,7 @@ class Submitter:
         )
         report = self._summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            report = report.from_history(row, time.time())
+            report = report.update_from_history(row, time.time())
         return report
 
     def _poll(self, entry: JournalEntry) -> tuple[RemoteState, WaitOutcome | None]:
@@ -255,7 +255,7 @@ class Submitter:
 
     def _sent_until(self, entry: JournalEntry) -> float:
         """Return until when the intent's POST can have been on its way, in a worker that may have died meanwhile."""
-        return entry.at + SUBMIT_RETRY.max_elapsed_s + self.hook.settings.read_timeout_s
+        return entry.at + get_timing().submit_retry.max_elapsed_s + self.hook.settings.read_timeout_s
 
     def _seed(self, request: JobRequest) -> int | None:
         if self._entry is not None:
@@ -303,5 +303,5 @@ class Submitter:
 
     def _final(self, polled: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose end is final: what the look at it found, in its own words."""
-        found = polled.exception() if polled else None
+        found = polled.to_error() if polled else None
         return found or RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")

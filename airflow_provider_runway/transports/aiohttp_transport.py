@@ -66,10 +66,10 @@ class AiohttpTransport:
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return TransportFailure(
-                _kind(error), f"{type(error).__name__} at {request.url.split('/')[2]}", at=time.time()
+                _kind(error), f"{type(error).__name__} at {request.url.split('/')[2]}", received_at=time.time()
             )
         said = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, said, body, at=time.time())
+        return Response(answer.status, said, body, received_at=time.time())
 
     async def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -43,7 +43,7 @@ class ClientSettings:
         headers = {"Accept": "application/json, */*", "User-Agent": f"airflow-provider-runway/{__version__}"}
         if request.body:
             headers["Content-Type"] = "application/json"
-        if self.base_urls.may_see_key(request.url):
+        if self.base_urls.may_receive_key(request.url):
             headers["x-api-key"] = self.api_key
         return headers
 

@@ -75,11 +75,11 @@ class RequestsTransport:
                 verify=self.settings.verify,
             )
         except requests.RequestException as error:
-            return TransportFailure(_kind(error), _describe(error, request), at=time.time())
+            return TransportFailure(_kind(error), _describe(error, request), received_at=time.time())
         except OSError as problem:  # what ``requests`` raises, before it connects, where a bundle is missing
             raise ca_bundle_error(problem) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, answer.content, at=time.time())
+        return Response(answer.status_code, headers, answer.content, received_at=time.time())
 
     def close(self) -> None:
         """Close the session's connections."""

@@ -294,11 +294,11 @@ class Poller:
             assert problem is not None
             ending, _, _ = waiting.vigil.stumble(problem, time.time())
             ending = ending or timed_out_outcome(waiting.vigil.report)
-        if ending.outcome is OutcomeKind.COMPLETED:
-            total_s = parse_number((ending.report.metrics or {}).get("total_time"))
+        if ending.kind is OutcomeKind.COMPLETED:
+            total_s = parse_number((ending.job.metrics or {}).get("total_time"))
             if total_s is not None:
                 waiting.model.learn(total_s)
-            metrics.completed(self.conn_id, ending.report, total_s)
+            metrics.completed(self.conn_id, ending.job, total_s)
         waiting.ended.set_result(ending)
 
 

@@ -70,7 +70,7 @@ class RunwayJobTrigger(BaseTrigger):
             # The border: what gets out here comes back as ``__fail__`` without our kwargs.
             self.log.exception("Job %s: the trigger broke", self.request_id)
             ending = stopped_outcome(report, RunwayError(f"a fault in this package ({type(bug).__name__})"))
-        yield TriggerEvent(ending.as_event())  # type: ignore[no-untyped-call]
+        yield TriggerEvent(ending.to_event())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Say that the job goes on. Airflow 3.3 and later call this when a person ends the task."""

@@ -214,7 +214,7 @@ async def test_a_closed_hook_reads_the_connection_afresh(connect: Connect, gatew
             await hook.get_credits()
         connect()
         await hook.close()
-        assert (await hook.get_credits()).known
+        assert (await hook.get_credits()).is_known
 
 
 def test_a_hook_may_be_closed_at_any_time() -> None:
@@ -222,7 +222,7 @@ def test_a_hook_may_be_closed_at_any_time() -> None:
     hook.close()
     hook.get_credits()
     hook.close()
-    assert hook.get_credits().known
+    assert hook.get_credits().is_known
     hook.close()
 
 
@@ -239,7 +239,7 @@ def test_the_key_is_masked_and_in_no_log(
     gateway: Emulator, connect: Connect, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_runway.hooks.runway.mask", masked.append)
+    monkeypatch.setattr("airflow_provider_runway.hooks.runway.mask_secret", masked.append)
     caplog.set_level(logging.DEBUG)
     gateway.add_fault("credits:server_error")
     with RunwayHook() as hook:

@@ -16,10 +16,10 @@ from moto.server import ThreadedMotoServer
 from submits import count
 from tasks import generate
 
-from airflow_provider_runway.compat import AirflowException, AirflowFailException, storage_path
+from airflow_provider_runway.compat import AirflowException, AirflowFailException, make_storage_path
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.inputs.input_images import read_bounded, read_prompt_image
-from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, data_url
+from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, make_data_url
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -75,16 +75,16 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "a path as text": str,
     "a path": lambda path: path,
     "a file URL": lambda path: f"file://{path}",
-    "a storage path of a file": lambda path: storage_path(f"file://{path}"),
+    "a storage path of a file": lambda path: make_storage_path(f"file://{path}"),
     "bytes": Path.read_bytes,
     "a bytearray": lambda path: bytearray(path.read_bytes()),
     "a view": lambda path: memoryview(path.read_bytes()),
-    "a data URL": lambda path: data_url(path.read_bytes()),
+    "a data URL": lambda path: make_data_url(path.read_bytes()),
     "a data URL of another type": lambda path: "DATA:;BASE64," + base64.b64encode(path.read_bytes()).decode(),
     "a data URL in lines": lambda path: "data:image/png;base64," + base64.encodebytes(path.read_bytes()).decode(),
     "a data URL without base64": lambda path: "data:," + "".join(f"%{byte:02x}" for byte in path.read_bytes()),
     "an object in a bucket": lambda _: f"s3://buckets@{BUCKET}/in/1.png",
-    "a storage path of an object": lambda _: storage_path(f"s3://{BUCKET}/in/1.png", "buckets"),
+    "a storage path of an object": lambda _: make_storage_path(f"s3://{BUCKET}/in/1.png", "buckets"),
 }
 
 

@@ -166,5 +166,5 @@ def test_the_emulator_starts_as_said() -> None:
 def test_the_table_of_xcom_keys_is_the_contract() -> None:
     section = README.split("## What a task returns")[1].split("\n## ")[0]
     keys = re.findall(r"^\| `(\w+)`( \*)? \|", section, re.MULTILINE)
-    assert [key for key, _ in keys] == list(JobSummary("id").as_json())
+    assert [key for key, _ in keys] == list(JobSummary("id").to_json())
     assert [key for key, starred in keys if starred] == ["request_id", "output_url", "output_urls", "output_path"]

@@ -16,7 +16,7 @@ from tasks import assert_contract, generate
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import RunwayError, all_errors
+from airflow_provider_runway.exceptions import RunwayError, list_error_classes
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
@@ -112,16 +112,16 @@ EVENTS = {
 def test_an_event_that_is_no_success_fails_the_task(ti: TaskInstance, name: str) -> None:
     ending, kind = EVENTS[name]
     with pytest.raises(AirflowException) as caught:
-        generate().execute_complete(ti.context(), ending.as_event(), _report().as_json())
+        generate().execute_complete(ti.context(), ending.to_event(), _report().to_json())
     assert type(caught.value) is kind
     assert str(caught.value) == ending.error
 
 
-@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.code)
+@pytest.mark.parametrize("error", list_error_classes(), ids=lambda error: error.code)
 def test_an_error_goes_through_the_event_as_its_code(ti: TaskInstance, error: type[RunwayError]) -> None:
-    event = json.loads(json.dumps(stopped_outcome(_report(), error("because")).as_event()))
+    event = json.loads(json.dumps(stopped_outcome(_report(), error("because")).to_event()))
     with pytest.raises(AirflowException) as caught:
-        generate().execute_complete(ti.context(), event, _report().as_json())
+        generate().execute_complete(ti.context(), event, _report().to_json())
     assert isinstance(caught.value.__cause__, error)
     for part in ("0b1c", "because", "without paying again"):
         assert part in str(caught.value)
@@ -137,7 +137,7 @@ def test_a_completed_event_needs_no_second_look(gateway: Emulator, ti: TaskInsta
 
 def test_a_stale_event_is_refused(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
-    stale = WaitOutcome(OutcomeKind.COMPLETED, _report("another-job")).as_event()
+    stale = WaitOutcome(OutcomeKind.COMPLETED, _report("another-job")).to_event()
     with pytest.raises(AirflowException, match="stale") as caught:
         resume(generate(), ti, deferred, stale)
     assert only_job(gateway) in str(caught.value)
@@ -149,7 +149,7 @@ def test_a_stale_event_is_refused(gateway: Emulator, ti: TaskInstance) -> None:
 @pytest.mark.parametrize("event", [None, {}, {"status": "completed"}, {"status": "done", "job": {}}, "text"], ids=repr)
 def test_what_is_no_event_of_ours_is_refused(ti: TaskInstance, event: Any) -> None:
     with pytest.raises(AirflowFailException, match="'generate'"):
-        generate().execute_complete(ti.context(), event, _report().as_json())
+        generate().execute_complete(ti.context(), event, _report().to_json())
 
 
 def test_a_lost_trigger_costs_nothing_when_the_job_is_done(gateway: Emulator, ti: TaskInstance) -> None:

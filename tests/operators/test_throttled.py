@@ -17,7 +17,7 @@ from airflow_provider_runway.compat import AirflowException, AirflowFailExceptio
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import ThrottledError
 from airflow_provider_runway.segmind import retry
-from airflow_provider_runway.segmind.retry import resubmit_delay_s
+from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -40,7 +40,7 @@ def deferral(ti: TaskInstance, **arguments: Any) -> TaskDeferred:
     ],
 )
 def test_when_a_refused_submit_comes_back(reset_at: float | None, rounds: int, jitter: float, wait_s: float) -> None:
-    assert resubmit_delay_s(ThrottledError("429", reset_at=reset_at), rounds, 100.0, jitter) == wait_s
+    assert compute_resubmit_delay_s(ThrottledError("429", reset_at=reset_at), rounds, 100.0, jitter) == wait_s
 
 
 def test_a_deferrable_task_waits_for_the_reset_without_a_slot(gateway: Emulator, ti: TaskInstance) -> None:

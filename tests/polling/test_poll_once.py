@@ -46,27 +46,27 @@ def look(drive: Drive) -> Drive:
 def test_a_living_job_is_its_status_for_one_request(look: Drive, raw_status: str) -> None:
     wait = look(status=(200, {"status": raw_status}))
     assert isinstance(wait.value, JobStatus)
-    assert (wait.value.raw_status, wait.value.final, len(wait.looks)) == (raw_status, False, 1)
+    assert (wait.value.raw_status, wait.value.is_final, len(wait.looks)) == (raw_status, False, 1)
 
 
 def test_a_completed_job_ends_with_its_output(look: Drive, now: float) -> None:
     wait = look(status=DONE, result=RESULT)
-    report = wait.value.report
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    report = wait.value.job
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert (report.status, report.output_urls, report.completed_at) == ("COMPLETED", (URL,), now)
     assert (report.cost, report.remaining_credits, report.seed, report.metrics) == (0.5, 9.5, 7, METRICS)
 
 
 def test_an_output_ends_the_job_whatever_word_stands_beside_it(look: Drive) -> None:
     wait = look(status=DONE, result=(200, {"status": "DONE", "output": URL}))
-    assert (wait.value.outcome, wait.value.report.status) == (OutcomeKind.COMPLETED, "COMPLETED")
+    assert (wait.value.kind, wait.value.job.status) == (OutcomeKind.COMPLETED, "COMPLETED")
 
 
 @pytest.mark.parametrize("where", ["status", "result"])
 def test_a_failed_job_ends_with_its_reason(look: Drive, where: str) -> None:
     wait = look(status=FAILED) if where == "status" else look(status=DONE, result=FAILED)
-    assert (wait.value.outcome, wait.value.code) == (OutcomeKind.FAILED, "job_failed")
-    assert wait.value.report.status == "FAILED"
+    assert (wait.value.kind, wait.value.code) == (OutcomeKind.FAILED, "job_failed")
+    assert wait.value.job.status == "FAILED"
     assert "Generation failed" in wait.value.error
 
 
@@ -80,8 +80,8 @@ def test_a_record_that_lags_behind_its_status_is_looked_at_again(look: Drive) ->
 def test_a_record_that_is_gone_is_looked_for_in_the_history(look: Drive, where: str) -> None:
     gone = {"status": GONE} if where == "status" else {"status": DONE, "result": GONE}
     wait = look(**gone, history_one=KNOWN)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
-    assert (wait.value.report.output_url, wait.value.report.cost) == (URL, 0.5)
+    assert wait.value.kind is OutcomeKind.COMPLETED
+    assert (wait.value.job.output_url, wait.value.job.cost) == (URL, 0.5)
     assert len(wait.lines) == 1
     assert "history" in wait.lines[0]
 
@@ -104,15 +104,15 @@ def test_a_record_that_is_gone_is_looked_for_in_the_history(look: Drive, where: 
 )
 def test_the_history_knows_how_an_expired_job_ended(look: Drive, row: Any, outcome: str, code: str | None) -> None:
     wait = look(status=GONE, history_one=row)
-    assert (wait.value.outcome, wait.value.code) == (outcome, code)
-    assert wait.value.report.status == {"completed": "COMPLETED"}.get(outcome, wait.value.report.status)
+    assert (wait.value.kind, wait.value.code) == (outcome, code)
+    assert wait.value.job.status == {"completed": "COMPLETED"}.get(outcome, wait.value.job.status)
 
 
 @pytest.mark.parametrize("raw_status", ["PENDING", None, "SOMETHING"])
 def test_a_row_that_has_not_ended_is_a_living_job(look: Drive, raw_status: str | None) -> None:
     wait = look(status=GONE, history_one=(200, {"request_id": "r-1", "model_status": raw_status}))
     assert isinstance(wait.value, JobStatus)
-    assert not wait.value.final
+    assert not wait.value.is_final
     assert not wait.lines
 
 
@@ -132,8 +132,8 @@ def test_a_completed_job_without_an_output_is_looked_for_in_the_history(
     look: Drive, row: Any, outcome: str, code: str | None
 ) -> None:
     wait = look(status=DONE, result=EMPTY, history_one=row)
-    assert (wait.value.outcome, wait.value.code) == (outcome, code)
-    assert (wait.value.report.cost, wait.value.report.metrics) == (0.5, METRICS)
+    assert (wait.value.kind, wait.value.code) == (outcome, code)
+    assert (wait.value.job.cost, wait.value.job.metrics) == (0.5, METRICS)
     if code:
         assert "It is billed" in wait.value.error
 

@@ -62,7 +62,7 @@ def after(seconds: float, then: Any = DONE, before: Any = PROCESSING) -> Callabl
 
 def test_a_finished_job_ends_the_wait_with_its_output(wait_for: Drive) -> None:
     wait = wait_for(status=after(27), result=RESULT)
-    assert (wait.value.outcome, wait.value.report.output_url) == (OutcomeKind.COMPLETED, URL)
+    assert (wait.value.kind, wait.value.job.output_url) == (OutcomeKind.COMPLETED, URL)
     assert wait.times()[0] == pytest.approx(FIRST_S)
     assert wait.times()[-1] <= 27 * 1.1 + 1
 
@@ -75,21 +75,21 @@ def test_a_job_that_ended_long_ago_is_seen_after_a_moment(wait_for: Drive) -> No
 @pytest.mark.parametrize("left_s", [0.3, 5.0, 40.0, 123.4])
 def test_the_last_look_lands_on_the_deadline_and_there_is_none_after_it(wait_for: Drive, left_s: float) -> None:
     wait = wait_for(left_s, status=PROCESSING)
-    assert wait.value.outcome is OutcomeKind.TIMEOUT
+    assert wait.value.kind is OutcomeKind.TIMEOUT
     assert wait.times()[-1] == pytest.approx(left_s)
     assert len(set(wait.times())) == len(wait.times())
 
 
 def test_a_job_that_ends_in_the_final_gap_is_still_seen(wait_for: Drive) -> None:
     wait = wait_for(40.0, status=after(40.0), result=RESULT)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
 
 
 @pytest.mark.parametrize("left_s", [0.0, -3600.0])
 def test_a_deadline_that_is_past_still_gets_one_look(wait_for: Drive, left_s: float) -> None:
-    assert wait_for(left_s, status=DONE, result=RESULT, age_s=60).value.outcome is OutcomeKind.COMPLETED
+    assert wait_for(left_s, status=DONE, result=RESULT, age_s=60).value.kind is OutcomeKind.COMPLETED
     late = wait_for(left_s, status=PROCESSING, age_s=60)
-    assert (late.value.outcome, len(late.looks)) == (OutcomeKind.TIMEOUT, 1)
+    assert (late.value.kind, len(late.looks)) == (OutcomeKind.TIMEOUT, 1)
 
 
 def test_a_timeout_says_how_to_pick_the_job_up(wait_for: Drive, now: float) -> None:
@@ -106,7 +106,7 @@ def test_a_timeout_says_how_to_pick_the_job_up(wait_for: Drive, now: float) -> N
 @pytest.mark.parametrize("noise", NOISE)
 def test_noise_never_ends_a_wait_and_is_told_once(wait_for: Drive, noise: Any) -> None:
     wait = wait_for(status=after(60, before=noise), result=[noise, noise, RESULT])
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert [log_step.problem for log_step in wait.told] == [True]
     assert wait.lines[0].startswith("Job r-1: ")
 
@@ -114,7 +114,7 @@ def test_noise_never_ends_a_wait_and_is_told_once(wait_for: Drive, noise: Any) -
 @pytest.mark.parametrize("noise", NOISE)
 def test_noise_until_the_deadline_is_a_timeout_and_no_failure(wait_for: Drive, noise: Any) -> None:
     wait = wait_for(60, status=noise)
-    assert wait.value.outcome is OutcomeKind.TIMEOUT
+    assert wait.value.kind is OutcomeKind.TIMEOUT
     assert wait.times()[-1] == pytest.approx(60)
 
 
@@ -135,7 +135,7 @@ def test_the_reset_of_a_429_is_waited_for(wait_for: Drive, now: float, reset_s: 
 
 def test_a_reset_beyond_the_deadline_is_not_hammered(wait_for: Drive) -> None:
     wait = wait_for(60, status=(429, {}, {"retry-after": "100"}))
-    assert wait.value.outcome is OutcomeKind.TIMEOUT
+    assert wait.value.kind is OutcomeKind.TIMEOUT
     assert len(wait.looks) == 1
 
 
@@ -148,7 +148,7 @@ def test_one_line_is_told_for_each_change_of_state(wait_for: Drive) -> None:
 def test_an_unknown_status_warns_once_and_is_looked_at_again(wait_for: Drive) -> None:
     odd = (200, {"status": "THROTTLED"})
     wait = wait_for(status=[odd, odd, odd, DONE], result=RESULT)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert [(log_step.line, log_step.problem) for log_step in wait.told] == [
         ("Job r-1: THROTTLED, which is no documented state; looking again", True)
     ]
@@ -156,7 +156,7 @@ def test_an_unknown_status_warns_once_and_is_looked_at_again(wait_for: Drive) ->
 
 def test_a_completed_job_without_an_output_asks_the_history_then_fails(wait_for: Drive) -> None:
     wait = wait_for(status=DONE, result=DONE, history_one=GONE)
-    assert (wait.value.outcome, wait.value.code) == (OutcomeKind.FAILED, "output_lost")
+    assert (wait.value.kind, wait.value.code) == (OutcomeKind.FAILED, "output_lost")
     assert [name for name, _ in wait.looks] == ["status", "result", "history_one"]
 
 
@@ -173,26 +173,26 @@ def test_a_record_that_is_gone_ends_as_the_history_says(
     wait_for: Drive, row: Any, outcome: str, age_s: float | None
 ) -> None:
     wait = wait_for(status=GONE, history_one=row, age_s=age_s)
-    assert wait.value.outcome == outcome
+    assert wait.value.kind == outcome
     assert len(wait.looks) == 2
 
 
 def test_a_newborn_record_may_be_missing(wait_for: Drive) -> None:
     born = after(NEWBORN_S - 5, then=PROCESSING, before=GONE)
     wait = wait_for(status=lambda at_s: DONE if at_s > 60 else born(at_s), result=RESULT, history_one=GONE)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert wait.lines == ["Job r-1: PROCESSING"]
 
 
 def test_a_record_that_stays_missing_is_expired_when_it_is_newborn_no_more(wait_for: Drive) -> None:
     wait = wait_for(status=GONE, history_one=GONE)
-    assert wait.value.outcome is OutcomeKind.EXPIRED
+    assert wait.value.kind is OutcomeKind.EXPIRED
     assert NEWBORN_S <= wait.times()[-1] <= NEWBORN_S * 1.1 + 2
 
 
 def test_a_row_that_is_pending_is_told_once_however_often_it_is_seen(wait_for: Drive) -> None:
     wait = wait_for(status=GONE, history_one=after(100, then=KNOWN, before=PENDING), age_s=10)
-    assert wait.value.outcome is OutcomeKind.COMPLETED
+    assert wait.value.kind is OutcomeKind.COMPLETED
     assert len(wait.times()) > 3
     assert len(wait.lines) == 2
 
@@ -206,13 +206,13 @@ def test_a_refused_key_is_for_the_caller(wait_for: Drive) -> None:
 )
 def test_another_refusal_breaks_the_wait_off_and_keeps_the_way_back(wait_for: Drive, refusal: Any) -> None:
     wait = wait_for(status=refusal)
-    assert wait.value.outcome is OutcomeKind.ERROR
+    assert wait.value.kind is OutcomeKind.ERROR
     assert 'RunwayJobSensor(request_id="r-1")' in wait.value.error
 
 
 def test_an_id_that_is_none_breaks_off_before_anything_is_sent(drive: Drive, now: float) -> None:
     wait = drive(poll_until_done(BaseUrls(), replace(JobSummary("x"), request_id="../x"), now + 60, now))
-    assert (wait.value.outcome, wait.looks) == (OutcomeKind.ERROR, [])
+    assert (wait.value.kind, wait.looks) == (OutcomeKind.ERROR, [])
 
 
 @pytest.mark.parametrize("ahead_s", [10.0, 600.0])

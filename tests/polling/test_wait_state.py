@@ -16,7 +16,7 @@ from airflow_provider_runway.exceptions import (
     ThrottledError,
     UnauthorizedError,
     UnreachableError,
-    all_errors,
+    list_error_classes,
 )
 from airflow_provider_runway.polling.wait_state import NEWBORN_S, WaitState
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -27,7 +27,7 @@ BORN = 1_800_000_000.0
 REPORT = JobSummary("r-1", model="m", submitted_at=BORN)
 LATER = BORN + NEWBORN_S
 ENDING = {outcome: WaitOutcome(outcome, REPORT) for outcome in OutcomeKind}
-QUIET = [problem for problem in all_errors(NoUsableResponseError) if problem is not ThrottledError]
+QUIET = [problem for problem in list_error_classes(NoUsableResponseError) if problem is not ThrottledError]
 
 
 def vigil(*, submitted_at: float | None = BORN) -> WaitState:
@@ -113,12 +113,12 @@ def test_the_silence_is_what_the_api_asked_for(problem: RunwayError, floor_s: fl
 
 
 @pytest.mark.parametrize(
-    "kind", [*all_errors(RefusedError), BadInputError, BadConnectionError], ids=lambda kind: kind.code
+    "kind", [*list_error_classes(RefusedError), BadInputError, BadConnectionError], ids=lambda kind: kind.code
 )
 def test_a_refusal_ends_the_wait_and_keeps_the_way_back(kind: type[RunwayError]) -> None:
     ending, line, floor_s = vigil().stumble(kind("The API said no."), LATER)
     assert ending is not None
-    assert (ending.outcome, ending.code, line, floor_s) == (OutcomeKind.ERROR, kind.code, None, 0.0)
+    assert (ending.kind, ending.code, line, floor_s) == (OutcomeKind.ERROR, kind.code, None, 0.0)
     assert "The API said no." in str(ending.error)
     assert 'RunwayJobSensor(request_id="r-1")' in str(ending.error)
 

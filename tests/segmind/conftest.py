@@ -17,11 +17,11 @@ NOW = 1_800_000_000.0
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def make_answer(status: int = 200, body: Any = None, at: float = NOW, **headers: str) -> Response:
+def make_answer(status: int = 200, body: Any = None, received_at: float = NOW, **headers: str) -> Response:
     """An answer: bytes stay as they are, everything else becomes JSON; ``_`` in a header's name is ``-``."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": "text/html" if raw.startswith(b"<") else "application/json"}
-    return Response(status, named | {name.replace("_", "-"): text for name, text in headers.items()}, raw, at)
+    return Response(status, named | {name.replace("_", "-"): text for name, text in headers.items()}, raw, received_at)
 
 
 @dataclass

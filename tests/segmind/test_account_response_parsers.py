@@ -17,7 +17,7 @@ URL = "https://images.segmind.com/assets/a.png"
 
 def test_the_blocking_call_brings_bytes_and_their_bill(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_sync_call(base_urls, "runway-gen3-alphaturbo", {})
-    found = call.read(
+    found = call.parse(
         call.request,
         answer(
             200,
@@ -37,7 +37,7 @@ def test_the_blocking_call_brings_bytes_and_their_bill(base_urls: BaseUrls, answ
 
 def test_a_bill_that_says_nothing_is_none(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_sync_call(base_urls, "m", {})
-    found = call.read(call.request, answer(200, {"output": URL}, x_seed_value="none", x_cost=""))
+    found = call.parse(call.request, answer(200, {"output": URL}, x_seed_value="none", x_cost=""))
     assert (found.content_type, found.seed, found.cost, found.request_id) == ("application/json", None, None, None)
 
 
@@ -45,7 +45,7 @@ def test_a_bill_that_says_nothing_is_none(base_urls: BaseUrls, answer: Make) -> 
 def test_the_blocking_call_without_an_output_is_unanswered(base_urls: BaseUrls, answer: Make, body: bytes) -> None:
     call = endpoints.make_sync_call(base_urls, "m", {})
     with pytest.raises(NoUsableResponseError, match="no output"):
-        call.read(call.request, answer(200, body))
+        call.parse(call.request, answer(200, body))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_the_balance_is_read(
     base_urls: BaseUrls, answer: Make, status: int, body: Any, found: tuple[float, float, bool]
 ) -> None:
     call = endpoints.make_credits_call(base_urls)
-    balance = call.read(call.request, answer(status, body))
-    assert (balance.credits, balance.free_credits, balance.known) == found
+    balance = call.parse(call.request, answer(status, body))
+    assert (balance.credits, balance.free_credits, balance.is_known) == found
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_no_balance_raises(
 ) -> None:
     call = endpoints.make_credits_call(base_urls)
     with pytest.raises(error):
-        call.read(call.request, answer(status, body))
+        call.parse(call.request, answer(status, body))
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_what_is_no_balance_raises(
 )
 def test_the_url_of_an_upload_is_found(base_urls: BaseUrls, answer: Make, body: Any) -> None:
     call = endpoints.make_upload_call(base_urls, b"\x89PNG", "image/png")
-    assert call.read(call.request, answer(200, body)) == URL
+    assert call.parse(call.request, answer(200, body)) == URL
 
 
 @pytest.mark.parametrize("body", [{}, {"file_urls": []}, {"urls": 7}, [], "nothing", None])
 def test_an_upload_without_a_url_is_unanswered(base_urls: BaseUrls, answer: Make, body: Any) -> None:
     call = endpoints.make_upload_call(base_urls, b"\x89PNG", "image/png")
     with pytest.raises(NoUsableResponseError, match="no URL"):
-        call.read(call.request, answer(200, body))
+        call.parse(call.request, answer(200, body))
 
 
 def test_an_upload_is_a_data_url_and_may_be_repeated(base_urls: BaseUrls) -> None:

@@ -22,7 +22,13 @@ from airflow_provider_runway.exceptions import (
     UnauthorizedError,
     UnreachableError,
 )
-from airflow_provider_runway.segmind.error_mapping import REFUSALS, clean, error_from, extract_error_text
+from airflow_provider_runway.segmind.error_mapping import (
+    REFUSED_STATUSES,
+    extract_error_text,
+    map_failure_to_error,
+    map_response_to_error,
+    sanitize_text,
+)
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
 
 Make = Callable[..., Response]
@@ -30,21 +36,21 @@ KEY = "SG_0123456789abcdef"
 
 
 @pytest.mark.parametrize("form", [pytest.param({"error": "because"}, id="json"), pytest.param(b"<html>", id="html")])
-@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("status", REFUSED_STATUSES)
 def test_each_status_of_the_table_is_its_error(get: Request, answer: Make, status: int, form: Any) -> None:
-    kind, advice = REFUSALS[status]
-    error = error_from(get, answer(status, form))
+    kind, advice = REFUSED_STATUSES[status]
+    error = map_response_to_error(get, answer(status, form))
     assert type(error) is kind
     assert str(error).endswith(advice)
     assert ("(because)" in str(error)) == isinstance(form, dict)
     assert error.facts == {"call": "status", "http_status": status}
 
 
-@pytest.mark.parametrize("status", [*REFUSALS, 402])
+@pytest.mark.parametrize("status", [*REFUSED_STATUSES, 402])
 def test_only_a_submit_is_said_to_be_free_of_charge(get: Request, answer: Make, status: int) -> None:
     submit = Request("submit", "POST", "https://api.segmind.com/v2/a", idempotent=False)
-    assert str(error_from(submit, answer(status, {"error": "because"}))).endswith(" so nothing is billed.")
-    assert "billed" not in str(error_from(get, answer(status, {"error": "because"})))
+    assert str(map_response_to_error(submit, answer(status, {"error": "because"}))).endswith(" so nothing is billed.")
+    assert "billed" not in str(map_response_to_error(get, answer(status, {"error": "because"})))
 
 
 @pytest.mark.parametrize(
@@ -60,11 +66,11 @@ def test_only_a_submit_is_said_to_be_free_of_charge(get: Request, answer: Make, 
     ],
 )
 def test_every_other_status_has_its_kind(get: Request, answer: Make, status: int, kind: type[RunwayError]) -> None:
-    assert type(error_from(get, answer(status, {"error": "x"}))) is kind
+    assert type(map_response_to_error(get, answer(status, {"error": "x"}))) is kind
 
 
 def test_a_redirect_says_why_it_is_not_followed(get: Request, answer: Make) -> None:
-    assert "the key stays with the connection's own hosts" in str(error_from(get, answer(307, b"<html>")))
+    assert "the key stays with the connection's own hosts" in str(map_response_to_error(get, answer(307, b"<html>")))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_a_redirect_says_why_it_is_not_followed(get: Request, answer: Make) -> N
     ],
 )
 def test_the_two_kinds_of_401_are_told_apart(get: Request, answer: Make, body: Any, advice: str) -> None:
-    error = error_from(get, answer(401, body))
+    error = map_response_to_error(get, answer(401, body))
     assert isinstance(error, UnauthorizedError)
     assert advice in str(error)
 
@@ -107,13 +113,13 @@ def test_the_two_kinds_of_401_are_told_apart(get: Request, answer: Make, body: A
 def test_the_kinds_of_406_are_told_apart_by_their_text(
     get: Request, answer: Make, text: str, kind: type[RunwayError], advice: str
 ) -> None:
-    error = error_from(get, answer(406, {"error": text}))
+    error = map_response_to_error(get, answer(406, {"error": text}))
     assert type(error) is kind
     assert advice in str(error)
 
 
 def test_a_429_says_when_to_come_back(get: Request, answer: Make, now: float) -> None:
-    error = error_from(get, answer(429, {"error": "rate_limit_exceeded"}, retry_after="7"))
+    error = map_response_to_error(get, answer(429, {"error": "rate_limit_exceeded"}, retry_after="7"))
     assert isinstance(error, ThrottledError)
     assert error.reset_at == error.facts["reset_at"] == now + 7
 
@@ -129,7 +135,7 @@ def test_a_429_says_when_to_come_back(get: Request, answer: Make, now: float) ->
 def test_each_fault_is_the_error_of_what_it_proves(
     get: Request, kind: FailureKind, error: type[RunwayError], words: str
 ) -> None:
-    found = error_from(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
+    found = map_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
     assert type(found) is error
     assert words in str(found)
     assert KEY not in str(found)
@@ -154,7 +160,7 @@ def test_html_is_not_quoted(answer: Make, html: bytes) -> None:
 
 
 def test_a_long_text_is_cut() -> None:
-    assert len(clean("word " * 1000)) == 300
+    assert len(sanitize_text("word " * 1000)) == 300
 
 
 @given(before=st.text(), after=st.text())

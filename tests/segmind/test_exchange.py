@@ -136,7 +136,7 @@ def test_a_submit_after_a_429_is_still_sent_once_at_most(base_urls: BaseUrls, dr
 
 def test_patience_counts_from_the_first_answer(base_urls: BaseUrls, drive: Drive, answer: Make, now: float) -> None:
     policy = RetryPolicy(max_elapsed_s=100.0)
-    late = answer(429, {}, at=now + 80, retry_after="30")
+    late = answer(429, {}, received_at=now + 80, retry_after="30")
     course = drive(
         execute(endpoints.make_submit_call(base_urls, "m", {}), policy), [answer(429, {}, retry_after="30"), late]
     )

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadConnectionError, BadInputError
-from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, json_body, origin, safe_path_segment
+from airflow_provider_runway.segmind.http import (
+    BaseUrls,
+    Request,
+    Response,
+    encode_json,
+    parse_origin,
+    safe_path_segment,
+)
 
 LOCAL = BaseUrls("http://localhost:8081", "https://storage.example:444/base/", "https://history.example/rows")
 
@@ -44,7 +51,7 @@ LOCAL = BaseUrls("http://localhost:8081", "https://storage.example:444/base/", "
     ],
 )
 def test_the_key_is_for_the_connections_own_hosts(url: str, may: bool) -> None:
-    assert LOCAL.may_see_key(url) is may
+    assert LOCAL.may_receive_key(url) is may
 
 
 @pytest.mark.parametrize("field", ["gateway", "storage", "history"])
@@ -59,16 +66,16 @@ def test_an_address_that_is_none_is_refused(field: str, url: str) -> None:
 
 
 def test_addresses_are_built_from_the_parts() -> None:
-    assert LOCAL.model("v2", "m") == "http://localhost:8081/v2/m"
-    assert LOCAL.record("r-1") == "http://localhost:8081/v2/requests/r-1"
-    assert LOCAL.history_row("r-1") == "https://history.example/rows/r-1"
+    assert LOCAL.make_model_url("v2", "m") == "http://localhost:8081/v2/m"
+    assert LOCAL.make_record_url("r-1") == "http://localhost:8081/v2/requests/r-1"
+    assert LOCAL.make_history_row_url("r-1") == "https://history.example/rows/r-1"
     assert LOCAL.storage == "https://storage.example:444/base"
 
 
 @pytest.mark.parametrize("host", ["http://h", "http://h:1"])
 def test_an_origin_is_scheme_host_and_port(host: str) -> None:
     parts = urlsplit(host)
-    assert origin(host + "/x?y#z") == (parts.scheme, parts.hostname, parts.port or 80)
+    assert parse_origin(host + "/x?y#z") == (parts.scheme, parts.hostname, parts.port or 80)
 
 
 @given(st.text("abAB09._-/\\%?#@: é\n\x00", max_size=20) | st.text())
@@ -84,7 +91,7 @@ def test_a_segment_cannot_leave_its_place(text: str) -> None:
         assert urlsplit(f"https://h/v2/{found}").path == f"/v2/{found}"
 
 
-@pytest.mark.parametrize("name", ["record", "history_row"])
+@pytest.mark.parametrize("name", ["make_record_url", "make_history_row_url"])
 @pytest.mark.parametrize("request_id", ["", "../x", "a/b", "a?b=c", None, 7, "r 1", "-r"])
 def test_an_id_that_would_leave_its_path_is_refused(name: str, request_id: Any) -> None:
     with pytest.raises(BadInputError, match="request_id="):
@@ -93,7 +100,7 @@ def test_an_id_that_would_leave_its_path_is_refused(name: str, request_id: Any) 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=9))
 def test_a_body_is_the_json_of_its_value(value: Any) -> None:
-    assert json.loads(json_body(value)) == value
+    assert json.loads(encode_json(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,7 @@ def test_a_body_is_the_json_of_its_value(value: Any) -> None:
 )
 def test_what_is_no_json_is_bad_input_and_not_quoted(value: Any) -> None:
     with pytest.raises(BadInputError, match="Nothing was sent") as caught:
-        json_body({"model": "m", **value})
+        encode_json({"model": "m", **value})
     assert "secret" not in str(caught.value)
 
 

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, data_url, image_type, read_data_url
+from airflow_provider_runway.segmind.images import (
+    MAX_IMAGE_BYTES,
+    check_image,
+    decode_data_url,
+    detect_image_type,
+    make_data_url,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff\xe0"
@@ -45,24 +51,24 @@ def test_everything_else_is_refused_by_name(data: bytes, words: str) -> None:
 
 @given(st.binary(max_size=32))
 def test_any_bytes_can_be_judged(data: bytes) -> None:
-    assert image_type(data) in {None, "image/png", "image/jpeg", "image/webp"}
+    assert detect_image_type(data) in {None, "image/png", "image/jpeg", "image/webp"}
 
 
 @given(st.binary(max_size=64))
 def test_a_picture_comes_back_from_its_data_url(data: bytes) -> None:
     picture = PNG + data
-    assert read_data_url(data_url(picture)) == picture
+    assert decode_data_url(make_data_url(picture)) == picture
 
 
 def test_only_a_picture_becomes_a_data_url() -> None:
     with pytest.raises(BadInputError, match="is not a JPEG"):
-        data_url(b"GIF89a")
+        make_data_url(b"GIF89a")
 
 
 @given(st.text(max_size=40))
 def test_reading_any_data_url_raises_nothing_but_bad_input(text: str) -> None:
     for url in (f"data:{text}", f"data:image/png;base64,{text}"):
         try:
-            assert isinstance(read_data_url(url), bytes)
+            assert isinstance(decode_data_url(url), bytes)
         except BadInputError as problem:
             assert "prompt_image" in str(problem)

@@ -15,7 +15,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     ThrottledError,
     WaitTimeoutError,
-    all_errors,
+    list_error_classes,
 )
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -36,7 +36,7 @@ URL, OTHER = "https://images.segmind.com/a.mp4", "https://images.segmind.com/b.m
 METRICS = {"cost": 0.5, "remaining_credits": 9.5, "total_time": 27.4}
 QUEUED = JobSummary("r-1", model="runway-gen3-alphaturbo", seed=7, submitted_at=BORN)
 RESULT = JobRecord("r-1", JobState.COMPLETED, "COMPLETED", metrics=METRICS, output_urls=(URL, OTHER))
-DONE = QUEUED.finished(RESULT, BORN + 30)
+DONE = QUEUED.update_from_record(RESULT, BORN + 30)
 
 #: The XCom contract of the design, in its order.
 CONTRACT = [
@@ -60,7 +60,7 @@ ENDINGS = [
 
 
 def test_a_report_tells_the_xcom_contract_in_json_types() -> None:
-    told = DONE.stored("/videos/r-1.mp4").as_json()
+    told = DONE.add_output_path("/videos/r-1.mp4").to_json()
     assert list(told) == CONTRACT
     assert json.loads(json.dumps(told)) == told
     assert told["output_url"] == URL
@@ -69,20 +69,20 @@ def test_a_report_tells_the_xcom_contract_in_json_types() -> None:
 
 
 @pytest.mark.parametrize(
-    "report", [JobSummary("r-1"), QUEUED, DONE, DONE.stored("x")], ids=["bare", "queued", "done", "stored"]
+    "report", [JobSummary("r-1"), QUEUED, DONE, DONE.add_output_path("x")], ids=["bare", "queued", "done", "stored"]
 )
 def test_a_report_comes_back_as_it_went(report: JobSummary) -> None:
-    told = report.as_json()
+    told = report.to_json()
     assert list(told) == CONTRACT
-    assert JobSummary.from_json(json.loads(json.dumps(told))).as_json() == told
+    assert JobSummary.from_json(json.loads(json.dumps(told))).to_json() == told
 
 
 def test_the_historys_row_fills_what_the_record_did_not_say() -> None:
     row = HistoryRow("r-1", "m", JobState.COMPLETED, 0.5, {"seed": "77"}, (URL,), 27.4, None, BORN - 5)
-    report = JobSummary("r-1").from_history(row, BORN + 4000)
+    report = JobSummary("r-1").update_from_history(row, BORN + 4000)
     assert (report.model, report.seed, report.submitted_at, report.cost) == ("m", 77, BORN - 5, 0.5)
     assert report.metrics == {"total_time": 27.4}
-    known = DONE.from_history(HistoryRow("r-1", "other", JobState.UNKNOWN, output_urls=(OTHER,)), BORN + 4000)
+    known = DONE.update_from_history(HistoryRow("r-1", "other", JobState.UNKNOWN, output_urls=(OTHER,)), BORN + 4000)
     assert (known.model, known.seed, known.cost, known.metrics) == (QUEUED.model, 7, 0.5, METRICS)
     assert known.output_urls == (OTHER,)
 
@@ -99,13 +99,13 @@ def test_what_only_the_submitter_knows_is_kept() -> None:
 def test_every_ending_comes_back_from_its_event(
     ending: WaitOutcome, status: str, error: type[RunwayError] | None
 ) -> None:
-    event = json.loads(json.dumps(ending.as_event()))
-    assert event == ending.as_event()
+    event = json.loads(json.dumps(ending.to_event()))
+    assert event == ending.to_event()
     assert set(event) == {"status", "request_id", "job", "error"}
     assert (event["status"], event["request_id"]) == (status, "r-1")
     back = WaitOutcome.from_event(event)
-    assert back.as_event() == event
-    raised = back.exception()
+    assert back.to_event() == event
+    raised = back.to_error()
     assert type(raised) is (error or type(None))
     if raised is not None:
         assert str(raised) == ending.error
@@ -125,20 +125,20 @@ def test_what_is_no_event_of_ours_says_so(event: Any) -> None:
 
 
 def test_an_event_with_half_a_job_says_so() -> None:
-    event = WaitOutcome(OutcomeKind.COMPLETED, DONE).as_event()
+    event = WaitOutcome(OutcomeKind.COMPLETED, DONE).to_event()
     with pytest.raises(ValueError, match="RunwayJobTrigger"):
         WaitOutcome.from_event(event | {"job": {"request_id": "r-1"}})
 
 
 def test_a_code_of_another_version_is_still_an_error() -> None:
-    event = failed_outcome(QUEUED, "x").as_event()
-    raised = WaitOutcome.from_event(event | {"job": event["job"] | {"code": "of_the_future"}}).exception()
+    event = failed_outcome(QUEUED, "x").to_event()
+    raised = WaitOutcome.from_event(event | {"job": event["job"] | {"code": "of_the_future"}}).to_error()
     assert type(raised) is RunwayError
 
 
-@pytest.mark.parametrize("error", all_errors())
+@pytest.mark.parametrize("error", list_error_classes())
 def test_every_error_of_the_tree_comes_back_by_its_code(error: type[RunwayError]) -> None:
-    raised = WaitOutcome.from_event(stopped_outcome(QUEUED, error("x")).as_event()).exception()
+    raised = WaitOutcome.from_event(stopped_outcome(QUEUED, error("x")).to_event()).to_error()
     assert type(raised) is error
 
 

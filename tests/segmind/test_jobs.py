@@ -6,38 +6,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.jobs import FINAL, MOVES, JobState, JobStatus, is_content_block
+from airflow_provider_runway.segmind.jobs import FINAL_STATES, NEXT_STATES, JobState, JobStatus, is_content_block_error
 
 #: What the model's page documents; UNKNOWN is this package's own.
 DOCUMENTED = {"QUEUED", "PROCESSING", "COMPLETED", "FAILED"}
 
 
 def test_every_state_stands_in_the_table_of_moves() -> None:
-    assert set(MOVES) == set(JobState)
+    assert set(NEXT_STATES) == set(JobState)
     assert {state.value for state in JobState} == DOCUMENTED | {"UNKNOWN"}
 
 
 @pytest.mark.parametrize("state", JobState)
 def test_a_state_is_final_when_it_has_no_moves(state: JobState) -> None:
-    assert (state in FINAL) == (state in {JobState.COMPLETED, JobState.FAILED}) == (not MOVES[state])
-    assert JobStatus("r", state).final == (state in FINAL)
+    assert (state in FINAL_STATES) == (state in {JobState.COMPLETED, JobState.FAILED}) == (not NEXT_STATES[state])
+    assert JobStatus("r", state).is_final == (state in FINAL_STATES)
 
 
 @pytest.mark.parametrize("state", JobState)
 def test_no_state_moves_to_itself_or_out_of_the_table(state: JobState) -> None:
-    assert state not in MOVES[state]
-    assert MOVES[state] <= set(JobState)
+    assert state not in NEXT_STATES[state]
+    assert NEXT_STATES[state] <= set(JobState)
 
 
-@pytest.mark.parametrize("state", sorted(set(JobState) - FINAL))
+@pytest.mark.parametrize("state", sorted(set(JobState) - FINAL_STATES))
 def test_every_living_state_reaches_both_ends(state: JobState) -> None:
-    assert MOVES[state] >= FINAL
+    assert NEXT_STATES[state] >= FINAL_STATES
 
 
 def test_the_table_cannot_be_changed_by_an_illegal_move() -> None:
     with pytest.raises(AttributeError):
-        MOVES[JobState.COMPLETED].add(JobState.QUEUED)  # type: ignore[attr-defined]
-    assert not MOVES[JobState.COMPLETED]
+        NEXT_STATES[JobState.COMPLETED].add(JobState.QUEUED)  # type: ignore[attr-defined]
+    assert not NEXT_STATES[JobState.COMPLETED]
 
 
 @pytest.mark.parametrize("raw_status", ["CANCELLED", "", " ", None, 7, ["QUEUED"], {"status": "QUEUED"}, True])
@@ -63,4 +63,4 @@ def test_any_word_is_some_state(raw_status: str) -> None:
     ],
 )
 def test_a_content_block_is_told_by_whole_words(error: str | None, blocked: bool) -> None:
-    assert is_content_block(error) is blocked
+    assert is_content_block_error(error) is blocked

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.segmind.response_parsers import output_urls
+from airflow_provider_runway.segmind.response_parsers import extract_output_urls
 from airflow_provider_runway.segmind.user_messages import where_output_is
 
 A, B, C = (f"https://images.segmind.com/{name}" for name in "abc")
@@ -37,14 +37,14 @@ A, B, C = (f"https://images.segmind.com/{name}" for name in "abc")
     ],
 )
 def test_every_form_is_read(record: dict[str, Any], urls: list[str]) -> None:
-    assert list(output_urls(record)) == urls
+    assert list(extract_output_urls(record)) == urls
 
 
 def test_a_record_without_a_bottom_is_not_followed_to_it() -> None:
     nested: Any = A
     for _ in range(5000):
         nested = [nested]
-    assert output_urls({"output": nested, "video": B}) == (B,)
+    assert extract_output_urls({"output": nested, "video": B}) == (B,)
 
 
 def test_where_an_output_is_said_without_what_may_be_a_secret() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.resets import FARTHEST_RESET_S, read_reset
+from airflow_provider_runway.segmind.resets import MAX_RESET_S, parse_rate_limit_reset
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 
 NOW = 1_787_824_800.0  # 2026-08-27T10:00:00Z
@@ -26,8 +26,8 @@ IN_30 = NOW + 30
         pytest.param({"retry-after": "5", "x-rate-limit-reset-at-utc": str(IN_30)}, IN_30, id="the later one counts"),
         pytest.param({"retry-after": "-5"}, NOW, id="before now"),
         pytest.param({"x-rate-limit-reset-at-utc": "2020-01-01T00:00:00Z"}, NOW, id="long past"),
-        pytest.param({"x-rate-limit-reset-at-utc": "2099-01-01T00:00:00Z"}, NOW + FARTHEST_RESET_S, id="absurdly far"),
-        pytest.param({"retry-after": "86400"}, NOW + FARTHEST_RESET_S, id="a day"),
+        pytest.param({"x-rate-limit-reset-at-utc": "2099-01-01T00:00:00Z"}, NOW + MAX_RESET_S, id="absurdly far"),
+        pytest.param({"retry-after": "86400"}, NOW + MAX_RESET_S, id="a day"),
         pytest.param({"x-rate-limit-reset-at-utc": "soon", "retry-after": "?"}, None, id="garbage"),
         pytest.param({"x-rate-limit-reset-at-utc": "99999999999999999999"}, None, id="a number beyond every clock"),
         pytest.param({"retry-after": "Thu, 27 Aug 2026 10:00:00 +99999999999999"}, None, id="a zone beyond the earth"),
@@ -36,18 +36,18 @@ IN_30 = NOW + 30
     ],
 )
 def test_a_reset_is_read(headers: dict[str, str], reset_at: float | None) -> None:
-    assert read_reset(headers, NOW) == reset_at
+    assert parse_rate_limit_reset(headers, NOW) == reset_at
 
 
 @given(reset=st.text(), after=st.text())
 @pytest.mark.filterwarnings("ignore::dateutil.parser.UnknownTimezoneWarning")
 def test_reading_a_reset_never_raises_and_stays_near(reset: str, after: str) -> None:
-    found = read_reset({"x-rate-limit-reset-at-utc": reset, "retry-after": after}, NOW)
-    assert found is None or NOW <= found <= NOW + FARTHEST_RESET_S
+    found = parse_rate_limit_reset({"x-rate-limit-reset-at-utc": reset, "retry-after": after}, NOW)
+    assert found is None or NOW <= found <= NOW + MAX_RESET_S
 
 
 @given(st.integers(min_value=-3600, max_value=3600))
 def test_a_reset_that_was_written_is_found_within_its_bounds(seconds: int) -> None:
     written = format_timestamp(NOW + seconds) or ""
-    wait_s = min(max(seconds, 0), FARTHEST_RESET_S)
-    assert read_reset({"x-rate-limit-reset-at-utc": written}, NOW) == NOW + wait_s
+    wait_s = min(max(seconds, 0), MAX_RESET_S)
+    assert parse_rate_limit_reset({"x-rate-limit-reset-at-utc": written}, NOW) == NOW + wait_s

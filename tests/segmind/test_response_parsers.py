@@ -43,7 +43,7 @@ NONSENSE = [
 def test_a_submit_answer_becomes_a_job(base_urls: BaseUrls, answer: Make, now: float) -> None:
     call = endpoints.make_submit_call(base_urls, "runway-gen3-alphaturbo", {})
     body = {"request_id": ID, "status": "QUEUED", "status_url": "https://elsewhere.invalid/steal"}
-    job = call.read(call.request, answer(200, body))
+    job = call.parse(call.request, answer(200, body))
     assert (job.request_id, job.model, job.submitted_at) == (ID, "runway-gen3-alphaturbo", now)
     assert job.state is JobState.QUEUED
 
@@ -52,7 +52,7 @@ def test_a_submit_answer_becomes_a_job(base_urls: BaseUrls, answer: Make, now: f
 def test_a_submit_answer_without_an_id_is_unanswered(base_urls: BaseUrls, answer: Make, body: bytes) -> None:
     call = endpoints.make_submit_call(base_urls, "m", {})
     with pytest.raises(NoUsableResponseError, match="submit: HTTP 200"):
-        call.read(call.request, answer(200, body))
+        call.parse(call.request, answer(200, body))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_submit_answer_without_an_id_is_unanswered(base_urls: BaseUrls, answer
 )
 def test_a_status_is_read(base_urls: BaseUrls, answer: Make, raw_status: str, state: JobState) -> None:
     call = endpoints.make_status_call(base_urls, ID)
-    found = call.read(call.request, answer(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
+    found = call.parse(call.request, answer(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
     assert (found.state, found.raw_status, found.error) == (state, raw_status.strip(), None)
     assert found.metrics == METRICS
 
@@ -87,8 +87,8 @@ def test_a_failed_job_is_an_answer_whatever_the_4xx(
     base_urls: BaseUrls, answer: Make, status: int, error: object, said: str
 ) -> None:
     for call in (endpoints.make_status_call(base_urls, ID), endpoints.make_result_call(base_urls, ID)):
-        found = call.read(call.request, answer(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
-        assert (found.state, found.error, found.final) == (JobState.FAILED, said, True)
+        found = call.parse(call.request, answer(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
+        assert (found.state, found.error, found.is_final) == (JobState.FAILED, said, True)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_failed_in_the_body_of_these_is_not_about_the_job(
 ) -> None:
     call = endpoints.make_status_call(base_urls, ID)
     with pytest.raises(error) as caught:
-        call.read(call.request, answer(status, {"status": "FAILED", "error": "upstream"}))
+        call.parse(call.request, answer(status, {"status": "FAILED", "error": "upstream"}))
     assert type(caught.value) is error
 
 
@@ -118,25 +118,25 @@ def test_failed_in_the_body_of_these_is_not_about_the_job(
 def test_a_look_at_nonsense_is_unanswered(base_urls: BaseUrls, answer: Make, call_of: Any, body: bytes) -> None:
     call = call_of(base_urls, ID)
     with pytest.raises(NoUsableResponseError):
-        call.read(call.request, answer(200, body))
+        call.parse(call.request, answer(200, body))
 
 
 def test_a_422_without_a_state_is_a_refusal(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_status_call(base_urls, ID)
     with pytest.raises(BadRequestError, match="promptImage is required"):
-        call.read(call.request, answer(422, {"error": "promptImage is required"}))
+        call.parse(call.request, answer(422, {"error": "promptImage is required"}))
 
 
 def test_another_jobs_record_is_unanswered(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_status_call(base_urls, ID)
     with pytest.raises(NoUsableResponseError, match="another job"):
-        call.read(call.request, answer(200, {"status": "COMPLETED", "request_id": "somebody-else"}))
+        call.parse(call.request, answer(200, {"status": "COMPLETED", "request_id": "somebody-else"}))
 
 
 def test_a_missing_record_names_the_job(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_result_call(base_urls, ID)
     with pytest.raises(NotFoundError) as caught:
-        call.read(call.request, answer(404, {"error": "Request not found or expired"}))
+        call.parse(call.request, answer(404, {"error": "Request not found or expired"}))
     assert caught.value.facts["request_id"] == ID
 
 
@@ -161,7 +161,7 @@ def test_outputs_are_found_in_every_form(
     base_urls: BaseUrls, answer: Make, fields: dict[str, Any], urls: tuple[str, ...]
 ) -> None:
     call = endpoints.make_result_call(base_urls, ID)
-    found = call.read(
+    found = call.parse(
         call.request, answer(200, {"status": "COMPLETED", "request_id": ID, "metrics": METRICS, **fields})
     )
     assert found.output_urls == urls
@@ -170,4 +170,4 @@ def test_outputs_are_found_in_every_form(
 
 def test_metrics_of_another_type_are_none(base_urls: BaseUrls, answer: Make) -> None:
     call = endpoints.make_result_call(base_urls, ID)
-    assert call.read(call.request, answer(200, {"status": "QUEUED", "metrics": "none"})).metrics == {}
+    assert call.parse(call.request, answer(200, {"status": "QUEUED", "metrics": "none"})).metrics == {}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_runway.exceptions import NoUsableResponseError, ThrottledError, UnreachableError
 from airflow_provider_runway.segmind import retry
 from airflow_provider_runway.segmind.http import Request
-from airflow_provider_runway.segmind.retry import NO_RETRY, UI_RETRY, RetryPolicy, may_retry, retry_delay_s
+from airflow_provider_runway.segmind.retry import NO_RETRY, UI_RETRY, RetryPolicy, compute_retry_delay_s, may_retry
 
 KINDS = {kind.__name__: kind for kind in (ThrottledError, UnreachableError, NoUsableResponseError)}
 SUBMIT = Request("submit", "POST", "https://api.segmind.com/v2/m", idempotent=False)
@@ -52,14 +52,14 @@ def test_a_pause_doubles_within_its_bounds(
     kind: type[NoUsableResponseError], attempt: int, jitter: float, pause_s: float
 ) -> None:
     policy = RetryPolicy(attempts=10_000)
-    assert retry_delay_s(policy, kind("x"), attempt, 0.0, 0.0, jitter) == pause_s
+    assert compute_retry_delay_s(policy, kind("x"), attempt, 0.0, 0.0, jitter) == pause_s
 
 
 @pytest.mark.parametrize("kind", [UnreachableError, NoUsableResponseError])
 def test_attempts_run_out(kind: type[NoUsableResponseError]) -> None:
     policy = RetryPolicy(attempts=3)
-    assert retry_delay_s(policy, kind("x"), 2, 0.0, 0.0, 0.5) is not None
-    assert retry_delay_s(policy, kind("x"), 3, 0.0, 0.0, 0.5) is None
+    assert compute_retry_delay_s(policy, kind("x"), 2, 0.0, 0.0, 0.5) is not None
+    assert compute_retry_delay_s(policy, kind("x"), 3, 0.0, 0.0, 0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_attempts_run_out(kind: type[NoUsableResponseError]) -> None:
 )
 def test_a_429_waits_for_its_reset(reset_in_s: float | None, attempt: int, jitter: float, pause_s: float) -> None:
     error = ThrottledError("x", reset_at=None if reset_in_s is None else 1000.0 + reset_in_s)
-    assert retry_delay_s(RetryPolicy(attempts=1), error, attempt, 0.0, 1000.0, jitter) == pytest.approx(pause_s)
+    assert compute_retry_delay_s(RetryPolicy(attempts=1), error, attempt, 0.0, 1000.0, jitter) == pytest.approx(pause_s)
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ def test_a_429_waits_for_its_reset(reset_in_s: float | None, attempt: int, jitte
 )
 def test_no_pause_outlasts_the_patience(elapsed_s: float, given_up: bool) -> None:
     error = ThrottledError("x", reset_at=1030.0)
-    found = retry_delay_s(RetryPolicy(max_elapsed_s=150.0), error, 1, elapsed_s, 1000.0, 0.0)
+    found = compute_retry_delay_s(RetryPolicy(max_elapsed_s=150.0), error, 1, elapsed_s, 1000.0, 0.0)
     assert (found is None) is given_up
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_once_is_once(kind: type[NoUsableResponseError]) -> None:
-    assert retry_delay_s(NO_RETRY, kind("x"), 1, 0.0, 0.0, 0.0) is None
+    assert compute_retry_delay_s(NO_RETRY, kind("x"), 1, 0.0, 0.0, 0.0) is None
 
 
 def test_who_waits_at_a_screen_waits_seconds() -> None:
-    assert retry_delay_s(UI_RETRY, UnreachableError("x"), 2, 0.0, 0.0, 0.0) is None
-    assert retry_delay_s(UI_RETRY, ThrottledError("x", reset_at=60.0), 1, 0.0, 0.0, 0.0) is None
+    assert compute_retry_delay_s(UI_RETRY, UnreachableError("x"), 2, 0.0, 0.0, 0.0) is None
+    assert compute_retry_delay_s(UI_RETRY, ThrottledError("x", reset_at=60.0), 1, 0.0, 0.0, 0.0) is None
 
 
 @given(
@@ -108,6 +108,6 @@ def test_no_loop_runs_without_a_pause(
     attempt: int, jitter: float, reset_at: float | None, kind: type[NoUsableResponseError]
 ) -> None:
     error = ThrottledError("x", reset_at=reset_at) if kind is ThrottledError else kind("x")
-    pause_s = retry_delay_s(RetryPolicy(attempts=10**9, max_elapsed_s=1e12), error, attempt, 0.0, 1e9, jitter)
+    pause_s = compute_retry_delay_s(RetryPolicy(attempts=10**9, max_elapsed_s=1e12), error, attempt, 0.0, 1e9, jitter)
     assert pause_s is not None
     assert pause_s >= 0.25

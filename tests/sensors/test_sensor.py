@@ -198,7 +198,7 @@ def test_only_the_jobs_own_end_and_lateness_may_be_skipped(
 
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_a_fault_of_ours_is_worth_a_retry_and_no_skip(ti: TaskInstance, soft_fail: bool) -> None:
-    event = stopped_outcome(JobSummary("0b1c"), RunwayError("a fault in this package")).as_event()
+    event = stopped_outcome(JobSummary("0b1c"), RunwayError("a fault in this package")).to_event()
     with pytest.raises(AirflowException) as caught:
         sense("0b1c", soft_fail=soft_fail).resume_execution("execute_complete", {"event": event}, ti.context())
     assert type(caught.value) is AirflowException
@@ -226,7 +226,7 @@ def test_it_defers_to_the_trigger_of_its_job(ti: TaskInstance) -> None:
 def test_a_stale_event_is_refused_and_never_skipped(ti: TaskInstance) -> None:
     stale = WaitOutcome(
         OutcomeKind.COMPLETED, JobSummary("another-job", output_urls=("https://a.example/1.mp4",))
-    ).as_event()
+    ).to_event()
     with pytest.raises(AirflowException, match="stale") as caught:
         sense("0b1c", soft_fail=True).resume_execution("execute_complete", {"event": stale}, ti.context())
     assert type(caught.value) is AirflowException

@@ -38,16 +38,16 @@ def test_an_entry_comes_back_from_the_store_as_it_was(entry: JournalEntry) -> No
 
 @given(ENTRIES)
 def test_an_entry_is_plain_json(entry: JournalEntry) -> None:
-    assert JournalEntry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+    assert JournalEntry.from_json(json.loads(json.dumps(entry.to_json()))) == entry
 
 
 def test_a_field_of_a_later_release_is_passed_over() -> None:
-    assert JournalEntry.from_json({**ENTRY.as_json(), "colour": "blue"}) == ENTRY
+    assert JournalEntry.from_json({**ENTRY.to_json(), "colour": "blue"}) == ENTRY
 
 
 @pytest.mark.parametrize("name", ["request_id", "spent"])
 def test_a_field_that_an_earlier_release_did_not_write_has_its_default(name: str) -> None:
-    older = {key: value for key, value in ENTRY.as_json().items() if key != name}
+    older = {key: value for key, value in ENTRY.to_json().items() if key != name}
     assert JournalEntry.from_json(older) == ENTRY
 
 
@@ -66,7 +66,7 @@ def test_the_key_stays_what_it_is() -> None:
 
 def test_the_journal_holds_no_input_and_no_key() -> None:
     """Everything that is written is listed here; a field that could hold a prompt would have to be added."""
-    assert set(ENTRY.as_json()) == {
+    assert set(ENTRY.to_json()) == {
         "phase", "fingerprint", "model", "generation", "seed", "try_number", "max_tries", "at", "request_id", "spent",
         "picture",
     }  # fmt: skip

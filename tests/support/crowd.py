@@ -66,4 +66,4 @@ async def idle(poller: Poller) -> None:
 
 def outcomes(endings: list[WaitOutcome]) -> set[str]:
     """Return the kinds of endings."""
-    return {ending.outcome.value for ending in endings}
+    return {ending.kind.value for ending in endings}

@@ -17,7 +17,9 @@ from airflow_provider_runway.outputs import store
 from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.polling import schedule
 from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
+from airflow_provider_runway.segmind.timing import Timing
 from airflow_provider_runway.submission import reconcile, submitter
 from airflow_provider_runway.triggers import poller
 
@@ -47,8 +49,7 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "LANDING_S", SETTLED_S)
     monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
-    monkeypatch.setattr("airflow_provider_runway.hooks.runway.RetryPolicy", hasty)
-    monkeypatch.setattr(submitter, "SUBMIT_RETRY", hasty())
+    monkeypatch.setattr(timing, "_current", Timing(read_retry=hasty(), submit_retry=hasty()))
     monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 

@@ -28,7 +28,7 @@ async def test_many_jobs_share_one_session(settings: ClientSettings) -> None:
         flows = [transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)) for _ in range(20)]
         found = await asyncio.gather(*flows)
         opened = transport._session
-        assert all(balance.known for balance in found)
+        assert all(balance.is_known for balance in found)
     assert opened is not None
     assert opened.closed
     gc.collect()  # a session that a race left behind would warn here
@@ -52,7 +52,7 @@ async def test_a_cancellation_passes_and_touches_nothing(gateway: Emulator, sett
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))).known
+        assert (await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))).is_known
     assert len(gateway.requests()) == 2
 
 

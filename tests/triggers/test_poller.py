@@ -79,9 +79,9 @@ async def test_jobs_may_join_while_others_wait(gateway: Emulator, sessions: list
     gateway.add_fault("submit:job_latency:seconds=0.5")
     first = asyncio.ensure_future(wait(submit(gateway, 1)[0]))
     await asyncio.sleep(0.2)
-    assert (await wait(submit(gateway, 1)[0])).outcome == "completed"
+    assert (await wait(submit(gateway, 1)[0])).kind == "completed"
     assert not first.done()
-    assert (await first).outcome == "completed"
+    assert (await first).kind == "completed"
     assert len(sessions) == 1
     await idle(poller_for(CONN_ID))
 
@@ -94,7 +94,7 @@ async def test_cancelling_one_wait_touches_no_other_and_nothing_remote(gateway: 
         cancelled.cancel()
     ended = await asyncio.gather(*waits, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in ended[::2])
-    assert [each.outcome.value for each in ended[1::2] if isinstance(each, WaitOutcome)] == ["completed"] * 3
+    assert [each.kind.value for each in ended[1::2] if isinstance(each, WaitOutcome)] == ["completed"] * 3
     assert gateway.ledger()["posts"] == 6
     await idle(poller_for(CONN_ID))
 
@@ -118,7 +118,7 @@ async def test_when_all_are_cancelled_the_session_closes(
 async def test_two_waits_for_one_job_both_get_its_ending(gateway: Emulator) -> None:
     (report,) = submit(gateway, 1)
     first, second = await wait_for_all([report, report])
-    assert first.report.output_url == second.report.output_url is not None
+    assert first.job.output_url == second.job.output_url is not None
 
 
 async def test_changes_of_state_go_to_the_log_of_their_own_job(gateway: Emulator) -> None:
@@ -189,6 +189,6 @@ async def _poller() -> Any:
 
 async def test_nothing_secret_is_in_an_ending(gateway: Emulator) -> None:
     (ending,) = await wait_for_all(submit(gateway, 1, prompt="a very private prompt"))
-    text = json.dumps(ending.as_event())
+    text = json.dumps(ending.to_event())
     assert gateway.test_key not in text
     assert not re.search("private prompt", text)

@@ -106,7 +106,7 @@ async def test_a_connection_that_is_none_ends_every_wait_and_says_why(
     endings = await wait_for_all(reports)
     assert outcomes(endings) == {"error"}
     assert {ending.code for ending in endings} == {"bad_connection"}
-    assert all(ending.report.request_id in str(ending.error) for ending in endings)
+    assert all(ending.job.request_id in str(ending.error) for ending in endings)
 
 
 async def test_a_secrets_backend_that_breaks_reaches_every_wait(

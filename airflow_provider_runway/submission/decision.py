@@ -176,7 +176,9 @@ EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
         attempt=_any_of(Attempt.AGAIN, Attempt.CLEARED),
     ),
     EarlierSubmitRule(
-        _any_of(JournalState.UNREADABLE), EarlierSubmit.UNKNOWN, "the journal's entry cannot be read, so it may say anything"
+        _any_of(JournalState.UNREADABLE),
+        EarlierSubmit.UNKNOWN,
+        "the journal's entry cannot be read, so it may say anything",
     ),
     EarlierSubmitRule(
         _any_of(JournalState.INTENT),

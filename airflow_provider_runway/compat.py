@@ -7,7 +7,7 @@ differently is levelled out by the functions below.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -42,10 +42,12 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "TriggerEvent",
+    "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
     "get_link_xcom",
     "get_stats",
+    "get_storage_conn_id",
     "get_task_state_store",
     "make_storage_path",
     "make_timer_trigger",
@@ -75,6 +77,27 @@ def get_task_state_store(context: Mapping[str, Any]) -> Any | None:
     return context.get("task_state_store")
 
 
+def compute_next_retry_delay_s(task: Any, try_number: int) -> float:
+    """Return the minimum seconds until the retry that follows this try, as ``next_retry_datetime`` computes them.
+
+    With an exponential backoff Airflow adds up to as much again at random, and limits it to a day (2.11.2 and 3.3.2).
+
+    :param task: the operator, for its ``retry_delay``, ``retry_exponential_backoff`` and ``max_retry_delay``.
+    """
+    delay_s = _total_seconds(task.retry_delay)
+    factor = task.retry_exponential_backoff
+    factor = 2.0 if factor is True else float(factor or 1.0)  # a bool in Airflow 2, a multiplier in 3
+    if factor != 1.0:
+        delay_s = min(delay_s * factor ** min(try_number - 1, 20), _total_seconds(timedelta(days=1)))
+        if task.max_retry_delay is not None:
+            delay_s = min(delay_s, _total_seconds(task.max_retry_delay))
+    return delay_s
+
+
+def _total_seconds(delay: timedelta | float) -> float:
+    return delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+
+
 def make_timer_trigger(moment: datetime) -> BaseTrigger:
     """Return Airflow's own trigger that fires at a moment."""
     try:
@@ -96,6 +119,11 @@ def make_storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePat
     if conn_id is None or "@" in urlsplit(path).netloc:
         return ObjectStoragePath(path)
     return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def get_storage_conn_id(path: str, conn_id: str | None) -> str | None:
+    """Return the id of the connection with which a storage is accessed; one in the URL wins."""
+    return (urlsplit(path).netloc.rpartition("@")[0] if "://" in path else "") or conn_id
 
 
 def get_config(section: str, option: str) -> str | None:

@@ -1,24 +1,148 @@
-"""What operator and sensor share about being deferred, and about triggers that brought nothing."""
+"""How operators and sensors wait for a job: defer, resume, check the event, poll one last time, push the result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-#: Airflow's name for "the trigger ended without an event", on both majors.
+from airflow_provider_runway.exceptions import BadInputError, RunwayError, WaitTimeoutError
+from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.segmind.user_messages import how_to_resume, job_still_running
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.triggers.runway import RunwayJobTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_runway.compat import BaseOperator
+    from airflow_provider_runway.hooks.runway import RunwayHook
+    from airflow_provider_runway.task_context import TaskContext
+    from airflow_provider_runway.transports.client_settings import Log
+
+#: Airflow's name, on both majors, for the resumption of a task whose trigger failed or timed out.
 TRIGGER_FAILED = "__fail__"
-#: How long after the job's deadline a deferral is given up by Airflow itself: only a dead triggerer
-#: gets so far, and the worker then looks at the job once more.
+#: How long after the deadline Airflow itself ends a deferral. Only a dead triggerer lets it come to that; the
+#: worker then polls one last time.
 TRIGGER_GRACE_S = 300.0
-#: A trigger that cannot even be loaded fails at once, each time: deferring again has to end somewhere.
+#: A trigger that cannot be loaded fails at once, every time; so the number of new deferrals is limited.
 MAX_TRIGGER_FAILURES = 3
 
-_KEY = "runway_lost_triggers"
+_JOB_KEY = "runway_job"
+_FAILURES_KEY = "runway_lost_triggers"
 
 
-def count_trigger_failures(context: Mapping[str, Any], task_id: str) -> int:
-    """Count one more lost trigger of this try, and return how many there were: XComs outlive a resumption."""
-    ti = context["ti"]
-    count = int(ti.xcom_pull(task_ids=task_id, key=_KEY, map_indexes=ti.map_index) or 0) + 1
-    ti.xcom_push(key=_KEY, value=count)
+def defer_until_done(
+    operator: BaseOperator, runway_conn_id: str, job: JobSummary, deadline: float, kwargs: dict[str, Any] | None = None
+) -> None:
+    """Defer a task to the trigger of its job. It ends the execution here; ``execute_complete`` resumes it.
+
+    :param deadline: epoch seconds. :param kwargs: further arguments of ``execute_complete``.
+    """
+    left_s = max(deadline - time.time(), 0.0)
+    operator.log.info(
+        "Job %s: waiting in the triggerer, without a worker slot, for at most %.0f s.", job.request_id, left_s
+    )
+    operator.defer(
+        trigger=RunwayJobTrigger(
+            request_id=job.request_id,
+            runway_conn_id=runway_conn_id,
+            model=job.model,
+            submitted_at=job.submitted_at,
+            deadline=deadline,
+        ),
+        method_name="execute_complete",
+        kwargs=kwargs,
+        timeout=timedelta(seconds=left_s + TRIGGER_GRACE_S),
+    )
+
+
+def read_event(event: Any, task_id: str, job: JobSummary | None) -> WaitOutcome:
+    """Return the outcome that a trigger's event reports.
+
+    :param job: the job that the task waits for; None where the event alone says so.
+    :raises BadInputError: it is not an event of a RunwayJobTrigger.
+    :raises WaitTimeoutError: it is the event of another job.
+    """
+    try:
+        outcome = WaitOutcome.from_event(event)
+    except ValueError as problem:
+        raise BadInputError(f"Task {task_id!r}: {problem}") from None
+    if job is not None and outcome.job.request_id != job.request_id:
+        raise WaitTimeoutError(
+            f"The event is of job {outcome.job.request_id}, but this task waits for {job.request_id}: a stale "
+            f"event, which is ignored. {job_still_running(job.request_id, job.submitted_at, 'it was not polled')}"
+        )
+    return outcome
+
+
+def poll_last_time(hook: RunwayHook, job: JobSummary, log: Log) -> WaitOutcome | None:
+    """Poll a job once more; return its outcome, or None while it is running or does not respond.
+
+    :raises RunwayError: the API refused the poll.
+    """
+    from airflow_provider_runway.exceptions import NoUsableResponseError
+    from airflow_provider_runway.polling.poll import poll_once
+
+    transport = hook.get_conn()
+    try:
+        polled = transport.run(poll_once(transport.settings.base_urls, job, hook.policy), log)
+    except NoUsableResponseError as problem:
+        log.warning("Job %s: %s", job.request_id, problem)
+        return None
+    return polled if isinstance(polled, WaitOutcome) else None
+
+
+def push_job(task: TaskContext, job: JobSummary, deadline: float) -> None:
+    """Push what a wait needs again after a trigger failure, which loses the arguments of the deferral."""
+    facts = {name: value for name, value in job.to_json().items() if name in ("model", "seed", "submitted_at")}
+    task.push_xcom(_JOB_KEY, {"request_id": job.request_id, **facts, "deadline": deadline})
+
+
+def pull_job(task: TaskContext) -> tuple[JobSummary, float] | None:
+    """Return the job and the deadline that :func:`push_job` pushed in this try, or None."""
+    pushed = task.pull_xcom(_JOB_KEY)
+    if not isinstance(pushed, Mapping):
+        return None
+    job = JobSummary(
+        pushed["request_id"],
+        model=pushed["model"],
+        seed=pushed["seed"],
+        submitted_at=parse_timestamp(pushed["submitted_at"]),
+    )
+    return job, float(pushed["deadline"])
+
+
+def count_trigger_failure(task: TaskContext) -> int:
+    """Count one more trigger failure of this try, and return how many there were."""
+    count = int(task.pull_xcom(_FAILURES_KEY) or 0) + 1
+    task.push_xcom(_FAILURES_KEY, count)
     return count
+
+
+def trigger_failure_reason(next_kwargs: Mapping[str, Any] | None) -> str:
+    """Return Airflow's reason for a trigger failure."""
+    return str((next_kwargs or {}).get("error", "no reason given"))
+
+
+def push_result(task: TaskContext, result: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Push parts of a result under their own names, except empty ones."""
+    for key in keys:
+        if result[key]:
+            task.push_xcom(key, result[key])
+
+
+def log_kill(log: Log, request_id: str, submitted_at: float | None) -> None:
+    """Log that the job goes on although its task was ended: the API has no cancel."""
+    why = "the task was ended, and the API has no cancel"
+    log.warning("%s", job_still_running(request_id, submitted_at, why))
+
+
+def with_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayError:
+    """Return an error about inputs that also names the job of an earlier try, which is not lost."""
+    entry = None if journal is None else journal.read()
+    if entry is None or entry.request_id is None:
+        return problem
+    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.at)}"
+    return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})

@@ -15,7 +15,7 @@ ROOT = Path(airflow_provider_runway.__file__).parent
 
 #: room -> the rooms it may import from, beside itself. ``__init__`` is the top level, which holds the version.
 CORE = {"__init__", "exceptions"}
-AIRFLOW_FACING = {"compat", "airflow_errors", "waiting"}
+AIRFLOW_FACING = {"compat", "airflow_errors", "task_context", "waiting"}
 ARROWS: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
@@ -33,12 +33,11 @@ ARROWS: dict[str, set[str]] = {
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "triggers": CORE | {"compat", "airflow_errors"} | {"segmind", "polling", "transports", "hooks"},
+    "triggers": CORE | {"compat", "segmind", "polling", "transports", "hooks"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "waiting": CORE
-    | {"compat", "airflow_errors"}
-    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "task_context": CORE | {"compat", "inputs", "submission"},
+    "waiting": CORE | {"compat", "task_context", "segmind", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }

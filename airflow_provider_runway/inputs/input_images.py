@@ -1,7 +1,6 @@
-"""Where a picture comes from: a file, a storage that Airflow knows, or bytes of an upstream task.
+"""Reads the image of a job from wherever it is, checks it, and uploads it once per run.
 
-Nothing is sent to Segmind here. A picture is read to the end of its 16 MB and never further, and no
-message holds a byte of it.
+At most 16 MB of an image are read, and no message ever holds a byte of it.
 """
 
 from __future__ import annotations
@@ -9,43 +8,102 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path
+from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_storage_conn_id, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.runway import read_image_file
-from airflow_provider_runway.outputs.path_template import connection_of
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https_url, safe_repr
 
-TAKES = (
+if TYPE_CHECKING:
+    from airflow_provider_runway.hooks.runway import RunwayHook
+
+ALLOWED_SOURCES = (
     "an https URL, the path of a file, a URL of a storage that Airflow knows (s3://, gs://, file://), bytes, "
     "or a data: URL"
 )
-#: What asking again will not change; everything else that a storage raises may pass. Object stores report
+#: Errors that a retry does not change; everything else that a storage raises may pass. Object stores report
 #: their refusals by these, too (s3fs: 404 is FileNotFoundError, 403 PermissionError, a bad name ValueError).
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ValueError, NotImplementedError)
-_FINAL_NAMES = {"ParamValidationError"}  # botocore's, for the name of a bucket that can be none
+_FINAL_ERRORS = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    ValueError,
+    NotImplementedError,
+)
+_FINAL_ERROR_NAMES = {"ParamValidationError"}  # botocore's, for an invalid bucket name
 _FINAL_ERRNOS = {errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSYS, errno.ENODEV, errno.ENXIO}
 #: How Airflow says that no provider serves a scheme: when it looks one up, and on Airflow 3 even before that.
-_UNSERVED = ("No filesystem registered", "Unsupported filesystem")
-#: Object stores fetch so much more than they are asked for, 50 MB otherwise.
+_NO_FILESYSTEM_TEXTS = ("No filesystem registered", "Unsupported filesystem")
+#: How far object stores read ahead; their default is 50 MB.
 _READ_AHEAD_BYTES = 256 * 1024
+
+#: The XCom in which a task instance keeps what it has uploaded.
+UPLOAD_XCOM_KEY = "uploaded_picture"
+#: How old an upload may be to be used again, in seconds. How long Segmind keeps uploads is not public; an
+#: hour is the shortest life that it gives to anything (the record of a request), so nothing speaks for less.
+MAX_UPLOAD_AGE_S = 3600.0
 
 
 @dataclass(frozen=True)
 class InputImage:
-    """A picture's bytes, checked. ``name`` is for messages."""
+    """The checked bytes of an image. ``name`` is for messages."""
 
     data: bytes = field(repr=False)
     name: str
 
     @cached_property
     def sha256(self) -> str:
-        """The digest by which the same picture is known again."""
+        """The digest that identifies the same image."""
         return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class UploadCache:
+    """The uploads of one run, which the mapped instances of a task share.
+
+    Instances that start at the same time cannot see each other's uploads, so each of them uploads; later ones
+    do not. Uploads are free: nothing that costs money depends on this cache.
+
+    :param read_entries: returns the entries of all map indexes of this task and run.
+    :param write_entry: keeps the entry of this task instance.
+    """
+
+    read_entries: Callable[[], list[Any]]
+    write_entry: Callable[[dict[str, Any]], None]
+
+    def find_url(self, sha256: str, conn_id: str) -> str | None:
+        """Return the URL of an upload that is young enough. Another connection may be another account."""
+        oldest = time.time() - MAX_UPLOAD_AGE_S
+        for entry in self.read_entries():
+            if (
+                isinstance(entry, Mapping)
+                and (entry.get("sha256"), entry.get("conn_id")) == (sha256, conn_id)
+                and isinstance(entry.get("at"), (int, float))
+                and entry["at"] >= oldest
+                and isinstance(entry.get("url"), str)
+            ):
+                return str(entry["url"])
+        return None
+
+
+def upload_once(hook: RunwayHook, image: InputImage, uploads: UploadCache) -> str:
+    """Return the URL of an image: of an earlier upload of this run, else of a new one.
+
+    :raises RunwayError: the upload failed. It is free, and no job was submitted.
+    """
+    if (known_url := uploads.find_url(image.sha256, hook.runway_conn_id)) is not None:
+        hook.log.info("The image is not uploaded again: this run has uploaded it to Segmind already.")
+        return known_url
+    url = hook.upload_bytes(image.data, image.name)
+    uploads.write_entry({"sha256": image.sha256, "url": url, "at": time.time(), "conn_id": hook.runway_conn_id})
+    return url
 
 
 def is_url_for_segmind(image: Any) -> bool:
@@ -54,30 +112,32 @@ def is_url_for_segmind(image: Any) -> bool:
 
 
 def read_prompt_image(image: Any, conn_id: Any = None) -> InputImage:
-    """Return the picture that an author named, or handed on.
+    """Return the checked image that ``prompt_image`` names or holds.
 
     :param conn_id: the connection for a storage; one in the URL (``s3://conn@bucket/key``) wins.
-    :raises BadInputError: there is no such picture, it may not be read, or the models do not take it.
-    :raises UnreachableError: the storage had no answer; asking again may help.
+    :raises BadInputError: there is no such image, it may not be read, or the models do not take it.
+    :raises UnreachableError: the storage did not respond; a retry may help.
     """
     if conn_id is not None:
         check_conn_id("image_conn_id", conn_id)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return _checked(bytes(image), "of prompt_image's bytes")
+        return _check(bytes(image), "of prompt_image's bytes")
     if isinstance(image, str):
-        return _checked(*_from_text(image, conn_id))
+        return _check(*_read_from_text(image, conn_id))
     if hasattr(image, "protocol") and hasattr(image, "open"):  # an ObjectStoragePath; on 3.3 it is no os.PathLike
         url = str(image)
-        return _checked(_from_storage(url, conn_id, None if conn_id else image), f"prompt_image={safe_repr(url)}")
+        return _check(_read_from_storage(url, conn_id, None if conn_id else image), f"prompt_image={safe_repr(url)}")
     if isinstance(image, os.PathLike):
-        return _checked(*_from_text(os.fsdecode(image), conn_id))
-    raise BadInputError(f"prompt_image is of type {type(image).__name__}; allowed: {TAKES}. Nothing was sent.")
+        return _check(*_read_from_text(os.fsdecode(image), conn_id))
+    raise BadInputError(
+        f"prompt_image is of type {type(image).__name__}; allowed: {ALLOWED_SOURCES}. Nothing was sent."
+    )
 
 
 def check_conn_id(name: str, value: Any) -> None:
-    """Find out whether this can be a connection's id at all.
+    """Raise where a value cannot be a connection id.
 
-    :raises BadInputError: it is no text, or an empty one.
+    :raises BadInputError: it is empty, or not a text.
     """
     try:
         ModelField(name, TEXT).validate(value)
@@ -85,11 +145,11 @@ def check_conn_id(name: str, value: Any) -> None:
         raise BadInputError(f"{problem} Nothing was sent.") from None
 
 
-def _from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
+def _read_from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
     scheme = image[:10].partition(":")[0].lower()
     name = f"prompt_image={safe_repr(image)}"
     if not image.strip():
-        raise BadInputError(f"prompt_image is empty; allowed: {TAKES}. Nothing was sent.")
+        raise BadInputError(f"prompt_image is empty; allowed: {ALLOWED_SOURCES}. Nothing was sent.")
     if scheme == "data":
         return decode_data_url(image), "in prompt_image's data URL"
     if scheme in ("http", "https"):
@@ -102,51 +162,51 @@ def _from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
             "prompt_image is the text of a bytes value, as a template renders it. Hand the bytes on as they are: "
             "prompt_image=upstream.output. Nothing was sent."
         )
-    return (_from_storage(image, conn_id) if "://" in image else read_image_file(image, name)), name
+    return (_read_from_storage(image, conn_id) if "://" in image else read_image_file(image, name)), name
 
 
-def _from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
+def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
     try:
-        if (named := connection_of(url, conn_id)) is not None:
-            BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
+        if (named := get_storage_conn_id(url, conn_id)) is not None:
+            BaseHook.get_connection(named)  # the amazon provider would continue with anonymous credentials
         opened = make_storage_path(url, conn_id) if path is None else path
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:
-        raise _unread(url, problem) from problem
+        raise _read_error(url, problem) from None
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
-    """Return what a stream holds, and of too much just enough to see that it is too much."""
+    """Return the bytes of a stream; of one that is too large, one byte more than allowed."""
     data = bytearray()
     while len(data) <= MAX_IMAGE_BYTES and (part := stream.read(MAX_IMAGE_BYTES + 1 - len(data))):
         data += part
     return bytes(data)
 
 
-def _unread(path: str, problem: Exception) -> RunwayError:
-    """Return the error for a picture that could not be read. A storage's own code may raise anything at all."""
+def _read_error(path: str, problem: Exception) -> RunwayError:
+    """Return the error for an image that could not be read. A storage's own code may raise any exception."""
     why = (problem.strerror if isinstance(problem, OSError) else None) or str(problem) or type(problem).__name__
-    said = f"The picture prompt_image={safe_repr(path)} cannot be read: {shown_line(why)}."
+    message = f"The image prompt_image={safe_repr(path)} cannot be read: {to_one_line(why)}."
     if isinstance(problem, AirflowNotFoundException):
-        return BadInputError(f"{said} Add the connection, or name another with image_conn_id. Nothing was sent.")
-    if isinstance(problem, ImportError) or any(words in why for words in _UNSERVED):
+        return BadInputError(f"{message} Add the connection, or name another with image_conn_id. Nothing was sent.")
+    if isinstance(problem, ImportError) or any(text in why for text in _NO_FILESYSTEM_TEXTS):
         return BadInputError(
-            f"{said} Install the Airflow provider that serves it, such as apache-airflow-providers-amazon[s3fs] for "
-            f"s3:// or apache-airflow-providers-google for gs://; allowed: {TAKES}. Nothing was sent."
+            f"{message} Install the Airflow provider that serves it, such as apache-airflow-providers-amazon[s3fs] for "
+            f"s3:// or apache-airflow-providers-google for gs://; allowed: {ALLOWED_SOURCES}. Nothing was sent."
         )
-    known = isinstance(problem, _FINAL) or type(problem).__name__ in _FINAL_NAMES
-    if known or getattr(problem, "errno", None) in _FINAL_ERRNOS:
-        return BadInputError(f"{said} Correct the path, or what its connection may read. Nothing was sent.")
-    return UnreachableError(f"{said} Nothing was sent, and nothing is billed; a retry reads it again.")
+    is_final = isinstance(problem, _FINAL_ERRORS) or type(problem).__name__ in _FINAL_ERROR_NAMES
+    if is_final or getattr(problem, "errno", None) in _FINAL_ERRNOS:
+        return BadInputError(f"{message} Correct the path, or the rights of its connection. Nothing was sent.")
+    return UnreachableError(f"{message} Nothing was sent, and nothing is billed; a retry reads it again.")
 
 
-def shown_line(text: str) -> str:
-    """Return a foreign error's text on one line of bounded length."""
+def to_one_line(text: str) -> str:
+    """Return the text of a foreign error on one line of bounded length."""
     line = " ".join(text.split()).rstrip(".")
     return (line if len(line) <= 300 else f"{line[:300]}…").encode("utf-8", "backslashreplace").decode()
 
 
-def _checked(data: bytes, name: str) -> InputImage:
+def _check(data: bytes, name: str) -> InputImage:
     check_image(data, name)
     return InputImage(data, name)

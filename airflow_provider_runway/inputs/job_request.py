@@ -1,30 +1,56 @@
-"""One logical job, as the author wants it: what the decision and the submit need to know of it."""
+"""The job that one task instance asks for: its identity, its inputs and its body."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from airflow_provider_runway.inputs.identity import JobIdentity
+#: The largest seed that the models take (their pages on Segmind); the smallest is 1.
+MAX_SEED = 99_999
+
+
+@dataclass(frozen=True, slots=True)
+class JobIdentity:
+    """The task instance that a job belongs to. ``map_index`` is -1 for a task that is not mapped."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int = -1
+
+    def seed(self, generation: int) -> int:
+        """Return the seed, from 1 to 99999, of a job whose author gave none.
+
+        All tries of a task instance get the same seed, so that a repeated submit has the same body. Mapped
+        siblings get different ones, so that no two of them ever send the same body. So does each
+        generation, so that a new job is not mistaken for the old one.
+        """
+        text = "\x1f".join((self.dag_id, self.task_id, self.run_id, str(generation)))
+        base = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        return (base + self.map_index) % MAX_SEED + 1
 
 
 class BodyBuilder(Protocol):
-    """Builds a job's body."""
+    """Builds the body of a submit."""
 
     def __call__(self, seed: int | None, *, sending: bool) -> Mapping[str, Any]:
-        """Return the fields as they are sent."""
+        """Return the fields of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """One logical job as the author wants it.
+    """One logical job, checked and ready to be submitted.
 
-    :param body_with: returns the body with a seed (None: the author's own, or the model takes none); with
-        ``sending``, a local picture has been uploaded and its URL is in it.
-    :param derives_seed: the author gave no seed, and the model takes one.
-    :param picture_field: the field that holds an uploaded picture's URL, which may differ from try to try.
-    :param since: epoch seconds before which no earlier try can have submitted.
+    :param fingerprint: a digest of the inputs; a retry compares it with that of the earlier try.
+    :param build_body_with_seed: returns the body with a seed (None: with the author's own, or with none). With
+        ``sending=True`` it uploads a local image first and puts its URL into the body.
+    :param derives_seed: True where the author gave no seed and the model takes one.
+    :param seed: the author's own seed.
+    :param image_field: the field that holds the URL of an uploaded image, which may differ from try to try;
+        None where nothing is uploaded.
     """
 
     identity: JobIdentity
@@ -33,7 +59,40 @@ class JobRequest:
     build_body_with_seed: BodyBuilder = field(repr=False)
     derives_seed: bool
     seed: int | None
-    picture_field: str | None
-    since: float
-    try_number: int
-    max_tries: int
+    image_field: str | None
+
+
+def fingerprint(conn_id: str, model: str, body: Mapping[str, Any], image_sha256: str | None = None) -> str:
+    """Return a short digest of a job's inputs, from which none of them can be read.
+
+    :param body: the fields as they are sent, without a derived seed.
+    :param image_sha256: the digest of an uploaded image's bytes; its URL differs with every upload.
+    """
+    text = json.dumps([conn_id, model, body, image_sha256], sort_keys=True, ensure_ascii=False)
+    return digest_of(text)
+
+
+def digest_of(value: Any) -> str:
+    """Return a short digest of a text, from which the text cannot be read."""
+    return hashlib.sha256(str(value).encode()).hexdigest()[:16]
+
+
+def same_body(sent: Mapping[str, Any], recorded: Mapping[str, Any], ignoring: frozenset[str] = frozenset()) -> bool:
+    """Is a body in the history the one that was sent?
+
+    Fields that were not sent are not compared, for the gateway may record its defaults. Numbers may have
+    become text on the way.
+    """
+    return all(name in ignoring or _canonical(recorded.get(name)) == _canonical(value) for name, value in sent.items())
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float)):
+        return f"{value:g}" if value % 1 else str(int(value))
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    return value

@@ -1,4 +1,4 @@
-"""The operator that turns a prompt and a picture into a video."""
+"""The operator that turns a prompt and an image into a video."""
 
 from __future__ import annotations
 
@@ -6,49 +6,55 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import raise_as_airflow_errors, to_airflow_error
-from airflow_provider_runway.compat import BaseOperator, make_timer_trigger
-from airflow_provider_runway.exceptions import BadInputError, ThrottledError, WaitTimeoutError
+from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
+from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
+from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
-from airflow_provider_runway.operators.retries import retry_after_expiry_warning
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
-from airflow_provider_runway.segmind.user_messages import job_still_running
+from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
-from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
-    TRIGGER_GRACE_S,
-    count_trigger_failures,
+    count_trigger_failure,
+    defer_until_done,
+    log_kill,
+    pull_job,
+    push_job,
+    push_result,
+    read_event,
+    trigger_failure_reason,
+    with_earlier_job,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_runway.submission.submitter import Submitter
+    from airflow_provider_runway.task_context import TaskContext
 
-#: About 300 years; what is no span of time any more would only come to light once the job is paid for.
-LONGEST_TIMEOUT_S = 1e10
+#: About 300 years. A longer timeout would fail as a date only after the job is paid for.
+MAX_TIMEOUT_S = 1e10
 
 
 class RunwayGenerateOperator(BaseOperator):
-    """Submit a job to one of Runway's models on Segmind, and if wanted wait for its video.
+    """Submit a job to one of Runway's models on Segmind, and wait for its video if asked to.
 
-    **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, whatever
-    dies and however often it is retried: a retry finds the job of the earlier try again. Clearing a
-    task that succeeded asks for a new job; before Airflow 3.3, where nothing remembers a delivery, the
-    job that is paid for is found again, unless an input changed.
+    **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, however
+    often it is retried: a retry resumes the job of the earlier try. Clearing a task that succeeded asks for
+    a new job; before Airflow 3.3, where nothing records a delivery, the job that is paid for is found again,
+    unless an input changed.
 
     Returns the XCom contract (see the README): ``request_id``, ``status``, ``output_url`` and more;
     ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
@@ -142,13 +148,13 @@ class RunwayGenerateOperator(BaseOperator):
         self.output_conn_id = output_conn_id
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
-        self._held: JobSummary | None = None
+        self._job: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
                 "ends before there is a video to store."
             )
-        if type(timeout) not in (int, float) or not abs(timeout) <= LONGEST_TIMEOUT_S:
+        if type(timeout) not in (int, float) or not abs(timeout) <= MAX_TIMEOUT_S:
             raise ValueError(f"Task {self.task_id!r}: timeout is {safe_repr(timeout)}; give a number of seconds.")
         if type(max_output_bytes) is not int or max_output_bytes < 1:
             raise ValueError(
@@ -156,115 +162,118 @@ class RunwayGenerateOperator(BaseOperator):
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Hold exactly one job, and hand on its id or its video."""
-        return self._generate(context, rounds=0)
+        """Submit or resume the job; return it, or wait for its video."""
+        return self._submit_and_wait(context, throttle_count=0)
 
-    def submit_again(self, context: Context, event: Any = None, rounds: int = 0) -> dict[str, Any]:  # noqa: ARG002
-        """Go on after a deferral until the API listens again; ``event`` only says that the moment has come.
+    def submit_again(self, context: Context, event: Any = None, throttle_count: int = 0) -> dict[str, Any]:  # noqa: ARG002
+        """Submit after the deferral that a 429 caused. The event carries nothing but the time.
 
-        :param rounds: how often a 429 has deferred the submission so far.
+        :param throttle_count: how many 429s have deferred the submission so far.
         """
-        return self._generate(context, rounds)
-
-    def _generate(self, context: Context, rounds: int) -> dict[str, Any]:
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            if self.output_path is not None:
-                # Here and below: what only a running task needs is imported when it runs, not when a DAG is parsed.
-                from airflow_provider_runway.outputs.store import check_target
-
-                check_target(self.output_path, self.output_conn_id)  # before money moves
-            submitter = self._submitter(hook, context)
-            report = self._hold(hook, submitter, context, rounds) if self.request_id is None else self._given()
-            self._held = report
-            # Before the first look: whatever dies from here on, the id is on the task's page.
-            context["ti"].xcom_push(key="request_id", value=report.request_id)
-            if not self.wait_for_completion:
-                submitter.mark_delivered(report.request_id)
-                return report.to_json()
-            if report.status == JobState.COMPLETED:
-                return self._deliver(report, hook, context)
-            return self._wait(report, hook, context)
+        return self._submit_and_wait(context, throttle_count)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the trigger's event, and hand on the video.
+        """Take the trigger's event, and return the finished job.
 
-        :param job: the report that the task deferred with; it knows the seed, which no event carries.
+        :param job: the summary that the task deferred with; it has the seed, which no event carries.
         """
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            held = JobSummary.from_json(job) if job else None
-            try:
-                ending = WaitOutcome.from_event(event)
-            except ValueError as problem:
-                raise BadInputError(f"Task {self.task_id!r}: {problem}") from None
-            if held is not None and ending.job.request_id != held.request_id:
-                raise WaitTimeoutError(
-                    f"The event speaks of job {ending.job.request_id}, and this task waits for {held.request_id}: "
-                    f"a stale event, refused. "
-                    f"{job_still_running(held.request_id, held.submitted_at, 'it was not polled')}"
-                )
-            return self._end(ending, held or ending.job, hook, context)
+            known_job = JobSummary.from_json(job) if job else None
+            outcome = read_event(event, self.task_id, known_job)
+            return self._finish(outcome, known_job or outcome.job, hook, self._unpack(context))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
-        if next_method != TRIGGER_FAILED:
+        """Resume after a deferral. After a trigger failure, go on waiting for the job."""
+        task = self._unpack(context)
+        if next_method != TRIGGER_FAILED or (pushed := pull_job(task)) is None:
             return super().resume_execution(next_method, next_kwargs, context)
-        from airflow_provider_runway.operators.memory import restore_job
-
-        # The deferral's kwargs are gone; the id that was pushed before it is not.
-        ti, reason = context["ti"], (next_kwargs or {}).get("error", "no reason given")
-        request_id = ti.xcom_pull(task_ids=self.task_id, key="request_id", map_indexes=ti.map_index)
-        if not request_id:
-            return super().resume_execution(next_method, next_kwargs, context)
-        self.log.warning("Job %s: the trigger brought no event (%s); looking once more.", request_id, reason)
-        if count_trigger_failures(context, self.task_id) > MAX_TRIGGER_FAILURES:
-            self.log.warning("Job %s: triggers were lost repeatedly; polling in the worker instead.", request_id)
+        job, deadline = pushed
+        reason = trigger_failure_reason(next_kwargs)
+        self.log.warning("Job %s: the trigger returned no event (%s); polling once more.", job.request_id, reason)
+        if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
+            self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            return self._wait(restore_job(request_id, context, self.model), hook, context)
+            return self._wait(job, deadline, hook, task)
 
     def on_kill(self) -> None:
-        """Say that the job goes on: the API has no cancel."""
-        if self._held is not None:
-            why = "the task was ended, and the API has no cancel"
-            self.log.warning("%s", job_still_running(self._held.request_id, self._held.submitted_at, why))
+        """Log that the job goes on: the API has no cancel."""
+        if self._job is not None:
+            log_kill(self.log, self._job.request_id, self._job.submitted_at)
 
-    def _given(self) -> JobSummary:
+    def _submit_and_wait(self, context: Context, throttle_count: int) -> dict[str, Any]:
+        task = self._unpack(context)
+        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+            if self.output_path is not None:
+                # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
+                from airflow_provider_runway.outputs.store import check_target
+
+                check_target(self.output_path, self.output_conn_id)  # before money moves
+            if self.request_id is None:
+                self._job = job = self._submit_or_resume(hook, task, throttle_count)
+            else:
+                self._job = job = self._existing_job()
+            # Before the first poll: whatever fails from here on, the id is on the task's page.
+            task.push_xcom("request_id", job.request_id)
+            if not self.wait_for_completion:
+                self._submitter(hook, task).mark_delivered(job.request_id)
+                return job.to_json()
+            if job.status == JobState.COMPLETED:
+                return self._deliver(job, hook, task)
+            deadline = (job.submitted_at or time.time()) + self.timeout
+            push_job(task, job, deadline)
+            return self._wait(job, deadline, hook, task)
+
+    def _existing_job(self) -> JobSummary:
         """Return the job that the author named."""
         return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
 
-    def _hold(self, hook: RunwayHook, submitter: Submitter, context: Context, rounds: int) -> JobSummary:
+    def _submit_or_resume(self, hook: RunwayHook, task: TaskContext, throttle_count: int) -> JobSummary:
         from airflow_provider_runway.inputs.build_request import build_request
 
-        order = build_request(
-            hook,
-            context,
-            model=self.model,
-            arguments={
-                "prompt_text": self.prompt_text,
-                "prompt_image": self.prompt_image,
-                "duration": self.duration,
-                "ratio": self.ratio,
-                "seed": self.seed,
-            },
-            extra=self.model_params,
-            image_conn_id=self.image_conn_id,
-        )
-        if rounds == 0 and (warning := retry_after_expiry_warning(self, order.try_number, order.max_tries)) is not None:
-            self.log.warning("%s", warning)
+        try:
+            request = build_request(
+                hook,
+                task.identity,
+                task.upload_cache(),
+                model=self.model,
+                arguments={
+                    "prompt_text": self.prompt_text,
+                    "prompt_image": self.prompt_image,
+                    "duration": self.duration,
+                    "ratio": self.ratio,
+                    "seed": self.seed,
+                },
+                extra=self.model_params,
+                image_conn_id=self.image_conn_id,
+            )
+        except (BadInputError, UnreachableError) as problem:
+            raise with_earlier_job(problem, task.attempt.journal) from None
+        if throttle_count == 0:
+            self._warn_of_late_retry(task)
+        submitter = self._submitter(hook, task)
         give_up_at = time.time() + self.timeout
         while True:
             try:
-                return submitter.submit_or_resume(order)
-            except ThrottledError as busy:
-                self._await_turn(busy, rounds, give_up_at)
-                rounds += 1
+                return submitter.submit_or_resume(request)
+            except ThrottledError as throttled:
+                self._wait_for_rate_limit(throttled, throttle_count, give_up_at)
+                throttle_count += 1
 
-    def _await_turn(self, busy: ThrottledError, rounds: int, give_up_at: float) -> None:
-        """Wait until a submit that got a 429 may be sent again: in the triggerer, or here within the timeout."""
+    def _warn_of_late_retry(self, task: TaskContext) -> None:
+        """Warn where the next retry would come after the job's record is gone."""
+        if task.attempt.try_number > task.attempt.max_tries:
+            return
+        delay_s = compute_next_retry_delay_s(self, task.attempt.try_number)
+        if (warning := retry_after_expiry_warning(delay_s)) is not None:
+            self.log.warning("%s", warning)
+
+    def _wait_for_rate_limit(self, throttled: ThrottledError, throttle_count: int, give_up_at: float) -> None:
+        """Wait until a submit that got a 429 may be sent again, in the triggerer or in the worker."""
         now = time.time()
-        pause_s = compute_resubmit_delay_s(busy, rounds, now, random.random())
+        pause_s = compute_resubmit_delay_s(throttled, throttle_count, now, random.random())
         where = "without a worker slot" if self.deferrable else "in the worker"
         self.log.info(
             "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
@@ -272,70 +281,55 @@ class RunwayGenerateOperator(BaseOperator):
             where,
         )
         if self.deferrable:
-            moment = datetime.fromtimestamp(now + pause_s, UTC)
-            self.defer(trigger=make_timer_trigger(moment), method_name="submit_again", kwargs={"rounds": rounds + 1})
+            self.defer(
+                trigger=make_timer_trigger(datetime.fromtimestamp(now + pause_s, UTC)),
+                method_name="submit_again",
+                kwargs={"throttle_count": throttle_count + 1},
+            )
         if now + pause_s > give_up_at:
-            raise busy
+            raise throttled
         time.sleep(pause_s)
 
-    def _submitter(self, hook: RunwayHook, context: Context) -> Submitter:
-        from airflow_provider_runway.operators.memory import submitter_for
+    def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
+        from airflow_provider_runway.submission.submitter import Submitter
 
-        return submitter_for(hook, context, self.log, task_id=self.task_id, durable=self.durable)
+        return Submitter(hook, task.attempt, self.log, durable=self.durable)
 
-    def _wait(self, report: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
-        """Wait for the job: deferred where there is time left for it, else here."""
+    def _wait(self, job: JobSummary, deadline: float, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
+        """Wait for the job: in the triggerer where there is time left, else in the worker."""
         from airflow_provider_runway.polling.poll import poll_until_done
 
-        deadline = self._deadline(report)
         if self.deferrable and deadline > time.time():
-            self._defer(report)
+            defer_until_done(self, self.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
         transport = hook.get_conn()
-        ending = transport.run(poll_until_done(transport.settings.base_urls, report, deadline, time.time()), self.log)
-        return self._end(ending, report, hook, context)
+        outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
+        return self._finish(outcome, job, hook, task)
 
-    def _defer(self, report: JobSummary) -> None:
-        deadline = self._deadline(report)
-        left_s = max(deadline - time.time(), 0.0)
-        self.log.info(
-            "Job %s: waiting in the triggerer, without a worker slot, for at most %.0f s.", report.request_id, left_s
-        )
-        self.defer(
-            trigger=RunwayJobTrigger(
-                request_id=report.request_id,
-                runway_conn_id=self.runway_conn_id,
-                model=report.model,
-                submitted_at=report.submitted_at,
-                deadline=deadline,
-            ),
-            method_name="execute_complete",
-            kwargs={"job": report.to_json()},
-            timeout=timedelta(seconds=left_s + TRIGGER_GRACE_S),
-        )
+    def _finish(self, outcome: WaitOutcome, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
+        """Return the completed job, or raise the error that the outcome means."""
+        self._job = job
+        if (error := outcome.to_error()) is not None:
+            raise error
+        done = job.merged_with(outcome.job)
+        self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
+        return self._deliver(done, hook, task)
 
-    def _deadline(self, report: JobSummary) -> float:
-        return (report.submitted_at or time.time()) + self.timeout
-
-    def _end(self, ending: WaitOutcome, held: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
-        """Hand on a completed job's video, or raise what the ending means."""
-        self._held = held
-        if (error := ending.to_error()) is not None:
-            raise to_airflow_error(error) from error
-        report = held.merged_with(ending.job)
-        self.log.info("Job %s: COMPLETED, cost %s USD.", report.request_id, report.cost)
-        return self._deliver(report, hook, context)
-
-    def _deliver(self, report: JobSummary, hook: RunwayHook, context: Context) -> dict[str, Any]:
+    def _deliver(self, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
+        """Store the outputs if asked to, push the result, and mark the job as delivered."""
         if self.output_path is not None:
             from airflow_provider_runway.outputs.store import store_outputs
 
             path = store_outputs(
-                report, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
+                job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
             )
-            report = report.add_output_path(path)
-        outcome = report.to_json()
-        for key in ("output_url", "output_urls", "output_path"):
-            if outcome[key]:
-                context["ti"].xcom_push(key=key, value=outcome[key])
-        self._submitter(hook, context).mark_delivered(report.request_id)
-        return outcome
+            job = job.add_output_path(path)
+        result = job.to_json()
+        push_result(task, result, ("output_url", "output_urls", "output_path"))
+        self._submitter(hook, task).mark_delivered(job.request_id)
+        return result
+
+    @staticmethod
+    def _unpack(context: Context) -> TaskContext:
+        from airflow_provider_runway.task_context import TaskContext
+
+        return TaskContext.from_airflow(context)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Formatter
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField
@@ -79,11 +78,6 @@ class OutputPathTemplate:
         head, slash, name = text.rpartition("/")
         file = PurePosixPath(name)
         return f"{head}{slash}{file.stem}-{index}{file.suffix}"
-
-
-def connection_of(url: str, conn_id: str | None) -> str | None:
-    """Return the id of the connection that a storage is reached with; one in the URL wins."""
-    return (urlsplit(url).netloc.rpartition("@")[0] if "://" in url else "") or conn_id
 
 
 def _part(before: str, name: str | None, width: str | None, conversion: str | None) -> tuple[str, str | None, str]:

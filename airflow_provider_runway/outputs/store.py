@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, make_storage_path, report_lineage
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_storage_conn_id,
+    make_storage_path,
+    report_lineage,
+)
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
-from airflow_provider_runway.outputs.path_template import OutputPathTemplate, connection_of
+from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.user_messages import how_to_resume, where_output_is
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
@@ -45,7 +51,7 @@ def check_target(output_path: str, conn_id: str | None) -> None:
         {"index": 0, "request_id": "video", "model": "model", "seed": 1}
     )
     try:
-        if (named := connection_of(target, conn_id)) is not None and "://" in target:
+        if (named := get_storage_conn_id(target, conn_id)) is not None and "://" in target:
             BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
         local = _local(target, conn_id)
         if local is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.timestamps import format_timestamp
@@ -45,3 +46,15 @@ def where_output_is(url: str, submitted_at: float | None) -> str:
     """Return where the output of a completed job is, and how long at least."""
     until = "for 7 days" if submitted_at is None else f"until {format_timestamp(submitted_at + OUTPUT_LIFETIME_S)}"
     return f"The output is at {_USER_PART.sub('//', url)} {until}."
+
+
+def retry_after_expiry_warning(retry_delay_s: float) -> str | None:
+    """Return a warning where the next retry comes only after the job's record is gone; None where it is in time."""
+    if retry_delay_s < RECORD_LIFETIME_S:
+        return None
+    delay, lifetime = (timedelta(seconds=round(seconds)) for seconds in (retry_delay_s, RECORD_LIFETIME_S))
+    return (
+        f"A retry of this task would come after {delay}, and Segmind deletes a job's record {lifetime} after its "
+        "submission (record_expires_at). The retry would not pay again, but it would depend on the account's history "
+        "to find the job. A retry_delay of some minutes is safer."
+    )

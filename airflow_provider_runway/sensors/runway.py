@@ -28,43 +28,50 @@ from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoL
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.user_messages import job_still_running
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome, stopped_outcome, timed_out_outcome
-from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
-    TRIGGER_GRACE_S,
-    count_trigger_failures,
+    count_trigger_failure,
+    defer_until_done,
+    log_kill,
+    poll_last_time,
+    pull_job,
+    push_job,
+    push_result,
+    read_event,
+    trigger_failure_reason,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_runway.task_context import TaskContext
 
-class _NeverSkipped(BaseException):
-    """A bad key, a bad id, a lost output, a fault of ours: whatever happens, no skip.
 
-    A ``BaseException``, for Airflow's sensor turns any ``AirflowException`` into a skip under
+class _NotSkippable(BaseException):
+    """An error that must never become a skip, such as a bad key, a bad id or a missing output.
+
+    It is a ``BaseException``, for Airflow's sensor turns any ``AirflowException`` into a skip under
     ``soft_fail``, and any ``Exception`` into another poke under ``silent_fail``.
     """
 
     def __init__(self, error: RunwayError) -> None:
         super().__init__(str(error))
-        self.verdict = to_airflow_error(error)
+        self.airflow_error = to_airflow_error(error)
 
 
 class RunwayJobSensor(BaseSensorOperator):
     """Wait for a job on Segmind, and return the XCom contract with its output URLs.
 
-    Waiting costs nothing, and a sensor never submits: it is the way to pick up any job whose id is
-    known, also one that another program submitted with the same key.
+    Waiting costs nothing, and a sensor never submits. It can wait for any job whose id is known, also for one
+    that another program submitted with the same key.
 
     :param request_id: the job. (templated)
     :param runway_conn_id: a connection of the account that submitted it. (templated)
-    :param model: the job's slug, if known: the first look then comes when it is worth one. (templated)
+    :param model: the job's slug, if known; it says when polling is worthwhile. (templated)
     :param deferrable: wait in the triggerer, without a worker slot; False: poke or reschedule, by ``mode``.
-    :param timeout: seconds; the record's hour unless given.
+    :param timeout: seconds from the start of the sensor; by default the hour that a record lives.
     """
 
     template_fields: Sequence[str] = ("request_id", "runway_conn_id", "model")
@@ -87,135 +94,116 @@ class RunwayJobSensor(BaseSensorOperator):
         self.runway_conn_id = runway_conn_id
         self.model = model
         self.deferrable = deferrable
-        self._seen = ""
+        self._last_status = ""
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
-        with self._never_skipped():
-            report = self._report()
+        with self._no_skip_for_errors():
+            job = self._job()
             if not self.deferrable:
                 return super().execute(context)
-            self._defer(report)
+            deadline = time.time() + self.timeout
+            push_job(self._unpack(context), job, deadline)
+            defer_until_done(self, self.runway_conn_id, job, deadline)
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the job once. No usable answer is no end: the next poke looks again."""
-        from airflow_provider_runway.polling.poll import poll_once  # a DAG file that is parsed needs none
+        """Poll the job once. Without a usable response the next poke polls again."""
+        from airflow_provider_runway.polling.poll import poll_once  # not needed to parse a DAG file
 
-        report = self._report()
+        job = self._job()
         try:
             with RunwayHook(self.runway_conn_id) as hook:
                 transport = hook.get_conn()
-                looked = transport.run(poll_once(transport.settings.base_urls, report), self.log)
+                polled = transport.run(poll_once(transport.settings.base_urls, job), self.log)
         except NoUsableResponseError as problem:
-            self.log.warning("Job %s: %s Looking again until the timeout.", report.request_id, problem)
+            self.log.warning("Job %s: %s Polling again until the timeout.", job.request_id, problem)
             return PokeReturnValue(is_done=False)
         except RunwayError as problem:
-            raise self._verdict(problem) from problem
-        if isinstance(looked, WaitOutcome):
-            return PokeReturnValue(is_done=True, xcom_value=self._end(looked, context))
-        if looked.raw_status != self._seen:
-            self._seen = looked.raw_status
-            self.log.info("Job %s: %s", report.request_id, looked.raw_status)
+            raise self._sensor_error(problem) from problem
+        if isinstance(polled, WaitOutcome):
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(polled, job, self._unpack(context)))
+        if polled.raw_status != self._last_status:
+            self._last_status = polled.raw_status
+            self.log.info("Job %s: %s", job.request_id, polled.raw_status)
         return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take the trigger's event, and hand on the output's URL."""
-        report = self._report()
+        """Take the trigger's event, and return the finished job."""
+        job = self._job()
         try:
-            ending = WaitOutcome.from_event(event)
-        except ValueError as problem:
-            raise _NeverSkipped(BadInputError(f"Task {self.task_id!r}: {problem}")) from None
-        if ending.job.request_id != report.request_id:
-            raise _NeverSkipped(
-                WaitTimeoutError(
-                    f"The event speaks of job {ending.job.request_id}, and this sensor waits for "
-                    f"{report.request_id}: a stale event, refused. Run the sensor again; that costs nothing."
-                )
-            )
-        return self._end(ending, context)
+            outcome = read_event(event, self.task_id, job)
+        except RunwayError as problem:
+            raise _NotSkippable(problem) from None
+        return self._finish(outcome, job, self._unpack(context))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after the deferral. Where the trigger brought no event, look at the job once more."""
-        with self._never_skipped():
+        """Resume after a deferral. After a trigger failure, poll the job once more."""
+        with self._no_skip_for_errors():
             if next_method == TRIGGER_FAILED:
-                reason = (next_kwargs or {}).get("error", "no reason given")
+                reason = trigger_failure_reason(next_kwargs)
                 self.log.warning(
-                    "Job %s: the trigger brought no event (%s); looking once more.", self.request_id, reason
+                    "Job %s: the trigger returned no event (%s); polling once more.", self.request_id, reason
                 )
-                next_method, next_kwargs = "execute_complete", {"event": self._last_look(context).to_event()}
+                outcome = self._poll_after_trigger_failure(self._unpack(context))
+                next_method, next_kwargs = "execute_complete", {"event": outcome.to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """Say that the job goes on: the API has no cancel."""
-        why = "the sensor was ended, and the API has no cancel"
-        self.log.warning("%s", job_still_running(self.request_id, None, why))
+        """Log that the job goes on: the API has no cancel."""
+        log_kill(self.log, self.request_id, None)
 
-    def _report(self) -> JobSummary:
+    def _job(self) -> JobSummary:
         try:
             return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
         except BadInputError as problem:
-            raise _NeverSkipped(problem) from problem
+            raise _NotSkippable(problem) from problem
 
-    def _defer(self, report: JobSummary) -> None:
-        self.log.info(
-            "Job %s: waiting in the triggerer, without a worker slot, for at most %.0f s.",
-            report.request_id,
-            self.timeout,
-        )
-        self.defer(
-            trigger=RunwayJobTrigger(
-                request_id=report.request_id,
-                runway_conn_id=self.runway_conn_id,
-                model=self.model,
-                deadline=time.time() + self.timeout,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + TRIGGER_GRACE_S),
-        )
-
-    def _last_look(self, context: Context) -> WaitOutcome:
-        """Return how the job ended; a job that is alive is waited for again, a few times at most."""
-        from airflow_provider_runway.polling.poll import poll_once
-
-        report = self._report()
+    def _poll_after_trigger_failure(self, task: TaskContext) -> WaitOutcome:
+        """Return the outcome of the job; defer again, a few times at most, while it has none."""
+        job = self._job()
         try:
             with RunwayHook(self.runway_conn_id) as hook:
-                transport = hook.get_conn()
-                looked = transport.run(poll_once(transport.settings.base_urls, report, hook.policy), self.log)
-        except NoUsableResponseError as problem:
-            self.log.warning("Job %s: %s", report.request_id, problem)
+                outcome = poll_last_time(hook, job, self.log)
         except RunwayError as problem:
-            return stopped_outcome(report, problem)
-        else:
-            if isinstance(looked, WaitOutcome):
-                return looked
-        if count_trigger_failures(context, self.task_id) <= MAX_TRIGGER_FAILURES:
-            self._defer(report)
-        return timed_out_outcome(report)
+            return stopped_outcome(job, problem)
+        if outcome is not None:
+            return outcome
+        pushed = pull_job(task)
+        deadline = time.time() + self.timeout if pushed is None else pushed[1]
+        if deadline > time.time() and count_trigger_failure(task) <= MAX_TRIGGER_FAILURES:
+            defer_until_done(self, self.runway_conn_id, job, deadline)
+        return timed_out_outcome(job)
 
-    def _end(self, ending: WaitOutcome, context: Context) -> dict[str, Any]:
-        if (error := ending.to_error()) is not None:
-            raise self._verdict(error) from error
-        outcome = ending.job.to_json()
-        self.log.info("Job %s: COMPLETED, cost %s USD.", ending.job.request_id, ending.job.cost)
-        for key in ("request_id", "output_url", "output_urls"):
-            context["ti"].xcom_push(key=key, value=outcome[key])
-        return outcome
+    def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
+        """Return the completed job, or raise the error that the outcome means."""
+        if (error := outcome.to_error()) is not None:
+            raise self._sensor_error(error) from error
+        done = job.merged_with(outcome.job)
+        self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
+        result = done.to_json()
+        push_result(task, result, ("request_id", "output_url", "output_urls"))
+        return result
 
     @staticmethod
-    def _verdict(error: RunwayError) -> BaseException:
-        """Return what to raise: ``soft_fail`` may skip for the job's own end and for lateness, for nothing else."""
+    def _sensor_error(error: RunwayError) -> BaseException:
+        """Return the error to raise. ``soft_fail`` may skip a failed job and a timeout, and nothing else."""
         if isinstance(error, WaitTimeoutError):
             return AirflowSensorTimeout(str(error))
         if isinstance(error, JobFailedError):
             return AirflowFailException(f"{error} The sensor cannot submit it again; the task that did can.")
-        return _NeverSkipped(error)
+        return _NotSkippable(error)
 
     @contextmanager
-    def _never_skipped(self) -> Iterator[None]:
-        """Turn what ``soft_fail`` must not skip into a failure, outside Airflow's own handling of it."""
+    def _no_skip_for_errors(self) -> Iterator[None]:
+        """Raise errors that must not be skipped outside of Airflow's own ``soft_fail`` handling."""
         try:
             yield
-        except _NeverSkipped as problem:
-            raise problem.verdict from problem
+        except _NotSkippable as problem:
+            raise problem.airflow_error from problem
+
+    @staticmethod
+    def _unpack(context: Context) -> TaskContext:
+        from airflow_provider_runway.task_context import TaskContext
+
+        return TaskContext.from_airflow(context)

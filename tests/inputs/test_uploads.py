@@ -12,7 +12,7 @@ from submits import count
 from tasks import generate
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.inputs.uploads import FRESH_S, KEY
+from airflow_provider_runway.inputs.input_images import MAX_UPLOAD_AGE_S, UPLOAD_XCOM_KEY
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -77,8 +77,8 @@ def test_only_a_fresh_upload_of_the_same_picture_is_used_again(
 ) -> None:
     first = mapped(0, {})
     submit(first, str(picture))
-    left = first.xcom(KEY)
-    first.xcom_push(KEY, {**left, **entry} if isinstance(entry, dict) else entry)
+    left = first.xcom(UPLOAD_XCOM_KEY)
+    first.xcom_push(UPLOAD_XCOM_KEY, {**left, **entry} if isinstance(entry, dict) else entry)
     before = count(gateway, "upload")
     submit(mapped(1, first.xcoms), str(picture), prompt_text="another")
     assert count(gateway, "upload") - before == uploads
@@ -87,9 +87,9 @@ def test_only_a_fresh_upload_of_the_same_picture_is_used_again(
 def test_an_upload_is_used_again_for_an_hour(gateway: Emulator, picture: Path) -> None:
     first = mapped(0, {})
     submit(first, str(picture))
-    left = first.xcom(KEY)
-    for age_s, uploads in ((FRESH_S - 60, 1), (FRESH_S + 60, 2)):
-        first.xcom_push(KEY, {**left, "at": left["at"] - age_s})
+    left = first.xcom(UPLOAD_XCOM_KEY)
+    for age_s, uploads in ((MAX_UPLOAD_AGE_S - 60, 1), (MAX_UPLOAD_AGE_S + 60, 2)):
+        first.xcom_push(UPLOAD_XCOM_KEY, {**left, "at": left["at"] - age_s})
         submit(mapped(1, dict(first.xcoms)), str(picture), prompt_text=f"{age_s}")
         assert count(gateway, "upload") == uploads
 
@@ -123,8 +123,8 @@ def test_a_submit_with_a_borrowed_picture_is_recognised_when_its_answer_is_lost(
 def test_what_is_kept_is_no_picture_and_no_key(gateway: Emulator, picture: Path) -> None:
     ti = mapped(0, {})
     submit(ti, str(picture))
-    assert set(ti.xcom(KEY)) == {"sha256", "url", "at", "conn_id"}
-    assert len(ti.xcoms["generate", 0, KEY]) < 400
+    assert set(ti.xcom(UPLOAD_XCOM_KEY)) == {"sha256", "url", "at", "conn_id"}
+    assert len(ti.xcoms["generate", 0, UPLOAD_XCOM_KEY]) < 400
 
 
 def test_a_url_asks_for_nothing(ti: TaskInstance) -> None:

@@ -46,7 +46,7 @@ def test_a_finished_job_is_pushed_under_the_names_of_its_parts(ti: TaskInstance,
     outcome = run_task(lambda: generate(deferrable=deferrable), ti)
     pushed = {key: ti.xcom(key) for key in ("request_id", "output_url", "output_urls")}
     assert pushed == {key: outcome[key] for key in pushed}
-    assert ti.pushes == ["request_id", "output_url", "output_urls"], "each push is a round trip"
+    assert ti.pushes == ["request_id", "runway_job", "output_url", "output_urls"], "each push is a round trip"
 
 
 def test_a_task_that_only_submits_hands_on_the_same_keys(gateway: Emulator, ti: TaskInstance) -> None:

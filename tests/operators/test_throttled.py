@@ -77,7 +77,7 @@ def test_each_refusal_defers_once_more_and_counts_the_rounds(gateway: Emulator, 
     first = deferral(ti)
     with pytest.raises(TaskDeferred) as again:
         generate().submit_again(ti.context(), event="now", **(first.kwargs or {}))
-    assert (first.kwargs, again.value.kwargs) == ({"rounds": 1}, {"rounds": 2})
+    assert (first.kwargs, again.value.kwargs) == ({"throttle_count": 1}, {"throttle_count": 2})
 
 
 def test_a_task_that_is_not_deferrable_sleeps_and_submits(

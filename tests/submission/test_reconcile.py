@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.inputs.identity import digest_of
+from airflow_provider_runway.inputs.job_request import digest_of
 from airflow_provider_runway.segmind.exchange import Received, Resumed, Send, Sleep
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls, Response

@@ -14,9 +14,10 @@ from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
-from airflow_provider_runway.operators.memory import submitter_for
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
+from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.task_context import TaskContext
 
 LOG = logging.getLogger("tests.submission")
 #: For tests in which an answer never comes: the read timeout of the connection, in seconds.
@@ -27,11 +28,11 @@ def hold(ti: TaskInstance, *, durable: bool = True, deliver: bool = False, **arg
     """Bring the order of one try to its job; with ``deliver``, hand it on, too."""
     given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
-    context = ti.context()
+    task = TaskContext.from_airflow(ti.context())
     with RunwayHook() as hook:
-        order = build_request(hook, context, model=model, arguments=given, extra=None)
-        submitter = submitter_for(hook, context, LOG, task_id=ti.task_id, durable=durable)
-        report = submitter.submit_or_resume(order)
+        request = build_request(hook, task.identity, task.upload_cache(), model=model, arguments=given, extra=None)
+        submitter = Submitter(hook, task.attempt, LOG, durable=durable)
+        report = submitter.submit_or_resume(request)
         if deliver:
             submitter.mark_delivered(report.request_id)
         return report

@@ -28,7 +28,7 @@ SETTLED_S = 0.5
 #: The gap between two looks at a job.
 GAP_S = 0.03
 
-__all__ = ["SETTLED_S", "gateway", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["SETTLED_S", "gateway", "logged", "newest_airflow", "quick", "said", "ti"]
 
 
 @pytest.fixture
@@ -60,6 +60,12 @@ def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -
     if find_spec("airflow.sdk") is not None:  # Airflow 3 logs to standard output, past the standard library
         return lambda: capsys.readouterr().out
     return lambda: caplog.text
+
+
+@pytest.fixture
+def logged(said: Callable[[], str]) -> Callable[[], str]:
+    """Return what was logged since the last call, one line a message."""
+    return said
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from airflow_provider_runway.inputs.identity import SEEDS, JobIdentity, fingerprint, same_body
+from airflow_provider_runway.inputs.job_request import MAX_SEED, JobIdentity, fingerprint, same_body
 
 NAMES = some.text(string.ascii_letters + string.digits + "_-.:+", min_size=1, max_size=40)
-IDENTITIES = some.builds(JobIdentity, NAMES, NAMES, NAMES, some.integers(-1, SEEDS - 2))
+IDENTITIES = some.builds(JobIdentity, NAMES, NAMES, NAMES, some.integers(-1, MAX_SEED - 2))
 GENERATIONS = some.integers(0, 50)
 SCALARS = some.none() | some.booleans() | some.integers() | some.text(max_size=20)
 BODIES = some.dictionaries(some.text(min_size=1, max_size=10), SCALARS, max_size=5)
@@ -20,7 +20,7 @@ BODIES = some.dictionaries(some.text(min_size=1, max_size=10), SCALARS, max_size
 
 @given(IDENTITIES, GENERATIONS)
 def test_a_seed_is_one_that_every_model_takes(identity: JobIdentity, generation: int) -> None:
-    assert 1 <= identity.seed(generation) <= SEEDS
+    assert 1 <= identity.seed(generation) <= MAX_SEED
 
 
 @given(IDENTITIES, GENERATIONS)
@@ -29,7 +29,7 @@ def test_each_try_of_a_task_instance_has_the_same_seed(identity: JobIdentity, ge
     assert again.seed(generation) == identity.seed(generation)
 
 
-@given(NAMES, NAMES, NAMES, GENERATIONS, some.sets(some.integers(0, SEEDS - 1), min_size=2, max_size=200))
+@given(NAMES, NAMES, NAMES, GENERATIONS, some.sets(some.integers(0, MAX_SEED - 1), min_size=2, max_size=200))
 def test_no_two_mapped_siblings_share_a_seed(
     dag_id: str, task_id: str, run_id: str, generation: int, indexes: set[int]
 ) -> None:

@@ -1,0 +1,87 @@
+"""Airflow's context of one task execution, unpacked once into values and XCom functions.
+
+Operators and sensors build a ``TaskContext`` first, and pass on parts of it; no other code sees Airflow's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_runway.compat import get_task_state_store
+from airflow_provider_runway.inputs.input_images import UPLOAD_XCOM_KEY, UploadCache
+from airflow_provider_runway.inputs.job_request import JobIdentity
+from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.submission.task_attempt import TaskAttempt
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """One execution of a task instance: its identity, this try, and its XComs."""
+
+    identity: JobIdentity
+    attempt: TaskAttempt
+    task_instance: Any = field(repr=False)
+
+    @classmethod
+    def from_airflow(cls, context: Context) -> TaskContext:
+        """Unpack Airflow's context."""
+        ti = context["ti"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        store = get_task_state_store(context)
+
+        def pull_sibling_request_ids() -> list[str]:
+            if map_index == -1:
+                return []
+            return [value for value in _pull_all(ti, "request_id") if isinstance(value, str)]
+
+        return cls(
+            identity=JobIdentity(ti.dag_id, ti.task_id, ti.run_id, map_index),
+            attempt=TaskAttempt(
+                try_number=ti.try_number,
+                max_tries=ti.max_tries or 0,
+                earliest_submit_at=_earliest_submit_at(context["dag_run"]),
+                journal=None if store is None else Journal(store),
+                sibling_request_ids=pull_sibling_request_ids,
+            ),
+            task_instance=ti,
+        )
+
+    def push_xcom(self, key: str, value: Any) -> None:
+        """Push an XCom of this task instance."""
+        self.task_instance.xcom_push(key=key, value=value)
+
+    def pull_xcom(self, key: str) -> Any:
+        """Return an XCom that this task instance pushed in this try, or None. Resuming a deferral keeps them."""
+        ti = self.task_instance
+        return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+
+    def upload_cache(self) -> UploadCache:
+        """Return the cache of uploaded images that the mapped instances of this task share through XComs."""
+        return UploadCache(
+            read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY),
+            write_entry=lambda entry: self.push_xcom(UPLOAD_XCOM_KEY, entry),
+        )
+
+
+def _pull_all(ti: Any, key: str) -> list[Any]:
+    """Return an XCom of all map indexes of a task. Airflow gives the value itself where there is only one."""
+    pulled = ti.xcom_pull(task_ids=ti.task_id, key=key)
+    if pulled is None:
+        return []
+    return [pulled] if isinstance(pulled, str | Mapping) else list(pulled)
+
+
+def _earliest_submit_at(run: Any) -> float:
+    """Return the epoch second before which no try of this run can have submitted anything.
+
+    Clearing a finished run moves its start date (``clear_task_instances`` of Airflow 2.11.2 and 3.3.2), so
+    the dates that it was due count for a run that was ever cleared.
+    """
+    names = ["start_date"] if not getattr(run, "clear_number", 0) else ["start_date", "run_after", "data_interval_end"]
+    dates = [date.timestamp() for name in names if (date := getattr(run, name, None)) is not None]
+    return min(dates, default=0.0)

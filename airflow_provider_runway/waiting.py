@@ -144,5 +144,5 @@ def with_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayErr
     entry = None if journal is None else journal.read()
     if entry is None or entry.request_id is None:
         return problem
-    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.at)}"
+    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.sent_at)}"
     return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
-from airflow_provider_runway.segmind.exchange import Exchange, HistoryReading, Sleep, read_history, run_step
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.exchange import Exchange, HistorySearch, Sleep, run_step, search_history
+from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS, expected_latency_s
@@ -23,6 +23,8 @@ from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S, L
 #: A job that takes so many times its model's mean is not expected any more. In the latency model of ``polling``
 #: fewer than one job in a thousand takes four times the mean; the rest is room for queues.
 LATE_LATENCY_FACTOR = 12.0
+#: Pages of rows that are so much older than the submit are not read, if the rows come newest first.
+PAGES_MARGIN_S = 2 * CLOCK_TOLERANCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,20 @@ def find_lost_submit(
     remaining = list(pauses_s)
     while True:
         try:
-            reading = yield from read_history(base_urls, window.sent_from, min(now, window.give_up_at), policy)
-            result = judge_reading(reading, shift_to_api_clock(lost, reading.clock_offset_s), window, now)
+            # Without a filter by model: nothing is known of how the history writes a model's name.
+            query = HistoryQuery.from_timestamps(window.sent_from, max(window.sent_from, min(now, window.give_up_at)))
+            search = yield from search_history(base_urls, query, policy, since=window.sent_from - PAGES_MARGIN_S)
+            result = judge_search(search, shift_to_api_clock(lost, search.clock_offset_s or 0.0), window, now)
         except RunwayError as problem:
-            result = judge_failed_reading(problem, window, now)
+            result = judge_failed_search(problem, window, now)
         if result.history is not HistoryLookup.NOT_SETTLED or not remaining:
             return result
         now = yield from run_step(Sleep(remaining.pop(0), "The history has no row of this submit yet."))
 
 
-def judge_reading(reading: HistoryReading, lost: LostSubmit, window: LookupWindow, now: float) -> LookupResult:
-    """Return what one reading of the history proves."""
-    matched = match_rows(reading.rows, lost)
+def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, now: float) -> LookupResult:
+    """Return what one search of the history proves."""
+    matched = match_rows(search.rows, lost)
     is_settled = now >= window.settled_at
     waiting = HistoryLookup.UNCLEAR if now >= window.give_up_at else HistoryLookup.NOT_SETTLED
     ours = matched.ours
@@ -114,14 +118,16 @@ def judge_reading(reading: HistoryReading, lost: LostSubmit, window: LookupWindo
     doubtful = len(matched.alone) + len(matched.unclear)
     if doubtful:
         return LookupResult(waiting, why=f"{doubtful} rows may be this job's or another's", asked_at=now)
-    if reading.unreadable_count:
-        return LookupResult(waiting, why=f"{reading.unreadable_count} rows cannot be read", asked_at=now)
-    if not any(row.is_complete for row in reading.rows):
+    if search.unreadable_count:
+        return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)
+    if not search.is_whole:
+        return LookupResult(waiting, why="not all of its rows can be read", asked_at=now)
+    if not any(row.is_complete for row in search.rows):
         return LookupResult(waiting, why="the history shows no complete row of this account at all", asked_at=now)
     return LookupResult(HistoryLookup.ABSENT, why="every row is another job's", asked_at=now)
 
 
-def judge_failed_reading(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
+def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
     """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
     may_respond_later = isinstance(problem, NoUsableResponseError) and now < window.give_up_at
     if may_respond_later or now < window.accepted_until:
@@ -133,5 +139,3 @@ def shift_to_api_clock(lost: LostSubmit, offset_s: float) -> LostSubmit:
     """Return the submit with its times on the API's clock, which is ``offset_s`` ahead of ours."""
     return replace(lost, sent_from=lost.sent_from + offset_s, latest_row_at=lost.latest_row_at + offset_s)
 
-
-__all__ = ["CLOCK_TOLERANCE_S", "LookupResult", "LookupWindow", "find_lost_submit", "judge_reading", "max_latency_s"]

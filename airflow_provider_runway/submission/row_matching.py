@@ -5,23 +5,19 @@ A row is *not ours* only where it says so: what is missing or written in another
 
 from __future__ import annotations
 
-import html
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from airflow_provider_runway.inputs.job_request import digest_of
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.history import HistoryRow, may_be_same_prompt, plain_letters
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.models import MODELS
 
 #: How far the clocks of a worker, the gateway and the history may be apart beyond what their headers show.
 CLOCK_TOLERANCE_S = 600.0
-#: The time zones of the world lie between these offsets from UTC.
-MIN_ZONE_OFFSET_S, MAX_ZONE_OFFSET_S = -12 * 3600.0, 14 * 3600.0
-#: A timestamp that is a multiple of these may have been cut to days, hours or minutes.
-_PRECISIONS_S = (86_400.0, 3600.0, 60.0)
+#: So many letters at the start of a prompt tell two prompts apart where only digests of the sent one are left.
+PROMPT_START = 24
 
 
 class RowMatch(StrEnum):
@@ -105,12 +101,9 @@ def classify_row(row: HistoryRow, lost: LostSubmit) -> RowMatch:
 
 def may_be_in_window(row: HistoryRow, lost: LostSubmit) -> bool:
     """Can the row's time, in any time zone and at any precision, be a time of this submit?"""
-    if row.created_at is None:
+    if row.created_between is None:
         return True
-    earliest = latest = row.created_at
-    if not row.has_time_zone:  # it was read as UTC
-        earliest, latest = earliest - MAX_ZONE_OFFSET_S, latest - MIN_ZONE_OFFSET_S
-    latest += next((size for size in _PRECISIONS_S if row.created_at % size == 0), 0.0)
+    earliest, latest = row.created_between
     return latest >= lost.sent_from - CLOCK_TOLERANCE_S and earliest <= lost.latest_row_at + CLOCK_TOLERANCE_S
 
 
@@ -121,23 +114,30 @@ def is_another_known_model(row: HistoryRow, lost: LostSubmit) -> bool:
 
 def compare_prompts(row: HistoryRow, lost: LostSubmit) -> bool | None:
     """Return whether the row's prompt is the one that was sent; None where that cannot be said."""
-    if not row.prompt or lost.prompt_digest is None:
+    if row.prompt is None or lost.prompt_digest is None:
         return None
-    prompt = normalise_prompt(row.prompt)
-    if digest_of(prompt) == lost.prompt_digest:
+    row_digest = digest_of_prompt(row.prompt)
+    if row_digest == lost.prompt_digest:
         return True
     if lost.prompt is not None:
-        start = prompt.rstrip(" .…")
-        if start and (lost.prompt.startswith(start) or prompt.startswith(lost.prompt)):
-            return None  # cut short or added to
-    return False
+        is_different = not may_be_same_prompt(row.prompt, lost.prompt)
+    else:
+        is_different = _surely_start_differently(row_digest or "", lost.prompt_digest)
+    return False if is_different else None
 
 
-def normalise_prompt(text: str) -> str:
-    """Return a prompt without what a gateway may change: character forms, case, entities, white space."""
-    return " ".join(unicodedata.normalize("NFKC", html.unescape(text)).casefold().split())
+def digest_of_prompt(prompt: str | None) -> str | None:
+    """Return two digests, of a normalised prompt's first letters and of all of it; None where there is no prompt.
+
+    What the gateway cuts off or adds at the end, and how it writes letters, changes the second one only.
+    """
+    if prompt is None:
+        return None
+    letters = plain_letters(prompt)[:PROMPT_START]
+    start = digest_of(letters) if len(letters) == PROMPT_START else ""
+    return f"{start}.{digest_of(prompt)}"
 
 
-def digest_of_prompt(text: str | None) -> str | None:
-    """Return the digest by which a prompt is recognised; None where there is no prompt."""
-    return digest_of(normalise_prompt(text)) if text else None
+def _surely_start_differently(one: str, other: str) -> bool:
+    first, second = one.partition(".")[0], other.partition(".")[0]
+    return bool(first) and bool(second) and first != second

@@ -45,7 +45,7 @@ from airflow_provider_runway.submission.decision import (
 )
 from airflow_provider_runway.submission.journal import JournalEntry, Phase, UnreadableEntryError
 from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
-from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt, normalise_prompt
+from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -243,14 +243,14 @@ class Submitter:
             prompt_digest = digest_of_prompt(prompt)
             is_uploaded = request.image_field is not None
             image_digest = None if is_uploaded else _digest_or_none(find_image_url(body))
-        is_prompt_at_hand = prompt is not None and digest_of_prompt(prompt) == prompt_digest
+        is_prompt_at_hand = digest_of_prompt(prompt) == prompt_digest
         return LostSubmit(
             model=entry.model,
             sent_from=entry.sent_at,
             latest_row_at=window.settled_at,
             seeds=self._possible_seeds(request, entry),
             has_derived_seed=request.derives_seed,
-            prompt=normalise_prompt(prompt) if prompt is not None and is_prompt_at_hand else None,
+            prompt=prompt if is_prompt_at_hand else None,
             prompt_digest=prompt_digest,
             image_digest=image_digest,
             is_as_sent=not entry.is_presumed,

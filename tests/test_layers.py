@@ -165,7 +165,7 @@ def test_the_checker_catches(module: str, source: str) -> None:
         pytest.param("hooks.x", "if TYPE_CHECKING:\n    from airflow.models import Connection", id="for types only"),
         pytest.param("compat", "from airflow.triggers.base import BaseTrigger", id="compat"),
         pytest.param("transports.x", f"from {PACKAGE} import __version__", id="the version"),
-        pytest.param("emulator.x", "from .settings import Settings", id="the emulator's own"),
+        pytest.param("emulator.x", "from .options import EmulatorOptions", id="the emulator's own"),
     ],
 )
 def test_the_checker_lets_pass(module: str, source: str) -> None:

@@ -1,4 +1,4 @@
-"""A local gateway of the Segmind v2 API, written from its documents: for demos without a key, and for tests.
+"""A local emulator of the Segmind v2 API, for demos without a key and for tests.
 
 From the command line::
 
@@ -8,12 +8,13 @@ In a test::
 
     with Emulator(time_scale=0.01) as gateway: ...
 
-It imports nothing else of this package, so that the client and it cannot share one misreading.
+It is written from the API's documents and imports nothing else of this package, so that the client and the
+emulator cannot share one mistake.
 """
 
-from .fault_table import TABLE as FAULTS
-from .remote import EmulatorControl
-from .server import Emulator
-from .settings import Settings
+from .control_api import EmulatorControl
+from .emulator import Emulator
+from .fault_table import FAULTS
+from .options import EmulatorOptions
 
-__all__ = ["FAULTS", "Emulator", "EmulatorControl", "Settings"]
+__all__ = ["FAULTS", "Emulator", "EmulatorControl", "EmulatorOptions"]

@@ -1,4 +1,4 @@
-"""The vendor's own client runs its whole cycle against the emulator: a second reading of the same API."""
+"""The vendor's own SDK works against the emulator: an independent client of the same API."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ PAYLOAD = {
     "ratio": "16:9",
     "duration": "5",
 }
-# Asked for by name: the package hides its module behind an object that is called the same.
+# Imported by name: the package hides this module behind an object of the same name.
 GENERATIONS = importlib.import_module("segmind.generations")
 Connect = Callable[..., SegmindClient]
 
 
 @pytest.fixture
-def quick() -> Iterator[Emulator]:
-    """A gateway whose jobs take an eighth of a second."""
+def fast() -> Iterator[Emulator]:
+    """An emulator whose jobs take an eighth of a second."""
     with Emulator(time_scale=0.005) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Make the vendor's client of a gateway; its other hosts are not arguments, so they are patched."""
+    """Make the vendor's client of an emulator. Its other hosts are not arguments, so they are patched."""
     clients: list[SegmindClient] = []
 
     def make(emulator: Emulator, key: str | None = None) -> SegmindClient:
@@ -51,33 +51,33 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def client(quick: Emulator, connect: Connect) -> SegmindClient:
-    """The vendor's client of the quick gateway."""
-    return connect(quick)
+def client(fast: Emulator, connect: Connect) -> SegmindClient:
+    """The vendor's client of the fast emulator."""
+    return connect(fast)
 
 
-def test_submit_and_wait_give_the_video(client, quick):
+def test_submit_and_wait_return_the_video(client, fast):
     job = client.submit_async(ALPHA, **PAYLOAD)
     result = job.wait(timeout=20, interval=0.05)
     assert result["status"] == "COMPLETED"
-    assert result["output"].startswith(f"{quick.url}/outputs/")
+    assert result["output"].startswith(f"{fast.url}/outputs/")
     assert client._client.get(result["output"]).content[4:8] == b"ftyp"
-    assert quick.ledger()["jobs"][0]["body"] == PAYLOAD
-    assert quick.ledger()["billed_usd"] == 0.5
+    assert fast.ledger()["jobs"][0]["body"] == PAYLOAD
+    assert fast.ledger()["billed_usd"] == 0.5
 
 
-def test_run_does_it_in_one_line(client):
+def test_run_submits_and_waits(client):
     assert client.run(ALPHA, **PAYLOAD)["metrics"]["cost"] == 0.5
 
 
-def test_run_sync_gives_the_bytes(client):
-    answer = client.run_sync(ALPHA, **PAYLOAD)
-    assert answer.headers["content-type"] == "video/mp4"
-    assert answer.content[4:8] == b"ftyp"
+def test_run_sync_returns_the_video(client):
+    response = client.run_sync(ALPHA, **PAYLOAD)
+    assert response.headers["content-type"] == "video/mp4"
+    assert response.content[4:8] == b"ftyp"
 
 
-def test_a_failed_job_raises_with_the_server_s_words(client, quick):
-    quick.add_fault("submit:content_block")
+def test_a_failed_job_raises_with_the_server_s_message(client, fast):
+    fast.add_fault("submit:content_block")
     job = client.submit_async(ALPHA, **PAYLOAD)
     with pytest.raises(InferenceFailed) as failed:
         job.wait(timeout=20, interval=0.05)
@@ -86,21 +86,21 @@ def test_a_failed_job_raises_with_the_server_s_words(client, quick):
     assert job.result()["status"] == "FAILED"
 
 
-def test_a_job_that_sticks_times_out_with_its_id(client, quick):
-    quick.add_fault("submit:job_sticks")
+def test_a_stuck_job_times_out_with_its_request_id(client, fast):
+    fast.add_fault("submit:job_sticks")
     job = client.submit_async(ALPHA, **PAYLOAD)
     with pytest.raises(InferenceTimeout) as late:
         job.wait(timeout=0.2, interval=0.05)
     assert late.value.request_id == job.request_id
 
 
-def test_an_expired_record_is_a_404(client, quick):
+def test_an_expired_record_is_a_404(client, fast):
     job = client.submit_async(ALPHA, **PAYLOAD)
-    quick.expire(job.request_id)
-    assert error_of(job.status).status == 404
+    fast.expire(job.request_id)
+    assert catch_error(job.status).status == 404
 
 
-def test_uploads_give_addresses(client, tmp_path):
+def test_uploads_return_urls(client, tmp_path):
     one, two = tmp_path / "one.png", tmp_path / "two.jpg"
     one.write_bytes(b"one")
     two.write_bytes(b"two")
@@ -108,49 +108,49 @@ def test_uploads_give_addresses(client, tmp_path):
     assert [client._client.get(url).content for url in urls] == [b"one", b"two"]
 
 
-def test_history_finds_the_job_and_its_output(client, quick):
+def test_history_finds_the_job_and_its_output(client, fast):
     job = client.submit_async(ALPHA, **PAYLOAD)
     output = job.wait(timeout=20, interval=0.05)["output"]
-    quick.expire()
+    fast.expire()
     (row,) = client.generations.history(model_name="gen3", status="COMPLETED", sort_by="model_created")["data"]
     assert ast.literal_eval(row["request_body"]) == PAYLOAD
     assert client.generations.get(job.request_id) == row
     assert row["generation_url"] == output
-    assert error_of(lambda: client.generations.get("nobody")).status == 404
+    assert catch_error(lambda: client.generations.get("unknown-id")).status == 404
 
 
 @pytest.mark.parametrize(
     ("rule", "status"),
     [
-        pytest.param("submit:refuse_auth", 401, id="a bad key"),
-        pytest.param("submit:forbidden", 403, id="not permitted"),
-        pytest.param("submit:out_of_credits", 406, id="out of credits"),
-        pytest.param("submit:rate_limited", 429, id="too many requests"),
-        pytest.param("submit:server_error:status=503,body=html", 503, id="a server fault in HTML"),
+        ("submit:refuse_auth", 401),
+        ("submit:forbidden", 403),
+        ("submit:out_of_credits", 406),
+        ("submit:rate_limited", 429),
+        ("submit:server_error:status=503,body=html", 503),
     ],
 )
-def test_refusals_raise_with_their_status(client, quick, rule, status):
-    quick.add_fault(rule)
-    assert error_of(lambda: client.submit_async(ALPHA, **PAYLOAD)).status == status
-    assert quick.ledger()["accepted"] == 0
+def test_a_refusal_raises_with_its_status(client, fast, rule, status):
+    fast.add_fault(rule)
+    assert catch_error(lambda: client.submit_async(ALPHA, **PAYLOAD)).status == status
+    assert fast.ledger()["accepted"] == 0
 
 
-def test_a_key_that_opens_nothing_is_401(quick, connect):
-    stranger = connect(quick, "SG_not-a-key")
-    assert error_of(lambda: stranger.run(ALPHA, **PAYLOAD)).status == 401
+def test_an_invalid_key_is_401(fast, connect):
+    other = connect(fast, "SG_not-a-key")
+    assert catch_error(lambda: other.run(ALPHA, **PAYLOAD)).status == 401
 
 
-def test_the_vendor_s_polling_runs_into_a_small_budget(connect):
+def test_the_vendor_s_polling_exceeds_a_small_rate_limit(connect):
     with Emulator(time_scale=0.05, requests_per_minute=5) as small:
         job = connect(small).submit_async(ALPHA, **PAYLOAD)
-        began = time.monotonic()
-        refused = error_of(lambda: job.wait(timeout=20, interval=0.05))
+        started_at = time.monotonic()
+        refused = catch_error(lambda: job.wait(timeout=20, interval=0.05))
         assert (refused.status, refused.detail) == (429, "rate_limit_exceeded")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started_at < 5
 
 
-def error_of(act: Callable[[], Any]) -> SegmindError:
-    """Return the error that an act raises."""
+def catch_error(action: Callable[[], Any]) -> SegmindError:
+    """Return the error that an action raises."""
     with pytest.raises(SegmindError) as raised:
-        act()
+        action()
     return raised.value

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.files import clip
+from airflow_provider_runway.emulator.media_files import read_clip
 from airflow_provider_runway.exceptions import BadConnectionError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.outputs.media_check import Media
@@ -20,7 +20,7 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 
 LOG = logging.getLogger(__name__)
 QUICK = RetryPolicy(attempts=4, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
-CLIP = clip("05s-16x9.mp4")
+CLIP = read_clip("05s-16x9.mp4")
 
 
 @pytest.mark.parametrize(

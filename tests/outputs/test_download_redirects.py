@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.files import clip
+from airflow_provider_runway.emulator.media_files import read_clip
 from airflow_provider_runway.exceptions import DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import MOST_REDIRECTS, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
@@ -23,7 +23,7 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 Serve = Callable[..., Any]
 LOG = logging.getLogger(__name__)
 QUICK = RetryPolicy(attempts=4, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
-CLIP = clip("05s-16x9.mp4")
+CLIP = read_clip("05s-16x9.mp4")
 #: What a request for a video has, and nothing else.
 PLAIN_HEADERS = {"host", "accept", "accept-encoding", "user-agent", "connection"}
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.files import clip
+from airflow_provider_runway.emulator.media_files import read_clip
 from airflow_provider_runway.exceptions import DownloadFailedError
 from airflow_provider_runway.outputs import download as fetching
 from airflow_provider_runway.outputs.download import CHUNK_BYTES, download
@@ -17,7 +17,7 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 
 LOG = logging.getLogger(__name__)
 QUICK = RetryPolicy(attempts=4, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
-CLIP = clip("05s-16x9.mp4")
+CLIP = read_clip("05s-16x9.mp4")
 #: Of the half that was sent, what fills whole chunks is kept.
 KEPT = len(CLIP) // 2 // CHUNK_BYTES * CHUNK_BYTES
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_runway.emulator.files import CLIPS, of_kind, padded
+from airflow_provider_runway.emulator.media_files import CLIPS_DIR, build_other_file_response, pad_video
 from airflow_provider_runway.outputs.media_check import ENDINGS, MOST_BOXES, Media, inspect
 
-CLIP = (CLIPS / "05s-16x9.mp4").read_bytes()
-PNG = of_kind("png").body
+CLIP = (CLIPS_DIR / "05s-16x9.mp4").read_bytes()
+PNG = build_other_file_response("png").data
 
 
 def judged(data: bytes) -> Media:
@@ -27,7 +27,7 @@ FTYP = box(b"ftyp", b"isom\0\0\0\0isom")
 WHOLE = FTYP + box(b"moov", bytes(20)) + box(b"mdat", bytes(100))
 
 
-@pytest.mark.parametrize("clip", sorted(CLIPS.glob("*.mp4")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("clip", sorted(CLIPS_DIR.glob("*.mp4")), ids=lambda path: path.stem)
 def test_a_playable_clip_is_a_whole_mp4(clip) -> None:
     assert judged(clip.read_bytes()) == Media("video/mp4")
 
@@ -36,7 +36,7 @@ def test_a_playable_clip_is_a_whole_mp4(clip) -> None:
     ("data", "mime"),
     [
         pytest.param(WHOLE, "video/mp4", id="MP4"),
-        pytest.param(padded(CLIP, 60_000), "video/mp4", id="MP4 with a box of nothing"),
+        pytest.param(pad_video(CLIP, 60_000), "video/mp4", id="MP4 with a box of nothing"),
         pytest.param(FTYP + box(b"mdat", bytes(9)) + box(b"moov"), "video/mp4", id="MP4, the index last"),
         pytest.param(
             FTYP + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100), "video/mp4", id="MP4, a long box"
@@ -117,7 +117,7 @@ def test_any_bytes_are_judged(noise: bytes, head: bytes) -> None:
 
 def test_a_large_file_is_judged_by_few_of_its_bytes() -> None:
     taken = []
-    data = padded(CLIP, 5_000_000)
+    data = pad_video(CLIP, 5_000_000)
 
     def read(offset: int, length: int) -> bytes:
         taken.append(length)

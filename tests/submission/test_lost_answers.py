@@ -7,7 +7,7 @@ from airflow_runtime import TaskInstance
 from submits import READ_TIMEOUT_S, count, hold, only_job, set_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.fault_table import TABLE
+from airflow_provider_runway.emulator.fault_table import FAULTS
 from airflow_provider_runway.exceptions import RefusedError, SubmitOutcomeUnknownError
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -18,7 +18,7 @@ ACCEPTED = [
     *(f"error_after_accept:status={status}" for status in (500, 502, 503, 504)),
     "html_200",
     "empty_body",
-    *(f"nonsense_json:body={body}" for body in TABLE["nonsense_json"].params["body"]),
+    *(f"nonsense_json:body={body}" for body in FAULTS["nonsense_json"].params["body"]),
     "cut_body",
     "missing_request_id",
     "slow:seconds=0.8,accept=before",
@@ -110,8 +110,8 @@ def test_a_refused_submit_leaves_no_doubt_behind(gateway: Emulator, ti: TaskInst
 
 
 def test_every_fault_that_fits_a_submit_is_in_one_of_the_lists() -> None:
-    struck = {name: fault.stage_at("submit") for name, fault in TABLE.items() if "submit" in fault.calls}
-    fates_of_the_job = {name for name, stage in struck.items() if stage == "trait"}
+    struck = {name: fault.get_stage("submit") for name, fault in FAULTS.items() if "submit" in fault.calls}
+    fates_of_the_job = {name for name, stage in struck.items() if stage == "job"}
     told = {rule.partition(":")[0] for rule in (*ACCEPTED, *NOT_ACCEPTED, *REFUSED)}
     harmless = {"rate_limited", "foreign_status_url"}
     assert set(struck) == told | harmless | fates_of_the_job

@@ -1,4 +1,4 @@
-"""The ledger, the request log, and the control from inside and from another process."""
+"""The ledger, the request log, and the control of an emulator from inside and from another process."""
 
 from __future__ import annotations
 
@@ -16,42 +16,37 @@ from airflow_provider_runway.emulator import FAULTS, Emulator, EmulatorControl
 ALPHA = "runway-gen3-alphaturbo"
 
 
-def test_the_ledger_has_one_entry_for_each_accepted_post(api, gateway):
-    good = api.done(duration=10)
-    bad = api.submit(ratio="none")
-    api.post(body={"promptText": "no picture"})
+def test_the_ledger_has_an_entry_for_each_accepted_post(api, gateway):
+    completed = api.submit_finished(duration=10)
+    failed = api.submit(ratio="none")
+    api.post(body={"promptText": "no image"})
     gateway.advance(100)
     running = api.submit()
-    book = gateway.ledger()
-    jobs = {job["request_id"]: job for job in book["jobs"]}
-    assert {name: book[name] for name in ("posts", "accepted", "billable", "billed_usd")} == {
-        "posts": 4,
-        "accepted": 3,
-        "billable": 2,
-        "billed_usd": 1.0,
-    }
-    assert jobs[good] == {
-        "request_id": good,
+    ledger = gateway.ledger()
+    jobs = {job["request_id"]: job for job in ledger["jobs"]}
+    assert [ledger[name] for name in ("posts", "accepted", "billable", "billed_usd")] == [4, 3, 2, 1.0]
+    assert jobs[completed] == {
+        "request_id": completed,
         "call": "submit",
         "model": ALPHA,
-        "body": jobs[good]["body"],
+        "body": jobs[completed]["body"],
         "account": "SG_…cdef",
-        "submitted_at": jobs[good]["submitted_at"],
+        "submitted_at": jobs[completed]["submitted_at"],
         "state": "COMPLETED",
         "billable": True,
         "billed": True,
         "cost": 1.0,
-        "output_url": api.get(f"{gateway.history_url}/{good}").json()["generation_url"],
+        "output_url": api.get(f"{gateway.history_url}/{completed}").json()["generation_url"],
     }
-    assert jobs[good]["body"]["duration"] == 10
-    assert (jobs[bad]["state"], jobs[bad]["billable"], jobs[bad]["billed"]) == ("FAILED", False, False)
+    assert jobs[completed]["body"]["duration"] == 10
+    assert (jobs[failed]["state"], jobs[failed]["billable"], jobs[failed]["billed"]) == ("FAILED", False, False)
     assert (jobs[running]["state"], jobs[running]["billable"], jobs[running]["billed"]) == ("QUEUED", True, False)
 
 
-def test_the_request_log_tells_all_but_the_key(api, gateway):
+def test_the_request_log_has_everything_but_the_key(api, gateway):
     gateway.add_fault("status:server_error:status=503")
-    answer = api.post()
-    api.status(answer.json()["request_id"])
+    response = api.post()
+    api.get_status(response.json()["request_id"])
     api.get("/nowhere", headers={"x-api-key": None})
     submit, status, nowhere = gateway.requests()
     assert submit == {
@@ -62,7 +57,7 @@ def test_the_request_log_tells_all_but_the_key(api, gateway):
         "at": submit["at"],
         "key": True,
         "fault": None,
-        "sent": len(answer.content),
+        "sent": len(response.content),
     }
     assert (status["call"], status["status"], status["fault"]) == ("status", 503, "server_error")
     assert (nowhere["call"], nowhere["status"], nowhere["key"]) == ("unknown", 404, False)
@@ -79,24 +74,24 @@ def test_another_process_has_the_same_control(api, gateway):
     rule = control.add_fault("status:forbidden:times=2")
     assert rule == gateway.faults()[0] == control.faults()[0]
     assert control.add_fault(fault="slow", seconds=0)["fault"] == "slow"
-    assert api.status(request_id).status_code == 403
+    assert api.get_status(request_id).status_code == 403
     control.clear_faults()
-    assert api.status(request_id).status_code == 200
+    assert api.get_status(request_id).status_code == 200
     control.advance(1000)
-    assert api.status(request_id).json()["status"] == "COMPLETED"
+    assert api.get_status(request_id).json()["status"] == "COMPLETED"
     assert control.expire(request_id) == 1
-    assert api.status(request_id).status_code == 404
+    assert api.get_status(request_id).status_code == 404
     control.reset()
     assert control.ledger() == {"posts": 0, "accepted": 0, "billable": 0, "billed_usd": 0, "jobs": []}
     assert control.requests() == []
 
 
-def test_control_says_what_is_wrong(gateway):
+def test_a_wrong_control_request_is_explained(gateway):
     control = EmulatorControl(gateway.url)
     with pytest.raises(ValueError, match="there is no fault 'gremlin'"):
         control.add_fault("submit:gremlin")
-    with pytest.raises(KeyError, match="nobody"):
-        control.expire("nobody")
+    with pytest.raises(KeyError, match="unknown-id"):
+        control.expire("unknown-id")
     base = f"{gateway.url}/_emulator"
     assert requests.get(f"{base}/expire", timeout=10).status_code == 405
     assert "/_emulator/ledger" in requests.get(f"{base}/what", timeout=10).json()["error"]
@@ -105,8 +100,8 @@ def test_control_says_what_is_wrong(gateway):
     assert list(requests.get(f"{base}/faults", timeout=10).json()["known"]) == list(FAULTS)
 
 
-def test_a_reset_brings_back_what_was_there_at_the_start(open_api):
-    api = open_api(faults=["submit:forbidden"])
+def test_a_reset_restores_the_initial_faults(start_api):
+    api = start_api(faults=["submit:forbidden"])
     assert [api.post().status_code for _ in range(2)] == [403, 200]
     api.gateway.add_fault("submit:retired")
     api.gateway.reset()
@@ -114,25 +109,29 @@ def test_a_reset_brings_back_what_was_there_at_the_start(open_api):
     assert api.gateway.ledger()["accepted"] == 1
 
 
-def test_many_callers_at_once_lose_no_job(open_api):
-    api = open_api(time_scale=0.001)
+def test_many_clients_at_once_lose_no_job(start_api):
+    gateway = start_api(time_scale=0.001).gateway
+
+    def submit(_: int) -> str:
+        headers = {"x-api-key": gateway.test_key}
+        response = requests.post(f"{gateway.url}/v2/any-model", json={}, headers=headers, timeout=10)
+        return str(response.json()["request_id"])
+
     with ThreadPoolExecutor(16) as pool:
-        ids = list(pool.map(lambda _: requests.post(
-            f"{api.gateway.url}/v2/any-model", json={}, headers={"x-api-key": api.gateway.test_key}, timeout=10
-        ).json()["request_id"], range(120)))  # fmt: skip
-    assert len(set(ids)) == 120
-    assert {job["request_id"] for job in api.gateway.ledger()["jobs"]} == set(ids)
+        request_ids = set(pool.map(submit, range(120)))
+    assert len(request_ids) == 120
+    assert {job["request_id"] for job in gateway.ledger()["jobs"]} == request_ids
 
 
-def test_nothing_is_left_behind_even_with_an_answer_under_way():
+def test_a_stopped_emulator_leaves_no_thread_and_no_socket_behind():
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
         with (
             Emulator(faults=["credits:slow:seconds=30"]) as gateway,
-            socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as caller,
+            socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as client,
         ):
             key = f"x-api-key: {gateway.test_key}\r\n"
-            caller.sendall(f"GET /v1/get-user-credits HTTP/1.1\r\nhost: x\r\n{key}\r\n".encode())
+            client.sendall(f"GET /v1/get-user-credits HTTP/1.1\r\nhost: x\r\n{key}\r\n".encode())
             while not gateway.requests():
                 pass
             url = gateway.url
@@ -140,10 +139,10 @@ def test_nothing_is_left_behind_even_with_an_answer_under_way():
     assert not [thread for thread in threading.enumerate() if thread.name == "segmind-emulator"]
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=2)
-    assert len(gateway.requests()) == 1  # the books can still be read
+    assert len(gateway.requests()) == 1, "the request log can still be read"
 
 
-def test_a_port_that_is_taken_is_an_error_at_the_start(gateway):
+def test_a_used_port_is_an_error_at_the_start(gateway):
     port = int(gateway.url.rpartition(":")[2])
     with pytest.raises(OSError, match="address already in use"):
         Emulator(port=port).start()
@@ -152,16 +151,17 @@ def test_a_port_that_is_taken_is_an_error_at_the_start(gateway):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "options",
     [
-        pytest.param({"reset_format": "rfc"}, id="no such format"),
-        pytest.param({"history_lag": "5-1"}, id="a lag that runs backwards"),
-        pytest.param({"history_lag": "soon"}, id="a lag that is no number"),
-        pytest.param({"time_scale": -1}, id="negative time"),
-        pytest.param({"faults": ["submit:gremlin"]}, id="no such fault"),
-        pytest.param({"keys": "SG_0123456789abcdef"}, id="a text for a list"),
+        {"reset_format": "rfc"},
+        {"history_lag": "5-1"},
+        {"history_lag": "soon"},
+        {"time_scale": -1},
+        {"faults": ["submit:gremlin"]},
+        {"keys": "SG_0123456789abcdef"},
     ],
+    ids=str,
 )
-def test_settings_that_cannot_be_are_refused(settings):
-    with pytest.raises(ValueError, match=r"\w"):
-        Emulator(**settings)
+def test_an_invalid_option_is_refused(options):
+    with pytest.raises(ValueError, match=r"must|there is no fault"):
+        Emulator(**options)

@@ -1,4 +1,4 @@
-"""The command line, as a process of its own."""
+"""The command line of the emulator, run as a process of its own."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ import pytest
 import requests
 
 from airflow_provider_runway.emulator import FAULTS, EmulatorControl
-from airflow_provider_runway.emulator.__main__ import main, parser, settings_from
+from airflow_provider_runway.emulator.__main__ import build_options, main, make_parser
 
 COMMAND = [sys.executable, "-W", "error", "-m", "airflow_provider_runway.emulator", "--port", "0"]
 
 
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the emulator; gives the process and the address it printed."""
+def run_emulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the emulator; yields the process and the URL that it printed."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, *options], stdout=pipe, stderr=pipe, text=True) as process:
         try:
             assert process.stdout is not None
-            first = re.fullmatch(r"Segmind emulator on (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
-            assert first is not None
-            yield process, first[1]
+            first_line = re.fullmatch(r"Segmind emulator on (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
+            assert first_line is not None
+            yield process, first_line[1]
         finally:
             process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_and_stops_quietly_at_a_signal(number):
-    with running("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
+def test_it_serves_until_a_signal(number):
+    with run_emulator("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
         variable = process.stdout.readline()
         connection = json.loads(shlex.split(variable)[1].partition("=")[2])
         headers = {"x-api-key": connection["password"]}
-        posted = requests.post(f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10)
-        status = requests.get(posted.json()["status_url"], headers=headers, timeout=10)
+        submit = requests.post(f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10)
+        status = requests.get(submit.json()["status_url"], headers=headers, timeout=10)
         history = requests.get(connection["extra"]["history_url"], headers=headers, timeout=10)
-        book = EmulatorControl(url).ledger()
+        ledger = EmulatorControl(url).ledger()
         process.send_signal(number)
         _, log = process.communicate(timeout=10)
     assert variable.startswith("export AIRFLOW_CONN_RUNWAY_DEFAULT='{")
     assert connection["conn_type"] == "runway"
     assert connection["host"] == connection["extra"]["storage_url"] == url
     assert status.json()["status"] == "THROTTLED"
-    assert len(history.json()["data"]) == book["accepted"] == 1
+    assert len(history.json()["data"]) == ledger["accepted"] == 1
     assert process.returncode == 0
     lines = log.splitlines()
     assert len(lines) == 3
@@ -60,38 +60,38 @@ def test_it_serves_and_stops_quietly_at_a_signal(number):
     assert "secret wish" not in log
 
 
-def test_help_names_every_option_and_every_fault(capsys):
+def test_help_lists_every_fault(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0
+    assert "examples:" in text
     for name, fault in FAULTS.items():
         assert re.search(rf"^  {name} +{re.escape(fault.about)}$", text, re.MULTILINE)
-    assert "examples:" in text
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
-        pytest.param(["--fault", "submit:gremlin"], "there is no fault 'gremlin'", id="no such fault"),
-        pytest.param(["--history-lag", "x"], "history_lag", id="a lag that is none"),
-        pytest.param(["--reset-format", "rfc"], "invalid choice", id="no such format"),
+        (["--fault", "submit:gremlin"], "there is no fault 'gremlin'"),
+        (["--history-lag", "x"], "history_lag"),
+        (["--reset-format", "rfc"], "invalid choice"),
     ],
 )
-def test_a_wrong_option_is_explained(options, words, capsys):
+def test_a_wrong_option_is_explained(options, message, capsys):
     with pytest.raises(SystemExit) as end:
         main(options)
     assert end.value.code == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said_and_ends_with_1(gateway, capsys):
+def test_a_used_port_ends_with_exit_code_1(gateway, capsys):
     assert main(["--port", gateway.url.rpartition(":")[2]]) == 1
     assert "cannot listen on" in capsys.readouterr().err
 
 
-def test_the_options_become_settings():
+def test_the_arguments_become_options():
     line = "--time-scale 0.5 --key SG_a --key SG_b,SG_c --model m --history-lag 1-2 --record-ttl 9 --credits 3 --seed 4"
-    settings = settings_from(parser().parse_args(shlex.split(line)))
-    assert (settings.time_scale, settings.record_ttl, settings.credits, settings.seed) == (0.5, 9, 3, 4)
-    assert (settings.keys, settings.models, settings.lag_range_s) == (("SG_a", "SG_b,SG_c"), ("m",), (1, 2))
+    options = build_options(make_parser().parse_args(shlex.split(line)))
+    assert (options.time_scale, options.record_ttl, options.credits, options.seed) == (0.5, 9, 3, 4)
+    assert (options.keys, options.models, options.lag_range_s) == (("SG_a", "SG_b,SG_c"), ("m",), (1, 2))

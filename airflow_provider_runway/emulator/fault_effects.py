@@ -1,0 +1,151 @@
+"""Fault effects: what each fault does to a response."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from .fault_rules import FaultRule
+from .history_rows import clear_late_fields
+from .media_files import build_other_file_response, pad_video, set_version_headers
+from .rate_limits import format_reset_time
+from .response_bodies import (
+    INVALID_KEY,
+    MISSING_KEY,
+    NO_BALANCE_RECORD,
+    ApiResponse,
+    auth_error_response,
+    error_response,
+    html_response,
+    out_of_credits_error,
+    rate_limit_error,
+    reshape_output,
+    server_error,
+    unknown_path_error,
+    unknown_request_error,
+)
+
+_POLL_URL_FIELDS = ("poll_url", "status_url", "response_url")
+_NONSENSE_BODIES = {
+    "list": b'["request_id", "status", 7]',
+    "types": b'{"request_id": 7, "status": ["QUEUED"], "output": 3.5, "metrics": "none", "data": {}, "credits": []}',
+    "null": b"null",
+    "text": b'"the rate limiter is not available"',
+    "broken": b'{"request_id": "7d4e", "status": "QUE',
+}
+
+
+def build_fault_response(rule: FaultRule, now: float, reset_format: str) -> ApiResponse:
+    """Return the response of a fault that replaces the call: nothing was accepted.
+
+    :param reset_format: format of the reset time, unless the rule has its own.
+    """
+    params = rule.params
+    match rule.fault:
+        case "rate_limited":
+            reset = format_reset_time(now + params["window"], params["reset_format"] or reset_format)
+            return rate_limit_error(reset, math.ceil(params["window"]) if params["retry_after"] else None)
+        case "refuse_auth":
+            text = MISSING_KEY if params["text"] == "missing" else INVALID_KEY
+            is_auth = params["envelope"] == "auth"
+            return auth_error_response("unauthorized", text) if is_auth else error_response(401, text)
+        case "forbidden":
+            return error_response(403, "Model is not permitted for this account")
+        case "not_found":
+            return unknown_path_error()
+        case "out_of_credits":
+            return out_of_credits_error()
+        case "team_limit":
+            return error_response(406, "Team spend limit reached")
+        case "bad_parameter":
+            return error_response(406, f"Parameter not acceptable: {params['name']}")
+        case "retired":
+            return error_response(410, "Model has been retired")
+        case "no_balance":
+            return error_response(404, NO_BALANCE_RECORD)
+        case "record_expired":
+            return unknown_request_error()
+        case "server_error" | "history_down":
+            return server_error(params["status"], params["body"])
+        case "cut_before":
+            return ApiResponse(delivery="reset")
+        case "redirect":
+            return html_response(params["status"], headers={"location": params["to"]})
+    # The remaining faults look the same whether the call was carried out or not.
+    return change_response(rule, ApiResponse())
+
+
+def change_response(rule: FaultRule, response: ApiResponse) -> ApiResponse:
+    """Return the response to a call that was carried out, changed by a fault."""
+    params = rule.params
+    match rule.fault:
+        case "error_after_accept":
+            return server_error(params["status"], params["body"])
+        case "cut_after":
+            return ApiResponse(delivery="reset")
+        case "cut_body":
+            delivery = "cut_reset" if params["how"] == "reset" else "cut_close"
+            return set_version_headers(response, params["names"]).replace(delivery=delivery)
+        case "html_200" | "output_wrong_type":
+            return html_response(200, "Please wait")
+        case "empty_body":
+            return ApiResponse(headers={"content-type": "application/json"})
+        case "nonsense_json":
+            return ApiResponse(200, _NONSENSE_BODIES[params["body"]], {"content-type": "application/json"})
+        case "output_truncated":
+            return response.replace(data=response.data[: len(response.data) // 2])
+        case "output_kind":
+            return build_other_file_response(params["kind"])
+        case "output_size":
+            delivery = "whole" if params["told"] else "chunked"
+            return response.replace(data=pad_video(response.data, params["bytes"]), delivery=delivery)
+    body = response.parse_json()
+    if not isinstance(body, dict):
+        return response
+    status = _choose_status(rule, response.status, body)
+    return response.replace(status=status, data=json.dumps(_change_body(rule, body)).encode())
+
+
+def _change_body(rule: FaultRule, body: dict[str, Any]) -> dict[str, Any]:
+    params = rule.params
+    match rule.fault:
+        case "missing_request_id":
+            return {name: value for name, value in body.items() if name != "request_id"}
+        case "foreign_status_url":
+            urls = {name: body[name] for name in _POLL_URL_FIELDS if name in body}
+            return body | {name: _replace_host(url, params["host"]) for name, url in urls.items()}
+        case "unknown_status":
+            return body | {"status": params["state"]}
+        case "lost_output":
+            return reshape_output(body, "none", 1)
+        case "output_shape":
+            return reshape_output(body, params["shape"], params["count"])
+        case "history_late":
+            return _make_history_late(body, params["lacks"])
+        case "upload_urls":
+            return {"urls": body["file_urls"], "message": body["message"]} if "file_urls" in body else body
+    return body
+
+
+def _make_history_late(body: dict[str, Any], lacks: str) -> dict[str, Any]:
+    """Return a history response as it is before its rows are complete."""
+    if "data" not in body:
+        return {"error": "Request not found"} if lacks == "rows" else clear_late_fields(body)
+    if lacks == "rows":
+        return body | {"data": [], "total": 0, "total_pages": 0}
+    return body | {"data": [clear_late_fields(row) for row in body["data"]]}
+
+
+def _choose_status(rule: FaultRule, status: int, body: dict[str, Any]) -> int:
+    """Return the HTTP status that fits the changed body."""
+    if rule.fault == "history_late" and rule.params["lacks"] == "rows" and "data" not in body:
+        return 404
+    # An unknown status is not a failure, so it does not come as 422.
+    return 200 if rule.fault == "unknown_status" else status
+
+
+def _replace_host(url: str, host: str) -> str:
+    scheme, _, rest = url.partition("://")
+    path = rest.partition("/")[2]
+    return f"{host.rstrip('/')}/{path}" if scheme else url

@@ -1,0 +1,255 @@
+"""Handlers of the API's calls, one function each.
+
+The middlewares of :mod:`.http_server` have checked key and rate limit, and matched the faults, before a handler runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from mimetypes import guess_extension
+from typing import Any
+
+from aiohttp import web
+
+from .fault_rules import MatchedFaults
+from .history_rows import build_history_page, build_rows
+from .job_store import Job, JobStatus, draw_job
+from .media_files import OUTPUT_TTL_S, build_file_response, parse_data_url, read_clip
+from .model_rules import (
+    CONTENT_BLOCK_ERROR,
+    compute_cost_usd,
+    find_invalid_input,
+    find_missing_fields,
+    find_slug_refusal,
+    get_model_rules,
+)
+from .rate_limits import format_reset_time
+from .response_bodies import (
+    ApiResponse,
+    build_result_response,
+    build_status_response,
+    build_submit_response,
+    error_response,
+    html_response,
+    json_response,
+    out_of_credits_error,
+    unknown_request_error,
+    wrong_content_type_error,
+)
+from .state import EmulatorState, RequestLogEntry
+
+#: The blocking call gives up after this many seconds (times the time scale) with a 504; the job goes on.
+MAX_BLOCKING_S = 600.0
+#: The blocking call checks its job this often, so that it notices when a test advances the time.
+BLOCKING_CHECK_S = 0.2
+
+
+@dataclass(slots=True)
+class ApiCall:
+    """One call of the API: the request, and what the middlewares found out about it.
+
+    ``argument`` is the request id, slug or file name in the path; ``body`` is the request's body.
+    """
+
+    request: web.Request
+    state: EmulatorState
+    name: str
+    argument: str
+    body: bytes
+    log_entry: RequestLogEntry
+    account: str = ""
+    faults: MatchedFaults = field(default_factory=MatchedFaults)
+
+    @property
+    def base_url(self) -> str:
+        """The emulator's URL as the client knows it."""
+        return f"{self.request.scheme}://{self.request.host}"
+
+    def has_fault(self, *names: str) -> bool:
+        """Tell whether one of these faults changes the response."""
+        return self.faults.response is not None and self.faults.response.fault in names
+
+
+Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
+
+
+def _parse_body(call: ApiCall) -> dict[str, Any] | ApiResponse:
+    """Return the JSON object in the body, or an error."""
+    if call.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return wrong_content_type_error()
+    try:
+        body = json.loads(call.body)
+    except ValueError:
+        return error_response(400, "Malformed JSON body")
+    return body if isinstance(body, dict) else error_response(400, "Expected a JSON object")
+
+
+def _accept_job(call: ApiCall) -> Job | ApiResponse:
+    """Store a new job, or return an error. From here on the POST may cost money."""
+    state = call.state
+    body = _parse_body(call)
+    if isinstance(body, ApiResponse):
+        return body
+    if refusal := find_slug_refusal(call.argument, state.options.models):
+        return error_response(*refusal)
+    rules = get_model_rules(call.argument)
+    if missing := find_missing_fields(rules, body):
+        return error_response(400, f"Missing required field: {', '.join(missing)}")
+    if not state.store.can_afford(call.account, compute_cost_usd(body)):
+        return out_of_credits_error()
+    job = draw_job(
+        call=call.name,
+        rules=rules,
+        body=body,
+        account=call.account,
+        now=state.clock(),
+        rng=state.rng,
+        time_scale=state.options.time_scale,
+        lag_range_s=state.options.lag_range_s,
+        faults=call.faults.job,
+    )
+    state.store.add(job)
+    return job
+
+
+def _find_job(call: ApiCall) -> Job | None:
+    job = call.state.store.jobs.get(call.argument)
+    return job if job and job.has_record(call.state.clock(), call.state.options.record_ttl) else None
+
+
+def _get_remaining_credits(call: ApiCall, job: Job, now: float) -> float:
+    """Return the balance after a job was billed; 0 for a running job, whose response has none."""
+    if job.get_status(now) is not JobStatus.COMPLETED:
+        return 0.0
+    return call.state.store.get_balance(job.account, job.finished_at)
+
+
+async def submit_job(call: ApiCall) -> ApiResponse:
+    """``POST /v2/{slug}``: accept a job."""
+    job = _accept_job(call)
+    return job if isinstance(job, ApiResponse) else build_submit_response(job, call.base_url)
+
+
+async def get_status(call: ApiCall) -> ApiResponse:
+    """``GET /v2/requests/{id}/status``. Every account's key is accepted, so that a rotated key works."""
+    job = _find_job(call)
+    if job is None:
+        return unknown_request_error()
+    now = call.state.clock()
+    return build_status_response(job, now, call.base_url, _get_remaining_credits(call, job, now))
+
+
+async def get_result(call: ApiCall) -> ApiResponse:
+    """``GET /v2/requests/{id}``, and ``/v1/requests/{id}``, which a submit names as ``poll_url``."""
+    job = _find_job(call)
+    if job is None:
+        return unknown_request_error()
+    now = call.state.clock()
+    file_size = len(read_clip(job.clip))
+    return build_result_response(job, now, call.base_url, _get_remaining_credits(call, job, now), file_size)
+
+
+async def run_blocking(call: ApiCall) -> ApiResponse:
+    """``POST /v1/{slug}``: accept a job, wait for it and return the bytes of its output."""
+    state = call.state
+    job = _accept_job(call)
+    if isinstance(job, ApiResponse):
+        return job
+    if call.has_fault("cut_after", "error_after_accept"):
+        return ApiResponse()  # these faults do not wait for the job
+    started_at = state.clock()
+    while (status := job.get_status(state.clock())) in (JobStatus.QUEUED, JobStatus.PROCESSING):
+        is_too_long = state.clock() - started_at >= MAX_BLOCKING_S * state.options.time_scale
+        if is_too_long and job.finished_at == math.inf:
+            return html_response(504)
+        await asyncio.sleep(max(0.0, min(job.finished_at - state.clock(), BLOCKING_CHECK_S)))
+        job = state.store.jobs.get(job.request_id, job)
+    if status is JobStatus.FAILED:
+        # Not documented for v1. An error of the input is a 400 here, any other error a 500.
+        input_errors = (CONTENT_BLOCK_ERROR, find_invalid_input(get_model_rules(job.model), job.body))
+        return error_response(400 if job.error in input_errors else 500, job.error or "")
+    reset_time = state.rate_limits.get_reset_time(call.account, state.clock())
+    headers = {
+        "content-type": "video/mp4",
+        "x-cost": f"{job.cost:.2f}",
+        "x-remaining-credits": str(state.store.get_balance(call.account, job.finished_at)),
+        "x-request-id": job.request_id,
+        "x-generation-time": f"{job.run_s:.3f}",
+        "x-seed-value": str(job.seed),
+        "x-rate-limit-reset-at-utc": format_reset_time(reset_time, state.options.reset_format),
+    }
+    return ApiResponse(200, read_clip(job.clip), headers)
+
+
+async def get_credits(call: ApiCall) -> ApiResponse:
+    """``GET /v1/get-user-credits``: the balance."""
+    balance = call.state.store.get_balance(call.account, call.state.clock())
+    return json_response({"credits": balance, "free-credits": 0.0})
+
+
+async def upload_assets(call: ApiCall) -> ApiResponse:
+    """``POST /upload-asset``: store files and return their URLs."""
+    body = _parse_body(call)
+    if isinstance(body, ApiResponse):
+        return body
+    data_urls = body.get("data_urls")
+    if not isinstance(data_urls, list) or not data_urls:
+        return error_response(400, "Missing required field: data_urls")
+    try:
+        files = [parse_data_url(str(data_url)) for data_url in data_urls]
+    except ValueError as error:
+        return error_response(400, f"data_urls: {error}")
+    urls = []
+    for content_type, content in files:
+        name = f"{uuid.uuid4()}{guess_extension(content_type) or ''}"
+        call.state.uploads[name] = (content_type, content)
+        urls.append(f"{call.base_url}/assets/{name}")
+    return json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
+
+
+async def list_history(call: ApiCall) -> ApiResponse:
+    """``GET …/request-history``: one page of the account's rows."""
+    state = call.state
+    jobs = state.store.list_jobs(call.account)
+    try:
+        page = build_history_page(jobs, call.request.query, state.clock(), call.base_url, state.options.history_body)
+    except ValueError as error:
+        return error_response(400, str(error))
+    return json_response(page)
+
+
+async def get_history_row(call: ApiCall) -> ApiResponse:
+    """``GET …/request-history/{id}``: one row of the account, of any age."""
+    state = call.state
+    job = state.store.jobs.get(call.argument)
+    rows = build_rows(job, state.clock(), call.base_url, state.options.history_body) if job else []
+    if job is None or job.account != call.account or not rows:
+        return error_response(404, "Request not found")
+    return json_response(rows[0])
+
+
+async def get_output(call: ApiCall) -> ApiResponse:
+    """``GET /outputs/{name}``: the video, without a key."""
+    job = call.state.store.find_job_by_output(call.request.path)
+    now = call.state.clock()
+    if job is None or job.get_status(now) is not JobStatus.COMPLETED or now >= job.finished_at + OUTPUT_TTL_S:
+        return html_response(404)
+    rule = call.faults.response
+    odd_range = str(rule.params["answer"]) if rule and rule.fault == "odd_range" else ""
+    content = read_clip(job.clip)
+    return build_file_response(
+        content, "video/mp4", call.request.headers, modified_at=job.finished_at, odd_range=odd_range
+    )
+
+
+async def get_asset(call: ApiCall) -> ApiResponse:
+    """``GET /assets/{name}``: an uploaded file, without a key."""
+    content_type, content = call.state.uploads.get(call.argument, ("", None))
+    if content is None:
+        return html_response(404)
+    return build_file_response(content, content_type, call.request.headers)

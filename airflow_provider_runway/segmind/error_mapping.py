@@ -1,12 +1,14 @@
-"""An answer that is not a success, as the error it means.
+"""Maps an unsuccessful response, or a missing one, to the error that it means.
 
-One table for the whole package. Source: the status table of the model's page, and the vendor's
-docs for 405, 410, 422 and for the kinds of 406, which differ by their text only.
+Source: the status table of the model's page, and the vendor's docs for 405, 410, 422 and for the kinds of 406, which
+differ by their text only. Of a submit, nothing but a documented JSON error of the API itself proves that no job was
+accepted. Every other status may come from a proxy that lost the API's own response.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from airflow_provider_runway.exceptions import (
     BadConnectionError,
@@ -24,10 +26,10 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
-from airflow_provider_runway.segmind.resets import parse_rate_limit_reset
+from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
 
 #: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
-REFUSED_STATUSES: dict[int, tuple[type[RefusedError], str]] = {
+REFUSED_STATUSES: Mapping[int, tuple[type[RefusedError], str]] = {
     400: (BadRequestError, "Correct the fields that it names."),
     401: (UnauthorizedError, "Put a valid key into the connection's password."),
     403: (ForbiddenError, "Ask Segmind to permit this model for the account, or choose another one."),
@@ -37,7 +39,7 @@ REFUSED_STATUSES: dict[int, tuple[type[RefusedError], str]] = {
     410: (ModelRetiredError, "This model is no longer served; choose another one."),
     422: (BadRequestError, "Correct the fields that it names."),
 }
-#: (word in the text, error, what to do). The first row that fits wins.
+#: (text in the error, error, what to do). The first row that fits wins.
 _KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
     ("limit", SpendLimitError, "The team's spend limit is reached: raise it in Segmind's console, then run again."),
     ("credit", OutOfCreditsError, "Top up the account in Segmind's console, then run again."),
@@ -45,79 +47,121 @@ _KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
     ("content type", BadRequestError, "The gateway wants application/json: look for a proxy that rewrites requests."),
     ("content-type", BadRequestError, "The gateway wants application/json: look for a proxy that rewrites requests."),
 )
+#: Statuses below 500 that proxies send of their own accord: timeouts, conflicts, a client that hung up.
+_PROXY_STATUSES = frozenset({408, 409, 425, 499})
+#: A reset farther away than this is not believed: the rate limit counts per minute.
+MAX_RESET_S = 120.0
+
 _KEY = re.compile(r"SG_[0-9A-Za-z]+")
-_LONGEST_QUOTE = 300
+_MAX_TEXT_LENGTH = 300
 
 
-def map_response_to_error(request: Request, heard: Response) -> RunwayError:
+def map_response_to_error(request: Request, response: Response) -> RunwayError:
     """Return the error that an unsuccessful response means."""
-    facts = {"call": request.call, "http_status": heard.status}
-    said = f"{request.call}: HTTP {heard.status}"
-    if text := extract_error_text(heard):
-        said += f" ({text.rstrip('.')})"
-    if heard.status == 429:
-        reset_at = parse_rate_limit_reset(heard.headers, heard.received_at)
-        return ThrottledError(f"{said}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
-    if heard.status >= 500 or heard.status < 300:
-        return NoUsableResponseError(f"{said}. That is no usable answer.", **facts)
-    if heard.status < 400:
-        return BadRequestError(
-            f"{said}: redirects are not followed, so that the key stays with the connection's own hosts. "
-            "Set the connection's host to the address that answers.",
-            **facts,
-        )
-    error, advice = REFUSED_STATUSES.get(heard.status, (RefusedError, "The same request would be refused again."))
-    if heard.status == 406:
-        error, advice = _kind_of_406(text)
-    elif heard.status == 401 and "missing" in text.lower():
+    facts = {"call": request.call, "http_status": response.status}
+    summary = f"{request.call}: HTTP {response.status}"
+    text = extract_error_text(response)
+    if text:
+        summary += f" ({text.rstrip('.')})"
+    if response.status == 429:
+        reset_at = parse_rate_limit_reset(response.headers, response.received_at)
+        return ThrottledError(f"{summary}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
+    if not _is_refusal(request, response):
+        return NoUsableResponseError(f"{summary}. That is no usable response of the API.{_hint(response)}", **facts)
+    if response.status < 400:
+        return BadRequestError(f"{summary}.{_hint(response)}", **facts)
+    error, advice = REFUSED_STATUSES.get(response.status, (RefusedError, "The same request would be refused again."))
+    if response.status == 406:
+        error, advice = _tell_kind_of_406(text)
+    elif response.status == 401 and "missing" in text.lower():
         advice = "No key arrived: look for a proxy that removes the x-api-key header."
-    # A GET bills nothing either way, and the job it asks about may well be billed: only of a submit it is news.
+    # A GET bills nothing either way, and the job that it asks about may be billed. So only a submit says this.
     billed = "" if request.idempotent else " Nothing was accepted, so nothing is billed."
-    return error(f"{said}. {advice}{billed}", **facts)
+    return error(f"{summary}. {advice}{billed}", **facts)
 
 
-def _kind_of_406(text: str) -> tuple[type[RefusedError], str]:
-    for raw_status, error, advice in _KINDS_OF_406:
-        if raw_status in text.lower():
+def map_failure_to_error(request: Request, failure: TransportFailure) -> RunwayError:
+    """Return the error that a request without a response means."""
+    summary = f"{request.call}: {sanitize_text(failure.detail)}"
+    if failure.kind is FailureKind.UNTRUSTED:
+        return BadConnectionError(
+            f"{summary}. The host's certificate was not accepted; nothing was sent. For a private certificate "
+            'authority set the extra "verify" to its file.',
+            call=request.call,
+        )
+    if failure.kind is FailureKind.NOT_SENT:
+        return UnreachableError(f"{summary}. Nothing was sent.", call=request.call)
+    return NoUsableResponseError(f"{summary}. The request may have arrived.", call=request.call)
+
+
+def _is_refusal(request: Request, response: Response) -> bool:
+    """Did the API itself refuse the request, so that the same one would be refused again?"""
+    if response.status in _PROXY_STATUSES or response.status >= 500 or response.status < 300:
+        return False
+    if not request.idempotent:
+        return response.status in REFUSED_STATUSES and has_error_envelope(response)
+    return response.status < 400 or not response.is_html
+
+
+def has_error_envelope(response: Response) -> bool:
+    """Is the body the API's own form of an error, ``{"error": …}`` with a text in it?"""
+    return bool(_find_text(response.json_object().get("error")).strip())
+
+
+def _hint(response: Response) -> str:
+    if 300 <= response.status < 400:
+        return (
+            " Redirects are not followed, so that the key stays with the connection's own hosts. Set the "
+            "connection's host to the address that answers."
+        )
+    if response.status < 500 and response.is_html:
+        return " It came as a web page: check the connection's host, and any proxy on the way."
+    return ""
+
+
+def _tell_kind_of_406(text: str) -> tuple[type[RefusedError], str]:
+    for word, error, advice in _KINDS_OF_406:
+        if word in text.lower():
             return error, advice
     return REFUSED_STATUSES[406]
 
 
-def map_failure_to_error(request: Request, fault: TransportFailure) -> RunwayError:
-    """Return the error that a request without a response means."""
-    said = f"{request.call}: {sanitize_text(fault.detail)}"
-    if fault.kind is FailureKind.UNTRUSTED:
-        return BadConnectionError(
-            f"{said}. The host's certificate was not accepted; nothing was sent. For a private certificate "
-            'authority set the extra "verify" to its file.',
-            call=request.call,
-        )
-    if fault.kind is FailureKind.NOT_SENT:
-        return UnreachableError(f"{said}. Nothing was sent.", call=request.call)
-    return NoUsableResponseError(f"{said}. The request may have arrived.", call=request.call)
-
-
-def extract_error_text(answer: Response) -> str:
+def extract_error_text(response: Response) -> str:
     """Return the API's own words about what went wrong, short and without a key; "" for HTML.
 
     An ``error`` may be text, or an object with a text in it; the auth surface adds a description.
     """
-    body = answer.json()
+    body = response.json()
     if isinstance(body, str):
         return sanitize_text(body)
     if not isinstance(body, dict):
         return ""
-    texts = [_text(body.get(name)) for name in ("error", "error_description", "detail", "message")]
+    texts = [_find_text(body.get(name)) for name in ("error", "error_description", "detail", "message")]
     return sanitize_text(": ".join(text for text in texts if text))
 
 
-def _text(value: object) -> str:
+def _find_text(value: object) -> str:
     if isinstance(value, dict):
-        return _text(value.get("message") or value.get("error") or value.get("detail"))
+        return _find_text(value.get("message") or value.get("error") or value.get("detail"))
     return value if isinstance(value, str) else ""
 
 
 def sanitize_text(text: str) -> str:
     """Return foreign text fit for a log: one line, not long, no key in it."""
     line = _KEY.sub("SG_***", " ".join(text.split()))
-    return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"
+    return line if len(line) <= _MAX_TEXT_LENGTH else line[: _MAX_TEXT_LENGTH - 1] + "…"
+
+
+def parse_rate_limit_reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the epoch second from which on the API accepts requests again after a 429, or None if it did not say.
+
+    Reads ``x-rate-limit-reset-at-utc`` in the forms of ``parse_timestamp``, and ``retry-after`` as seconds or as an
+    HTTP date; the later one counts. A time in the past becomes ``now``, one beyond :data:`MAX_RESET_S` is cut to it.
+    """
+    seconds = parse_number(headers.get("retry-after"))
+    resets = [
+        parse_timestamp(headers.get("retry-after")) if seconds is None else now + seconds,
+        parse_timestamp(headers.get("x-rate-limit-reset-at-utc")),
+    ]
+    known = [reset_at for reset_at in resets if reset_at is not None]
+    return min(max(now, *known), now + MAX_RESET_S) if known else None

@@ -1,21 +1,33 @@
-"""Conversations with the API as generators: they yield what to do, and are sent what happened.
+"""Exchanges with the API as generators: they yield the next step, and are sent its result. No I/O happens here.
 
-Both transports drive the same generators, so a rule about asking again stands here once. A driver
-answers :class:`Send` with a :class:`Received`, and every other step with a :class:`Resumed`.
+Both transports drive the same generators, so a rule about retries is written once. A transport answers
+:class:`Send` with a :class:`Received`, and every other step with a :class:`Resumed`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
-from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseError, SubmitOutcomeUnknownError
+from airflow_provider_runway.exceptions import (
+    BadInputError,
+    NoUsableResponseError,
+    RefusedError,
+    SubmitOutcomeUnknownError,
+)
 from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.endpoints import ApiCall
 from airflow_provider_runway.segmind.error_mapping import map_failure_to_error
-from airflow_provider_runway.segmind.history import MAX_PAGES, MAX_ROWS_PER_PAGE, HistoryQuery, HistoryRow, merge_rows
+from airflow_provider_runway.segmind.history import (
+    MAX_PAGES,
+    MAX_ROWS_PER_PAGE,
+    HistoryQuery,
+    HistoryRow,
+    Page,
+    merge_rows,
+)
 from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, TransportFailure
 from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s, may_retry
 
@@ -24,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this request once, following no redirect."""
+    """Send this request once, following no redirect, and not later than its ``not_after``."""
 
     request: Request
 
@@ -46,21 +58,21 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GetTime:
+    """Say what time it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
-    """What came of a Send. ``jitter`` is a random number from 0 up to 1: randomness is handed in."""
+    """The result of a Send. ``jitter`` is a random number from 0 up to 1: randomness is handed in."""
 
     outcome: Response | TransportFailure
     jitter: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class GetTime:
-    """Say what time it is."""
-
-
-@dataclass(frozen=True, slots=True)
 class Resumed:
-    """It is ``now``, in epoch seconds: time is handed in."""
+    """The result of any other step: ``now`` is the time in epoch seconds, which is handed in like this."""
 
     now: float
 
@@ -71,65 +83,129 @@ Exchange = Generator[Step, Received | Resumed, T]
 
 def run_step(step: Sleep | LogLine | GetTime) -> Exchange[float]:
     """Do a step that is no request, and return the time after it (epoch seconds)."""
-    woke = yield step
-    if not isinstance(woke, Resumed):
-        raise TypeError("only a Send is answered with what was heard")
-    return woke.now
+    resumed = yield step
+    if not isinstance(resumed, Resumed):
+        raise TypeError("only a Send is answered with Received")
+    return resumed.now
 
 
 def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
-    """Send a call until it has a usable answer, within the policy.
+    """Send a call until it has a usable response, within the policy, and return what its parser returns.
 
-    :raises RefusedError: the API said no. :raises NoUsableResponseError: a replayable call ran out of attempts, or a
-        submit was certainly not accepted. :raises SubmitOutcomeUnknownError: a submit may have been accepted.
+    :raises RefusedError: the API refused it. :raises NoUsableResponseError: an idempotent call ran out of attempts,
+        or a submit was certainly not accepted. :raises SubmitOutcomeUnknownError: a submit may have been accepted.
     """
-    began: float | None = None
+    request = call.request
+    started_at: float | None = None
     for attempt in count(1):
-        heard = yield Send(call.request)
-        if not isinstance(heard, Received):
-            raise TypeError("a Send is answered with what was heard")
-        now = heard.outcome.received_at
-        began = now if began is None else began
+        received = yield Send(request)
+        if not isinstance(received, Received):
+            raise TypeError("a Send is answered with Received")
+        now = received.outcome.received_at
+        started_at = now if started_at is None else started_at
         try:
-            if isinstance(heard.outcome, TransportFailure):
-                raise map_failure_to_error(call.request, heard.outcome)
-            return call.parse(call.request, heard.outcome)
+            if isinstance(received.outcome, TransportFailure):
+                raise map_failure_to_error(request, received.outcome)
+            return call.parse(request, received.outcome)
         except NoUsableResponseError as error:
-            if not may_retry(call.request, error):
+            if not may_retry(request, error):
                 raise SubmitOutcomeUnknownError(
-                    f"{error} A submit is never repeated blindly: it may have become a job, and be billed.",
+                    f"{error} The submit is not repeated, because it may have become a job that is billed.",
                     at=now,
                     **error.facts,
                 ) from error
-            pause_s = compute_retry_delay_s(policy, error, attempt, now - began, now, heard.jitter)
-            if pause_s is None:
+            pause_s = compute_retry_delay_s(policy, error, attempt, now - started_at, now, received.jitter)
+            if pause_s is None or request.has_expired(now + pause_s):
                 raise
             problem = error
         yield Sleep(pause_s, str(problem))
     raise AssertionError("count() does not end")
 
 
+@dataclass(frozen=True, slots=True)
+class HistorySearch:
+    """What a search of the history returned.
+
+    :param rows: one row a request, newest first, where the server sorts as it was asked to.
+    :param unreadable_count: items that were no rows; nothing is known of them.
+    :param is_whole: whether all rows of the query were read, so that a missing row means something.
+    :param left_out: the filters that the server refused.
+    :param clock_offset_s: the server's clock minus ours.
+    """
+
+    rows: list[HistoryRow] = field(default_factory=list)
+    unreadable_count: int = 0
+    is_whole: bool = True
+    left_out: frozenset[str] = frozenset()
+    clock_offset_s: float | None = None
+
+
+def search_history(
+    base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy, since: float | None = None
+) -> Exchange[HistorySearch]:
+    """Read the history's pages, newest rows first, until the last one.
+
+    Only an empty page is taken for the end: the server may send fewer rows than it was asked for, and what it means by
+    a total is not known. A filter that the server refuses is left out, and the query is repeated.
+
+    :param since: epoch seconds; once the rows are seen to come newest first, pages that are older are not read.
+    """
+    pages: list[Page] = []
+    while len(pages) < MAX_PAGES:
+        try:
+            page = yield from execute(endpoints.make_history_page_call(base_urls, query, len(pages) + 1), policy)
+        except RefusedError as refusal:
+            narrower = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
+            if narrower is None:
+                raise
+            query = narrower
+            pages.clear()  # page numbers of another query mean other rows
+            continue
+        if pages and page.row_count > 0 and page.rows == pages[-1].rows:
+            # Either the server repeats its last page, or it knows no pages and may have more rows than it sends.
+            return _collect(pages, query, is_whole=len(pages) > 1 or pages[0].total == pages[0].row_count)
+        pages.append(page)
+        if page.row_count == 0 or (since is not None and _is_older(pages, since)):
+            return _collect(pages, query, is_whole=True)
+    return _collect(pages, query, is_whole=False)
+
+
 def find_requests(
     base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy, since: float | None = None
 ) -> Exchange[list[HistoryRow]]:
-    """Turn the history's pages, newest rows first, until the last one; one row a request.
+    """Return the rows of :func:`search_history` that have a request id.
 
-    A short page is not taken for the last: the server may send fewer rows than it was asked for.
-
-    :param since: epoch seconds; pages that are older altogether are not asked for.
-    :raises BadInputError: more rows than :data:`MAX_PAGES` pages hold; a part must not pass for the whole.
+    :raises BadInputError: not all rows could be read; a part must not pass for the whole.
     """
-    rows: list[HistoryRow] = []
-    sent = 0
-    for number in range(1, MAX_PAGES + 1):
-        page = yield from execute(endpoints.make_history_page_call(base_urls, query, number), policy)
-        rows += page.rows
-        sent += page.sent
-        if page.sent == 0 or (page.total is not None and sent >= page.total):
-            return merge_rows(rows)
-        if since is not None and all(row.created_at is not None and row.created_at < since for row in page.rows):
-            return merge_rows(rows)
-    raise BadInputError(
-        f"The history has more than {MAX_PAGES} pages of {MAX_ROWS_PER_PAGE} rows for this query; "
-        "ask for fewer days, or for one model."
+    search = yield from search_history(base_urls, query, policy, since)
+    if not search.is_whole:
+        raise BadInputError(
+            f"The history has more than {MAX_PAGES} pages of {MAX_ROWS_PER_PAGE} rows for this query, or repeats its "
+            "pages; ask for fewer days, or for one model."
+        )
+    return [row for row in search.rows if row.request_id is not None]
+
+
+def _may_be_about_a_filter(refusal: RefusedError) -> bool:
+    return refusal.facts.get("http_status") in (400, 406, 422)
+
+
+def _is_older(pages: list[Page], since: float) -> bool:
+    """Is the last page, and so every later one, older than this? Only where the rows are seen to be sorted."""
+    last = pages[-1]
+    if last.unreadable_count or any(row.created_between is None for row in last.rows):
+        return False
+    times = [row.created_at for page in pages for row in page.rows if row.created_at is not None]
+    is_newest_first = times == sorted(times, reverse=True) and times[0] > times[-1]
+    return is_newest_first and all(row.created_between[1] < since for row in last.rows if row.created_between)
+
+
+def _collect(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
+    offsets = [page.clock_offset_s for page in pages if page.clock_offset_s is not None]
+    return HistorySearch(
+        rows=merge_rows(row for page in pages for row in page.rows),
+        unreadable_count=sum(page.unreadable_count for page in pages),
+        is_whole=is_whole,
+        left_out=query.left_out,
+        clock_offset_s=offsets[-1] if offsets else None,
     )

@@ -1,14 +1,17 @@
-"""The account's request history: which rows to ask for, and what a row says.
+"""The account's request history: the query for its pages, and the rows that it returns.
 
-The history is the only place that knows a job after its hour, and the only one that can tell
-whether a submit whose answer was lost became a job. Its contract is the vendor's SDK 1.3.0.
+The history is the only place that knows a job after its record's hour, and the only one that can tell whether a
+submit without a response became a job. Its contract is the vendor's SDK 1.3.0, and nobody outside knows more. So a
+row is read in every form that cannot be ruled out, and what cannot be read is None. None is never evidence.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,23 +20,44 @@ from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.error_mapping import sanitize_text
 from airflow_provider_runway.segmind.http import Request, Response
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.models import MODELS
 from airflow_provider_runway.segmind.response_parsers import find_urls, make_unusable_error, raise_for_status
-from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
+from airflow_provider_runway.segmind.timestamps import Timestamp, parse_number, parse_timestamp_details
 
-#: Limits of the history endpoint (SDK 1.3.0): rows a page, and days a window spans, inclusive.
+#: Limits of the history endpoint (SDK 1.3.0): rows a page, and days a query spans, inclusive.
 MAX_ROWS_PER_PAGE = 100
 MAX_DAYS = 31
-#: We stop turning pages here; an account with more rows in the window wants a narrower one.
+#: Bound on the pages that are read for one query.
 MAX_PAGES = 50
+#: A query's dates reach this much farther at each end: a day for clocks, 14 hours for the farthest time zone.
+DATE_MARGIN = timedelta(hours=24 + 14)
+
+#: The filters of a query in the order in which they are left out when the server refuses one.
+FILTERS = ("sort_by", "sort_order", "status", "model_name", "per_page", "from_date", "to_date")
 
 _STATES = {"PENDING": JobState.QUEUED}
-_CREATED = ("model_created", "created_at", "createdAt", "created", "timestamp")
+#: Field names are compared without case and punctuation: "request_id" is also "requestId".
+_ROW_LISTS = ("data", "rows", "items", "results", "requests", "history")
+_ID_NAMES = ("requestid",)
+_BODY_NAMES = ("requestbody", "body", "input", "inputs", "parameters", "params", "payload", "request")
+_CREATED_NAMES = ("modelcreated", "createdat", "created", "timestamp", "createdtime", "creationtime", "createtime")
+_PROMPT_NAMES = ("prompttext", "prompt", "textprompt", "inputprompt", "positiveprompt")
+_IMAGE_NAMES = (
+    *("promptimage", "image", "imageurl", "inputimage", "inputimageurl", "initimage", "startimage", "firstframe"),
+    *("video", "videourl", "inputvideo"),
+)
+#: A row's creation lies between these (the years 2020 and 2100), else it is no time that can be relied on.
+_MIN_CREATED, _MAX_CREATED = 1.577e9, 4.102e9
+#: Objects in lists in objects: deeper than any documented form.
+_MAX_DEPTH = 6
+_WHOLE_NUMBER = re.compile(r"\s*([0-9]{1,18})(?:\.0+)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which rows: ``model`` is a substring of the slug; the dates are UTC days, both inclusive.
+    """Which rows to ask for: the dates are UTC days, both inclusive; ``model`` is a substring of the slug.
 
+    :param left_out: names of :data:`FILTERS` that the server refused, so they are not sent.
     :raises BadInputError: the window is backwards or spans more than 31 days.
     """
 
@@ -41,6 +65,7 @@ class HistoryQuery:
     to_date: date
     model: str | None = None
     status: str | None = None
+    left_out: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         days = (self.to_date - self.from_date).days + 1
@@ -51,17 +76,17 @@ class HistoryQuery:
 
     @classmethod
     def from_timestamps(cls, since: float, until: float, model: str | None = None) -> HistoryQuery:
-        """Return the query for two moments (epoch seconds), a day wider at each end for clock skew.
+        """Return the query for two timestamps (epoch seconds), wide enough for any time zone.
 
-        Where the limit leaves no room for both days more, the later one goes first, then the earlier.
+        Where 31 days leave no room for the whole margin, the later end loses it first.
 
-        :raises BadInputError: the moments themselves are too far apart; a part must not pass for the whole.
+        :raises BadInputError: the timestamps are too far apart; a part must not pass for the whole.
         """
-        first, last = (datetime.fromtimestamp(moment, UTC).date() for moment in (since, until))
-        spare = max(MAX_DAYS - 1 - (last - first).days, 0)
-        before = timedelta(days=min(spare, 1))
-        after = timedelta(days=min(spare - before.days, 1))
-        return cls(from_date=first - before, to_date=last + after, model=model)
+        first, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
+        free_days = max(MAX_DAYS - 1 - (last.date() - first.date()).days, 0)
+        before = min((first.date() - (first - DATE_MARGIN).date()).days, free_days)
+        after = min(((last + DATE_MARGIN).date() - last.date()).days, free_days - before)
+        return cls(first.date() - timedelta(days=before), last.date() + timedelta(days=after), model)
 
     def to_query_parameters(self, page: int) -> tuple[tuple[str, str], ...]:
         """Return the query string's pairs for one page, newest rows first."""
@@ -75,17 +100,34 @@ class HistoryQuery:
             "sort_by": "model_created",
             "sort_order": "desc",
         }
-        return tuple((name, value) for name, value in wanted.items() if value)
+        return tuple((name, value) for name, value in wanted.items() if value and name not in self.left_out)
+
+    def leave_out_filter(self, error_text: str) -> HistoryQuery | None:
+        """Return the query without one more filter: the one that the error names, else the next; None if none is left.
+
+        Leaving out a filter only ever brings more rows.
+        """
+        sent = [name for name, _ in self.to_query_parameters(1)]
+        left = [name for name in FILTERS if name in sent]
+        named = [name for name in left if re.search(rf"\b{name}\b", error_text)]
+        if not left:
+            return None
+        return replace(self, left_out=self.left_out | {(named or left)[0]})
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One request of the account. Fields that have not landed yet are None or empty.
+    """One request of the account. Fields that are missing, or cannot be read, are None or empty.
 
-    ``cost`` is USD, ``created_at`` epoch seconds, ``latency_s`` seconds.
+    :param model: the model's name as the row has it: a slug, or a display name.
+    :param cost: USD.
+    :param body: the request's inputs, in whatever form the history keeps them.
+    :param created_at: epoch seconds; without a time zone in the row, as if it were UTC. Nothing says whether
+        the API means the submission or the completion.
+    :param created_between: the earliest and the latest point in time that the row's timestamps can mean.
     """
 
-    request_id: str
+    request_id: str | None
     model: str | None = None
     state: JobState = JobState.UNKNOWN
     cost: float | None = None
@@ -94,85 +136,267 @@ class HistoryRow:
     latency_s: float | None = None
     error: str | None = None
     created_at: float | None = None
+    has_time_zone: bool = False
+    created_between: tuple[float, float] | None = None
+
+    @property
+    def seed(self) -> int | None:
+        """The one seed in the inputs, under any spelling and nesting; None without one, or with several."""
+        return find_seed(self.body)
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt in the inputs, normalised by :func:`normalize_prompt`."""
+        return find_prompt(self.body)
+
+    @property
+    def image_url(self) -> str | None:
+        """The URL of the input image (or video) in the inputs. The API may have copied it to another place."""
+        return find_image_url(self.body)
 
     @property
     def is_complete(self) -> bool:
-        """Does the row say enough to be compared with a submit?"""
-        return self.body is not None and self.model is not None
+        """Does the row say enough to tell whether it is a certain job: its id, its time, and its seed or prompt?"""
+        return (
+            self.request_id is not None
+            and self.created_at is not None
+            and (self.seed is not None or self.prompt is not None)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of rows. ``sent`` counts what the server sent, doubles included; ``total`` what it says it has."""
+    """One page of rows.
+
+    :param row_count: what the server sent, duplicates and unreadable rows included.
+    :param unreadable_count: items that are no rows at all. They may be anything, so they are never left aside.
+    :param total: how many rows the server says that it has.
+    :param clock_offset_s: the server's clock minus ours.
+    """
 
     rows: list[HistoryRow]
-    sent: int
+    row_count: int
+    unreadable_count: int = 0
     total: int | None = None
+    clock_offset_s: float | None = None
 
 
-def parse_page(request: Request, answer: Response) -> Page:
+def parse_page(request: Request, response: Response) -> Page:
     """Return a page's rows."""
-    raise_for_status(request, answer)
-    body = answer.json()
-    rows = body.get("data") if isinstance(body, dict) else body
-    if not isinstance(rows, list):
-        raise make_unusable_error(request, answer, "it holds no list of rows")
+    raise_for_status(request, response)
+    body = response.json()
+    items = _find_row_list(body)
+    if items is None:
+        raise make_unusable_error(request, response, "it holds no list of rows")
+    rows = [row for item in items if (row := parse_row(item)) is not None]
     total = parse_number(body.get("total")) if isinstance(body, dict) else None
-    found = [row for item in rows if (row := parse_row(item)) is not None]
-    return Page(found, len(rows), None if total is None else int(total))
+    return Page(
+        rows,
+        row_count=len(items),
+        unreadable_count=len(items) - len(rows),
+        total=None if total is None else int(total),
+        clock_offset_s=response.clock_offset_s,
+    )
 
 
-def parse_single_row(request: Request, answer: Response, request_id: str) -> HistoryRow:
+def parse_single_row(request: Request, response: Response, request_id: str) -> HistoryRow:
     """Return the row of one request: bare, or under ``data`` alone or in a list."""
-    raise_for_status(request, answer)
-    body = answer.json()
+    raise_for_status(request, response)
+    body = response.json()
     if isinstance(body, dict) and "data" in body:
         body = body["data"]
-    rows = merge_rows(
-        row for item in (body if isinstance(body, list) else [body]) if (row := parse_row(item)) is not None
-    )
+    items = body if isinstance(body, list) else [body]
+    rows = merge_rows(row for item in items if (row := parse_row(item)) is not None)
     for row in rows:
         if row.request_id == request_id:
             return row
-    raise make_unusable_error(request, answer, "it holds no row of this request")
+    if len(rows) == 1 and rows[0].request_id is None and rows[0].created_at is not None:
+        return replace(rows[0], request_id=request_id)  # the request named it, so the row need not
+    raise make_unusable_error(request, response, "it holds no row of this request")
 
 
 def parse_row(item: Any) -> HistoryRow | None:
-    """Return one row, or None for what is no row."""
-    if not isinstance(item, dict) or not isinstance(item.get("request_id"), str) or not item["request_id"]:
+    """Return one row, or None for what is no object."""
+    if not isinstance(item, dict):
         return None
-    model, raw_status, error = item.get("model_name"), item.get("model_status"), item.get("error")
+    fields = {_simplify_name(name): value for name, value in reversed(item.items())}
+    request_id, model, error = fields.get("requestid"), fields.get("modelname"), fields.get("error")
+    raw_status = fields.get("modelstatus", fields.get("status"))
+    times = _find_created(fields)
+    latency_ms = parse_number(fields.get("latencyms"))
     return HistoryRow(
-        request_id=item["request_id"],
+        request_id=request_id if isinstance(request_id, str) and request_id else None,
         model=model if isinstance(model, str) and model else None,
         state=_STATES.get(str(raw_status).upper()) or JobState.parse(raw_status),
-        cost=parse_number(item.get("credits_deduction")),
-        body=parse_request_body(item.get("request_body")),
-        output_urls=tuple(find_urls(item.get("generation_url"))),
-        latency_s=None if (ms := parse_number(item.get("latency_ms"))) is None else ms / 1000,
+        cost=parse_number(fields.get("creditsdeduction")),
+        body=_find_body(fields),
+        output_urls=tuple(find_urls(fields.get("generationurl"))),
+        latency_s=None if latency_ms is None else latency_ms / 1000,
         error=sanitize_text(error) if isinstance(error, str) and error else None,
-        created_at=next((moment for name in _CREATED if (moment := parse_timestamp(item.get(name))) is not None), None),
+        created_at=times[0].seconds if times else None,
+        has_time_zone=bool(times) and times[0].has_time_zone,
+        created_between=(min(time.earliest for time in times), max(time.latest for time in times)) if times else None,
     )
 
 
 def parse_request_body(value: Any) -> Mapping[str, Any] | None:
-    """Return a request's inputs from an object, JSON text or the text of a Python dict; else None."""
-    if isinstance(value, str) and value.strip():
+    """Return a request's inputs from an object, JSON text (also JSON in JSON) or the text of a Python dict; else None.
+
+    A list of inputs becomes an object, so that nothing in it is lost.
+    """
+    value = _parse_text(value)
+    if isinstance(value, list) and value:
+        value = {"inputs": value}
+    return value if isinstance(value, dict) and value else None
+
+
+def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+    """Return one row a request. The history has a row per output, each with the whole cost.
+
+    A row without a request id is kept as it is.
+    """
+    merged: dict[str | int, HistoryRow] = {}
+    for number, row in enumerate(rows):
+        key = number if row.request_id is None else row.request_id
+        if (known := merged.get(key)) is not None:
+            fuller = known if known.is_complete else row
+            row = replace(fuller, output_urls=tuple(dict.fromkeys(known.output_urls + row.output_urls)))
+        merged[key] = row
+    return list(merged.values())
+
+
+def find_seed(body: Any) -> int | None:
+    """Return the one seed in a request's inputs, as a number or as text, under any spelling and nesting.
+
+    None where there is no seed from 1 on, or where there are different ones: then it is not known which was meant.
+    """
+    own_names = {
+        _simplify_name(each.name) for model in MODELS.values() for each in model.fields if each.argument == "seed"
+    }
+    seeds = {
+        seed
+        for name, value in _walk_fields(body)
+        if ("seed" in name or name in own_names) and (seed := _parse_whole_number(value)) is not None
+    }
+    return seeds.pop() if len(seeds) == 1 else None
+
+
+def find_prompt(body: Any) -> str | None:
+    """Return the prompt in a request's inputs, normalised; None where there is none, or different ones."""
+    found = list(_walk_fields(body))
+    for wanted in _PROMPT_NAMES:
+        prompts = {normalize_prompt(value) for name, value in found if name == wanted and isinstance(value, str)}
+        prompts.discard("")
+        if prompts:
+            return prompts.pop() if len(prompts) == 1 else None
+    return None
+
+
+def find_image_url(body: Any) -> str | None:
+    """Return the URL of the input image or video in a request's inputs; None without one."""
+    found = list(_walk_fields(body))
+    for wanted in _IMAGE_NAMES:
+        for name, value in found:
+            if name == wanted and (urls := _find_any_urls(value)):
+                return urls[0]
+    return None
+
+
+def normalize_prompt(text: str) -> str:
+    """Return a prompt in the form in which two are compared: Unicode NFC, trimmed, each white space one blank."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def may_be_same_prompt(one: str, other: str) -> bool:
+    """May both be the same prompt, after what a server does to texts: other case, escapes, or an end cut off?
+
+    Where this is False, the prompts are surely different.
+    """
+    first, second = _letters(one), _letters(other)
+    return first.startswith(second) or second.startswith(first)
+
+
+def _letters(text: str) -> str:
+    """Return the plain letters and digits, which survive every encoding."""
+    without_escapes = re.sub(r"&[#\w]+;|\\u[0-9a-fA-F]{4}|\\[nrt]", "", unicodedata.normalize("NFC", text))
+    return "".join(letter for letter in without_escapes.lower() if letter.isascii() and letter.isalnum())
+
+
+def _simplify_name(name: object) -> str:
+    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+
+
+def _find_row_list(body: Any) -> list[Any] | None:
+    if isinstance(body, list):
+        return body
+    if not isinstance(body, dict):
+        return None
+    for name in _ROW_LISTS:
+        value = body.get(name)
+        if isinstance(value, list):
+            return value
+        if isinstance(value, dict) and (inner := next((value[n] for n in _ROW_LISTS if n in value), None)) is not None:
+            return inner if isinstance(inner, list) else None
+    return None
+
+
+def _find_body(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    for name in _BODY_NAMES:
+        if (body := parse_request_body(fields.get(name))) is not None:
+            return body
+    flat = {name: value for name, value in fields.items() if "seed" in name or name in _PROMPT_NAMES}
+    return {**flat, **{name: fields[name] for name in _IMAGE_NAMES if name in fields}} if flat else None
+
+
+def _find_created(fields: Mapping[str, Any]) -> list[Timestamp]:
+    times = [parse_timestamp_details(fields.get(name)) for name in _CREATED_NAMES]
+    return [time for time in times if time is not None and _MIN_CREATED < time.seconds < _MAX_CREATED]
+
+
+def _parse_text(value: Any) -> Any:
+    for _ in range(3):  # JSON in JSON comes from servers that encode twice
+        if not isinstance(value, str) or not value.strip():
+            break
         for parse in (json.loads, ast.literal_eval):
             try:
                 value = parse(value)
                 break
             except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
                 continue
-    return value if isinstance(value, dict) and value else None
+        else:
+            break
+    return value
 
 
-def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
-    """Return one row a request. The history has a row per output, each with the whole cost."""
-    merged: dict[str, HistoryRow] = {}
-    for row in rows:
-        if (known := merged.get(row.request_id)) is not None:
-            fuller = known if known.is_complete else row
-            row = replace(fuller, output_urls=tuple(dict.fromkeys(known.output_urls + row.output_urls)))
-        merged[row.request_id] = row
-    return list(merged.values())
+def _walk_fields(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield each field in nested objects and lists with its simplified name; {"name": …, "value": …} is one too."""
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk_fields(item, depth + 1)
+    elif isinstance(value, dict):
+        label = value.get("name", value.get("key"))
+        if isinstance(label, str) and "value" in value:
+            yield _simplify_name(label), value["value"]
+        for name, inner in value.items():
+            simple = _simplify_name(name)
+            yield simple, inner
+            if isinstance(inner, str) and simple not in _PROMPT_NAMES and inner.strip()[:1] in ("{", "["):
+                inner = _parse_text(inner)
+            if isinstance(inner, (dict, list)):
+                yield from _walk_fields(inner, depth + 1)
+
+
+def _parse_whole_number(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    match = _WHOLE_NUMBER.fullmatch(str(value) if not isinstance(value, int) or abs(value) < 10**18 else "")
+    number = int(match[1]) if match else 0
+    return number if number >= 1 else None
+
+
+def _find_any_urls(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [url for inner in value.values() for url in _find_any_urls(inner)]
+    return list(find_urls(value))

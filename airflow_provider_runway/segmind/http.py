@@ -1,7 +1,6 @@
-"""What goes over the line, as values: a request, an answer, a fault, and the hosts that may see the key.
+"""HTTP as values: a request, its response or its failure, and the base URLs that may receive the API key.
 
-Building any of these does no I/O. Knows nothing of the meaning of a call (``calls``) or of an
-answer (``answers``).
+Nothing in here does I/O, or knows what a call (``endpoints``) or a response (``response_parsers``) means.
 """
 
 from __future__ import annotations
@@ -16,21 +15,23 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_runway.exceptions import BadConnectionError, BadInputError
 from airflow_provider_runway.segmind.model_fields import safe_repr
+from airflow_provider_runway.segmind.timestamps import parse_http_date
 
 #: Hosts and paths: the model's page names the gateway, the vendor's SDK 1.3.0 the other two.
 GATEWAY_URL = "https://api.segmind.com"
 STORAGE_URL = "https://workflows-api.segmind.com"
 HISTORY_URL = "https://api.spotprod.segmind.com/inference-request/request-history"
 
-_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request as a value.
 
-    :param call: the call's name in our own words, for logs and messages.
-    :param replayable: sending it twice has no second effect (and costs nothing twice).
+    :param call: the name of the API call, for logs and messages.
+    :param idempotent: whether sending it twice has no second effect, and costs nothing twice.
+    :param not_after: epoch seconds; a transport sends nothing later than this, and reports NOT_SENT.
     """
 
     call: str
@@ -39,11 +40,16 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
     idempotent: bool = True
+    not_after: float | None = None
+
+    def has_expired(self, now: float) -> bool:
+        """Is it too late to send this request?"""
+        return self.not_after is not None and now > self.not_after
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: header names in lower case, the body whole, ``received_at`` in epoch seconds."""
+    """An HTTP response: header names in lower case, the whole body, ``received_at`` in epoch seconds."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -59,12 +65,23 @@ class Response:
         """Return the body's JSON, or None when it is not JSON."""
         try:
             return json.loads(self.body)
-        except (ValueError, RecursionError):  # the latter for brackets in brackets without end
+        except (ValueError, RecursionError):  # RecursionError for endless nesting
             return None
+
+    @property
+    def is_html(self) -> bool:
+        """Is the body a web page, which the API itself sends for no call?"""
+        return "html" in self.headers.get("content-type", "") or self.body.lstrip()[:1] == b"<"
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """The server's clock minus ours, to about a second, from the ``Date`` header; None without one."""
+        server_time = parse_http_date(self.headers.get("date"))
+        return None if server_time is None else server_time - self.received_at
 
 
 class FailureKind(Enum):
-    """Why no answer came, by what that proves about the request."""
+    """Why there is no response, by what that proves about the request."""
 
     NOT_SENT = "no byte of the request left"
     MAYBE_SENT = "the request may have arrived"
@@ -73,15 +90,21 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TransportFailure:
-    """No answer. ``detail`` is for people and holds no key."""
+    """A request without a response. ``detail`` is for people and holds no key."""
 
     kind: FailureKind
     detail: str
     received_at: float = 0.0
 
 
+def make_expired_failure(request: Request, now: float) -> TransportFailure:
+    """Return the failure of a request that was not sent because its ``not_after`` had passed."""
+    late_s = now - (request.not_after or now)
+    return TransportFailure(FailureKind.NOT_SENT, f"it was {late_s:.1f} s too late to send this request", now)
+
+
 def encode_json(value: Any) -> bytes:
-    """Encode a request body the way the fingerprint and the wire both see it.
+    """Encode a request body, the same way for sending and for fingerprints.
 
     :raises BadInputError: it holds what JSON has no form for, such as a date, NaN or half a character.
     """
@@ -110,7 +133,7 @@ def parse_origin(url: str) -> tuple[str, str, int]:
 
 @dataclass(frozen=True, slots=True)
 class BaseUrls:
-    """The three hosts of one connection, and the only ones that ever see its key."""
+    """The three base URLs of one connection. No other host ever receives its key."""
 
     gateway: str = GATEWAY_URL
     storage: str = STORAGE_URL
@@ -125,10 +148,10 @@ class BaseUrls:
     def may_receive_key(self, url: str) -> bool:
         """Is this URL on one of the connection's own hosts (same scheme, host and port)?"""
         try:
-            there = parse_origin(url)
+            origin = parse_origin(url)
         except BadConnectionError:
             return False
-        return there in {parse_origin(self.gateway), parse_origin(self.storage), parse_origin(self.history)}
+        return origin in {parse_origin(self.gateway), parse_origin(self.storage), parse_origin(self.history)}
 
     def make_model_url(self, version: str, slug: str) -> str:
         """Return the URL that runs a model. ``version`` is ``v1`` (blocking) or ``v2``."""
@@ -144,11 +167,11 @@ class BaseUrls:
 
 
 def safe_path_segment(name: str, text: object) -> str:
-    """Return ``text`` as one safe path segment: it cannot climb out of its place in the URL.
+    """Return ``text`` as one safe path segment: it cannot lead to another path of the URL.
 
     :raises BadInputError: it is empty, too long, or has a character that an id or a slug never has.
     """
-    if not isinstance(text, str) or not _SEGMENT.fullmatch(text) or ".." in text:
+    if not isinstance(text, str) or not _PATH_SEGMENT.fullmatch(text) or ".." in text:
         raise BadInputError(
             f"{name}={safe_repr(text)} is not usable in an address: letters, digits, '.', '_' and '-' only, "
             "beginning with a letter or digit, at most 128 of them. Nothing was sent."

@@ -1,4 +1,4 @@
-"""What a job came to, as the plain JSON that goes through events and XCom."""
+"""What is known of one job, as the plain JSON that goes through trigger events and XCom."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.history import HistoryRow, find_seed
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobRecord, JobState
 from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
 
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A job as its author sees it. Instants are epoch seconds here, ISO 8601 (UTC) in the JSON.
+    """A job as its author sees it. Times are epoch seconds here, and ISO 8601 (UTC) in the JSON.
 
-    ``cost`` and ``remaining_credits`` are USD. ``completed_at`` is when the completion was seen.
+    ``cost`` and ``remaining_credits`` are USD. ``completed_at`` is when the completion was seen. The prompt is in
+    here nowhere: it would travel in trigger events, which Airflow logs.
     """
 
     request_id: str
     status: str = JobState.QUEUED.value
     model: str | None = None
     output_urls: tuple[str, ...] = ()
-    output_path: str | None = None
+    output_paths: tuple[str, ...] = ()
+    last_frame_url: str | None = None
     cost: float | None = None
     remaining_credits: float | None = None
     metrics: Mapping[str, Any] | None = None
@@ -35,21 +37,26 @@ class JobSummary:
         """The first output, which for the video models is the only one."""
         return self.output_urls[0] if self.output_urls else None
 
-    def update_from_record(self, result: JobRecord, seen_at: float) -> JobSummary:
-        """Return the report of the completed job."""
+    @property
+    def output_path(self) -> str | None:
+        """Where the first output is stored."""
+        return self.output_paths[0] if self.output_paths else None
+
+    def update_from_record(self, record: JobRecord, seen_at: float) -> JobSummary:
+        """Return the summary of the job that has completed by its record."""
         return replace(
             self,
-            status=result.state.value,
-            output_urls=result.output_urls,
-            cost=parse_number(result.metrics.get("cost")),
-            remaining_credits=parse_number(result.metrics.get("remaining_credits")),
-            metrics=dict(result.metrics),
+            status=record.state.value,
+            output_urls=record.output_urls,
+            last_frame_url=record.last_frame_url,
+            cost=parse_number(record.metrics.get("cost")),
+            remaining_credits=parse_number(record.metrics.get("remaining_credits")),
+            metrics=dict(record.metrics),
             completed_at=seen_at,
         )
 
     def update_from_history(self, row: HistoryRow, seen_at: float) -> JobSummary:
-        """Return the report of a job as the account's history knows it, for what its record does not say."""
-        seed = parse_number((row.body or {}).get("seed"))
+        """Return the summary with what the account's history knows and the job's record does not say."""
         return replace(
             self,
             status=row.state.value,
@@ -57,13 +64,13 @@ class JobSummary:
             output_urls=row.output_urls,
             cost=self.cost if row.cost is None else row.cost,
             metrics=self.metrics or ({} if row.latency_s is None else {"total_time": row.latency_s}),
-            seed=self.seed if self.seed is not None or seed is None else int(seed),
+            seed=self.seed if self.seed is not None else find_seed(row.body),
             submitted_at=self.submitted_at or row.created_at,
             completed_at=seen_at,
         )
 
     def merged_with(self, seen: JobSummary) -> JobSummary:
-        """Return what was seen of the job, with what only the submitter knows: the seed and the moment."""
+        """Return what was seen of the job, with what only its submitter knows: the seed and the submission time."""
         return replace(
             seen,
             model=self.model or seen.model,
@@ -72,11 +79,11 @@ class JobSummary:
         )
 
     def add_output_path(self, path: str) -> JobSummary:
-        """Return the report of a job whose video is stored."""
-        return replace(self, output_path=path)
+        """Return the summary with one more output that is stored, in the order of ``output_urls``."""
+        return replace(self, output_paths=(*self.output_paths, path))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the XCom contract: always the same keys, JSON types only."""
+        """Return the summary as JSON types, always with the same keys."""
         expires_at = None if self.submitted_at is None else self.submitted_at + RECORD_LIFETIME_S
         return {
             "request_id": self.request_id,
@@ -85,6 +92,8 @@ class JobSummary:
             "output_url": self.output_url,
             "output_urls": list(self.output_urls),
             "output_path": self.output_path,
+            "output_paths": list(self.output_paths),
+            "last_frame_url": self.last_frame_url,
             "cost": self.cost,
             "remaining_credits": self.remaining_credits,
             "metrics": dict(self.metrics or {}),
@@ -94,15 +103,20 @@ class JobSummary:
             "record_expires_at": format_timestamp(expires_at),
         }
 
+    def to_xcom(self, prompt_text: str | None) -> dict[str, Any]:
+        """Return what a task returns: the summary, and the prompt from the task's own field."""
+        return {**self.to_json(), "prompt_text": prompt_text}
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JobSummary:
-        """Return the report that :meth:`to_json` wrote."""
+        """Return the summary that :meth:`to_json` wrote."""
         return cls(
             request_id=value["request_id"],
             status=value["status"],
             model=value["model"],
             output_urls=tuple(value["output_urls"]),
-            output_path=value["output_path"],
+            output_paths=tuple(value["output_paths"]),
+            last_frame_url=value["last_frame_url"],
             cost=value["cost"],
             remaining_credits=value["remaining_credits"],
             metrics=value["metrics"],

@@ -1,16 +1,17 @@
-"""A job's states, the moves between them, and what the API tells about a job.
+"""Types for a job: its states, its status and record as the API returns them, and the account's balance.
 
-States and their meaning are from the model's page on Segmind (section "Status states").
+The states and their meaning are from the model's page on Segmind (section "Status states").
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-#: A record can be asked for this long after the submission; then all three endpoints answer 404.
+#: A record exists this long after the submission; then all three endpoints return 404.
 #: Source: "Results are retained for 1 hour, then expire", the model's page on Segmind.
 RECORD_LIFETIME_S = 3600.0
 #: An output can be fetched for this long after its job's end. Source: Segmind's docs, "files are kept 7 days".
@@ -18,7 +19,7 @@ OUTPUT_LIFETIME_S = 7 * 86400.0
 
 
 class JobState(StrEnum):
-    """What a record says. UNKNOWN is ours: a word that the API never documented."""
+    """The state of a job. UNKNOWN stands for a status that the API never documented."""
 
     QUEUED = "QUEUED"
     PROCESSING = "PROCESSING"
@@ -28,15 +29,15 @@ class JobState(StrEnum):
 
     @classmethod
     def parse(cls, raw_status: object) -> JobState:
-        """Return the state for a status word in any case; UNKNOWN for what nobody listed."""
+        """Return the state for a status word in any case; UNKNOWN for any other."""
         try:
             return cls(raw_status.strip().upper()) if isinstance(raw_status, str) else cls.UNKNOWN
         except ValueError:
             return cls.UNKNOWN
 
 
-#: From where to where a job moves. A look can miss a state, so QUEUED may be followed by any other.
-#: Final states have no moves. UNKNOWN claims nothing, so everything may follow it.
+#: Which states may follow which. A poll can miss a state, so QUEUED may be followed by any other.
+#: Nothing follows a final state. UNKNOWN claims nothing, so everything may follow it.
 NEXT_STATES: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.COMPLETED, JobState.FAILED, JobState.UNKNOWN}),
     JobState.PROCESSING: frozenset({JobState.QUEUED, JobState.COMPLETED, JobState.FAILED, JobState.UNKNOWN}),
@@ -44,26 +45,55 @@ NEXT_STATES: Mapping[JobState, frozenset[JobState]] = {
     JobState.COMPLETED: frozenset(),
     JobState.FAILED: frozenset(),
 }
-FINAL_STATES = frozenset(state for state, moves in NEXT_STATES.items() if not moves)
+FINAL_STATES = frozenset(state for state, next_states in NEXT_STATES.items() if not next_states)
 
-#: Words in the error text of a FAILED job that mean "the same inputs will never succeed".
+#: Phrases in the error text of a FAILED job that mean "the same inputs will never succeed".
 #: The API has no state or code for it ("Content / RAI blocks surface as FAILED").
-_BLOCK_WORDS = ("content", "rai", "moderation", "safety", "policy", "nsfw", "sensitive", "prohibited")
+BLOCKED_PHRASES = (
+    r"rai",
+    r"nsfw",
+    r"moderat(ed|ion|or)",
+    r"flagged",
+    r"prohibited",
+    r"safety",
+    r"unsafe",
+    r"sensitive",
+    r"violat(e|es|ed|ing|ion|ions)",
+    r"(content|usage|use) (policy|policies|guidelines?|rules?|filters?|filtering|blocks?|blocked)",
+    r"(content|prompt|image|video|input|text) ((was|is|has been|were) )?"
+    r"(blocked|rejected|refused|disallowed|not allowed|not permitted|inappropriate)",
+    r"(blocked|rejected|refused|disallowed|inappropriate|harmful|explicit|adult|violent|restricted) content",
+)
+#: Phrases that mean "an input could not be fetched". A text with one of them is not about what the input shows,
+#: whatever else it says: "blocked by CORS policy", "failed to fetch content".
+FETCH_PHRASES = (
+    r"(fail(ed|ure|s)?|unable|could not|couldn t|cannot|can not|can t|errors?|problem|while|when) (to |in )?(\w+ )?"
+    r"(fetch|download|retriev|load|read|access|open|reach|resolv|connect|decod)(e|ed|es|ing)?",
+    r"(fetch|download|retriev|load)(e|ed|es|ing|al)? (\w+ ){0,4}(fail(ed|ure|s)?|errors?|timed out|timeouts?)",
+    r"cors",
+    r"cross origin",
+    r"referrer policy",
+    r"content (type|length|encoding|disposition)",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A submitted job: what ``POST /v2/{slug}`` answered, and when (epoch seconds)."""
+    """A submitted job, as the response to ``POST /v2/{slug}`` has it.
+
+    :param submitted_at: epoch seconds by our clock. :param clock_offset_s: the server's clock minus ours, if known.
+    """
 
     request_id: str
     model: str
     submitted_at: float
     state: JobState = JobState.QUEUED
+    clock_offset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One look at a job. ``raw_status`` is the API's own word for the state."""
+    """A job's status at one poll. ``raw_status`` is the API's own word for the state."""
 
     request_id: str
     state: JobState
@@ -79,16 +109,17 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord(JobStatus):
-    """The full record of a job. ``output_urls`` has no doubles and keeps the API's order."""
+    """The full record of a job. ``output_urls`` has no duplicates and keeps the API's order."""
 
     output_urls: tuple[str, ...] = ()
+    last_frame_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What the blocking v1 call answered: the output itself, and what its headers say.
+    """The result of the blocking v1 call: the output itself, and what its headers say.
 
-    ``cost`` and ``remaining_credits`` are USD, ``generation_time_s`` seconds; None when not told.
+    ``cost`` and ``remaining_credits`` are USD, ``generation_time_s`` seconds; None where a header is missing.
     """
 
     content: bytes = field(repr=False)
@@ -110,6 +141,11 @@ class Credits:
 
 
 def is_content_block_error(error: str | None) -> bool:
-    """Does a FAILED job's error text say that the content was refused?"""
+    """Does a FAILED job's error text say that the content was refused, and not that an input could not be fetched?"""
     words = "".join(letter if letter.isalnum() else " " for letter in (error or "").lower()).split()
-    return any(raw_status in words for raw_status in _BLOCK_WORDS)
+    text = " ".join(words)
+    return _has_phrase(BLOCKED_PHRASES, text) and not _has_phrase(FETCH_PHRASES, text)
+
+
+def _has_phrase(phrases: tuple[str, ...], text: str) -> bool:
+    return re.search(rf"\b({'|'.join(phrases)})\b", text) is not None

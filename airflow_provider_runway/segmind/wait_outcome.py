@@ -1,4 +1,4 @@
-"""How a job ended, or why the looking ended: what travels from a look to the task that waits for it."""
+"""The outcome of waiting for a job: how it ended, or why the waiting ended. It travels as the trigger's event."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import is_content_block_error
 from airflow_provider_runway.segmind.user_messages import job_still_running
 
-_BY_CODE = {error.code: error for error in list_error_classes()}
+_ERRORS_BY_CODE = {error.code: error for error in list_error_classes()}
 
 
 class OutcomeKind(StrEnum):
-    """The event's ``status``."""
+    """How a wait ended: the ``status`` of the trigger's event."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -35,7 +35,7 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitOutcome:
-    """The end of a wait. ``error`` is a sentence for people, ``code`` that of its error class."""
+    """The outcome of a wait. ``error`` is a sentence for people, ``code`` names its error class."""
 
     kind: OutcomeKind
     job: JobSummary
@@ -53,9 +53,9 @@ class WaitOutcome:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> WaitOutcome:
-        """Return the ending that :meth:`to_event` wrote.
+        """Return the outcome that :meth:`to_event` wrote.
 
-        :raises ValueError: the event is not one of ours.
+        :raises ValueError: it is not an event of this package.
         """
         try:
             return cls(
@@ -65,57 +65,58 @@ class WaitOutcome:
                 code=event["job"].get("code"),
             )
         except (KeyError, TypeError, AttributeError) as problem:
-            raise ValueError(f"this is no event of a RunwayJobTrigger: {problem!r} in {event!r:.200}") from None
+            raise ValueError(f"this is not an event of a RunwayJobTrigger: {problem!r} in {event!r:.200}") from None
 
     def to_error(self) -> RunwayError | None:
-        """Return the error that this ending means; None for a completed job."""
+        """Return the error that this outcome means; None for a completed job."""
         if self.kind is OutcomeKind.COMPLETED:
             return None
-        kind = _BY_CODE.get(self.code or "", RunwayError)
-        return kind(self.error or "no reason given", request_id=self.job.request_id)
+        error = _ERRORS_BY_CODE.get(self.code or "", RunwayError)
+        return error(self.error or "no reason given", request_id=self.job.request_id)
 
 
-def failed_outcome(report: JobSummary, reason: str | None) -> WaitOutcome:
-    """Return the ending of a job that the API calls FAILED."""
-    kind = ContentBlockedError if is_content_block_error(reason) else JobFailedError
+def failed_outcome(job: JobSummary, reason: str | None) -> WaitOutcome:
+    """Return the outcome for a job that the API calls FAILED."""
+    is_blocked = is_content_block_error(reason)
     advice = (
         "The same prompt and image would be refused again: change them."
-        if kind is ContentBlockedError
+        if is_blocked
         else "A retry of the task that generates it submits a new job."
     )
-    text = f"Job {report.request_id} failed: {reason or 'no reason given'}. It is not billed. {advice}"
-    return WaitOutcome(OutcomeKind.FAILED, report, text, kind.code)
+    error = ContentBlockedError if is_blocked else JobFailedError
+    text = f"Job {job.request_id} failed: {reason or 'no reason given'}. It is not billed. {advice}"
+    return WaitOutcome(OutcomeKind.FAILED, job, text, error.code)
 
 
-def expired_outcome(report: JobSummary) -> WaitOutcome:
-    """Return the ending of a job that neither the records nor the history know."""
+def expired_outcome(job: JobSummary) -> WaitOutcome:
+    """Return the outcome for a job that neither the records nor the history know."""
     text = (
-        f"Job {report.request_id}: Segmind has no record of it (they live for one hour), and this account's history "
+        f"Job {job.request_id}: Segmind has no record of it (they live for one hour), and this account's history "
         "has no row of it. Check the request id, and that the connection's key belongs to the account that "
         "submitted it. If it did run, it is billed."
     )
-    return WaitOutcome(OutcomeKind.EXPIRED, report, text, RecordExpiredError.code)
+    return WaitOutcome(OutcomeKind.EXPIRED, job, text, RecordExpiredError.code)
 
 
-def missing_output_outcome(report: JobSummary) -> WaitOutcome:
-    """Return the ending of a job that completed and shows no output anywhere."""
+def missing_output_outcome(job: JobSummary) -> WaitOutcome:
+    """Return the outcome for a job that completed and shows no output anywhere."""
     text = (
-        f"Job {report.request_id} completed without an output, neither in its record nor in the history. It is billed: "
+        f"Job {job.request_id} completed without an output, neither in its record nor in the history. It is billed: "
         "ask Segmind's support about this id."
     )
-    return WaitOutcome(OutcomeKind.FAILED, report, text, OutputMissingError.code)
+    return WaitOutcome(OutcomeKind.FAILED, job, text, OutputMissingError.code)
 
 
-def timed_out_outcome(report: JobSummary) -> WaitOutcome:
-    """Return the ending of a wait whose deadline passed while the job was alive."""
-    text = job_still_running(report.request_id, report.submitted_at, "the deadline passed before it ended")
+def timed_out_outcome(job: JobSummary) -> WaitOutcome:
+    """Return the outcome of a wait whose deadline passed while the job was running."""
+    text = job_still_running(job.request_id, job.submitted_at, "the deadline passed before it ended")
     text += (
         " To wait longer, raise the timeout; the operator's counts from the submission, the sensor's from its start."
     )
-    return WaitOutcome(OutcomeKind.TIMEOUT, report, text, WaitTimeoutError.code)
+    return WaitOutcome(OutcomeKind.TIMEOUT, job, text, WaitTimeoutError.code)
 
 
-def stopped_outcome(report: JobSummary, error: RunwayError) -> WaitOutcome:
-    """Return the ending of a wait that an error broke off; the job, if there is one, goes on."""
-    text = job_still_running(report.request_id, report.submitted_at, f"the looking broke off: {error}")
-    return WaitOutcome(OutcomeKind.ERROR, report, text, error.code)
+def stopped_outcome(job: JobSummary, error: RunwayError) -> WaitOutcome:
+    """Return the outcome of a wait that an error stopped. The job, if there is one, goes on."""
+    text = job_still_running(job.request_id, job.submitted_at, f"polling stopped: {error}")
+    return WaitOutcome(OutcomeKind.ERROR, job, text, error.code)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.resets import MAX_RESET_S, parse_rate_limit_reset
+from airflow_provider_runway.segmind.error_mapping import MAX_RESET_S, parse_rate_limit_reset
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 
 NOW = 1_787_824_800.0  # 2026-08-27T10:00:00Z

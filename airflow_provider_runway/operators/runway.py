@@ -6,12 +6,13 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
-from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
+from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
@@ -53,8 +54,8 @@ class RunwayGenerateOperator(BaseOperator):
 
     **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, however
     often it is retried: a retry resumes the job of the earlier try. Clearing a task that succeeded asks for
-    a new job; before Airflow 3.3, where nothing records a delivery, the job that is paid for is found again,
-    unless an input changed.
+    a new job; without a journal (Airflow before 3.3 without ``[runway] journal_path``) the job that is paid
+    for is found again in the account's history instead.
 
     Returns the XCom contract (see the README): ``request_id``, ``status``, ``output_url`` and more;
     ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
@@ -73,8 +74,11 @@ class RunwayGenerateOperator(BaseOperator):
     :param wait_for_completion: wait for the video; else the task ends with the submission.
     :param deferrable: wait in the triggerer, without a worker slot; False: poll in the worker.
     :param timeout: seconds from the submission after which the waiting ends. The job goes on then.
-    :param durable: remember the job across tries (Airflow 3.3 and later), or look for it in the account's
-        history (before). False: **a retry after a lost answer pays again**.
+    :param durable: keep a journal of the submit across tries (Airflow 3.3 and later, or ``[runway]
+        journal_path``), or else look for the job in the account's history. False: **a retry after a lost
+        response pays again**.
+    :param on_orphaned_intent: what to do where a job may exist that cannot be found: "fail", or "resubmit",
+        which **may pay twice**. (templated)
     :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
     :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
         any URL that ``ObjectStoragePath`` takes. ``{request_id}``, ``{model}``, ``{seed}`` and ``{index}`` (0 for
@@ -98,6 +102,7 @@ class RunwayGenerateOperator(BaseOperator):
         "model_params",
         "runway_conn_id",
         "request_id",
+        "on_orphaned_intent",
         "output_path",
         "output_conn_id",
         "image_conn_id",
@@ -123,6 +128,7 @@ class RunwayGenerateOperator(BaseOperator):
         deferrable: bool = True,
         timeout: float = 900,
         durable: bool = True,
+        on_orphaned_intent: str = "fail",
         request_id: str | None = None,
         output_path: str | None = None,
         output_conn_id: str | None = None,
@@ -143,6 +149,7 @@ class RunwayGenerateOperator(BaseOperator):
         self.deferrable = deferrable
         self.timeout = timeout
         self.durable = durable
+        self.on_orphaned_intent = on_orphaned_intent
         self.request_id = request_id
         self.output_path = output_path
         self.output_conn_id = output_conn_id
@@ -165,12 +172,19 @@ class RunwayGenerateOperator(BaseOperator):
         """Submit or resume the job; return it, or wait for its video."""
         return self._submit_and_wait(context, throttle_count=0)
 
-    def submit_again(self, context: Context, event: Any = None, throttle_count: int = 0) -> dict[str, Any]:  # noqa: ARG002
-        """Submit after the deferral that a 429 caused. The event carries nothing but the time.
+    def submit_again(
+        self,
+        context: Context,
+        event: Any = None,  # noqa: ARG002
+        throttle_count: int = 0,
+        journal_entry: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Go on after a deferral that a 429 caused, or a history that could not tell yet. The event has nothing to say.
 
         :param throttle_count: how many 429s have deferred the submission so far.
+        :param journal_entry: what the task knows of its submit, where no journal keeps it.
         """
-        return self._submit_and_wait(context, throttle_count)
+        return self._submit_and_wait(context, throttle_count, journal_entry)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
@@ -203,8 +217,12 @@ class RunwayGenerateOperator(BaseOperator):
         if self._job is not None:
             log_kill(self.log, self._job.request_id, self._job.submitted_at)
 
-    def _submit_and_wait(self, context: Context, throttle_count: int) -> dict[str, Any]:
+    def _submit_and_wait(
+        self, context: Context, throttle_count: int, journal_entry: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         task = self._unpack(context)
+        if journal_entry is not None:
+            task = replace(task, attempt=replace(task.attempt, carried_entry=journal_entry))
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
@@ -233,6 +251,8 @@ class RunwayGenerateOperator(BaseOperator):
     def _submit_or_resume(self, hook: RunwayHook, task: TaskContext, throttle_count: int) -> JobSummary:
         from airflow_provider_runway.inputs.build_request import build_request
 
+        submitter = self._submitter(hook, task)
+        submitter.record_start()
         try:
             request = build_request(
                 hook,
@@ -253,14 +273,15 @@ class RunwayGenerateOperator(BaseOperator):
             raise with_earlier_job(problem, task.attempt.journal) from None
         if throttle_count == 0:
             self._warn_of_late_retry(task)
-        submitter = self._submitter(hook, task)
         give_up_at = time.time() + self.timeout
         while True:
             try:
                 return submitter.submit_or_resume(request)
             except ThrottledError as throttled:
-                self._wait_for_rate_limit(throttled, throttle_count, give_up_at)
+                self._wait_for_rate_limit(throttled, throttle_count, give_up_at, submitter)
                 throttle_count += 1
+            except HistoryNotSettledError as not_settled:
+                self._wait_for_history(not_settled, throttle_count, submitter)
 
     def _warn_of_late_retry(self, task: TaskContext) -> None:
         """Warn where the next retry would come after the job's record is gone."""
@@ -270,7 +291,28 @@ class RunwayGenerateOperator(BaseOperator):
         if (warning := retry_after_expiry_warning(delay_s)) is not None:
             self.log.warning("%s", warning)
 
-    def _wait_for_rate_limit(self, throttled: ThrottledError, throttle_count: int, give_up_at: float) -> None:
+    def _wait_for_history(
+        self, not_settled: HistoryNotSettledError, throttle_count: int, submitter: Submitter
+    ) -> None:
+        """Wait until the history is to be asked again, in the triggerer or in the worker."""
+        pause_s = max(not_settled.retry_at - time.time(), 0.0)
+        where = "without a worker slot" if self.deferrable else "in the worker"
+        self.log.info("%s Asking again in %.0f s, %s.", not_settled, pause_s, where)
+        if self.deferrable:
+            self._defer_submit(not_settled.retry_at, throttle_count, submitter)
+        time.sleep(pause_s)
+
+    def _defer_submit(self, until: float, throttle_count: int, submitter: Submitter) -> None:
+        """Defer to Airflow's own timer; ``submit_again`` goes on at that time (epoch seconds)."""
+        self.defer(
+            trigger=make_timer_trigger(datetime.fromtimestamp(until, UTC)),
+            method_name="submit_again",
+            kwargs={"throttle_count": throttle_count, "journal_entry": submitter.carried_entry()},
+        )
+
+    def _wait_for_rate_limit(
+        self, throttled: ThrottledError, throttle_count: int, give_up_at: float, submitter: Submitter
+    ) -> None:
         """Wait until a submit that got a 429 may be sent again, in the triggerer or in the worker."""
         now = time.time()
         pause_s = compute_resubmit_delay_s(throttled, throttle_count, now, random.random())
@@ -281,11 +323,7 @@ class RunwayGenerateOperator(BaseOperator):
             where,
         )
         if self.deferrable:
-            self.defer(
-                trigger=make_timer_trigger(datetime.fromtimestamp(now + pause_s, UTC)),
-                method_name="submit_again",
-                kwargs={"throttle_count": throttle_count + 1},
-            )
+            self._defer_submit(now + pause_s, throttle_count + 1, submitter)
         if now + pause_s > give_up_at:
             raise throttled
         time.sleep(pause_s)
@@ -293,7 +331,9 @@ class RunwayGenerateOperator(BaseOperator):
     def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
         from airflow_provider_runway.submission.submitter import Submitter
 
-        return Submitter(hook, task.attempt, self.log, durable=self.durable)
+        return Submitter(
+            hook, task.attempt, self.log, durable=self.durable, on_orphaned_intent=self.on_orphaned_intent
+        )
 
     def _wait(self, job: JobSummary, deadline: float, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
         """Wait for the job: in the triggerer where there is time left, else in the worker."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_provider_runway.inputs.job_request import JobIdentity
+from airflow_provider_runway.segmind.timestamps import parse_timestamp
 from airflow_provider_runway.submission.journal import UnreadableEntryError
 
 #: A file that was not written for so long is deleted. The history, which alone could still say something of such
 #: a job, is asked for 31 days at most.
 KEEP_S = 90 * 86_400.0
-#: One of so many new files looks for old ones; so listing the folder costs next to nothing for each job.
+#: One of so many writes looks for old files, so listing the folder costs next to nothing for each job.
 SWEEP_EVERY = 200
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -34,12 +38,17 @@ class StoragePath(Protocol):
 class JournalFile:
     """The journal of one logical job, as one file below a folder on any storage.
 
-    :param folder: an ``ObjectStoragePath``. :param identity: whose journal it is.
+    :param folder: an ``ObjectStoragePath``. :param read_identity: returns whose journal it is, when it is used.
     """
 
-    def __init__(self, folder: StoragePath, identity: JobIdentity) -> None:
+    def __init__(self, folder: StoragePath, read_identity: Callable[[], JobIdentity]) -> None:
         self.folder = folder
-        self.path = folder / make_file_name(identity)
+        self.read_identity = read_identity
+
+    @cached_property
+    def path(self) -> Any:
+        """Where the file is."""
+        return self.folder / make_file_name(self.read_identity())
 
     def get(self, key: str) -> Any:
         """Return the value, or None where there is no file.
@@ -61,11 +70,9 @@ class JournalFile:
         local = _local_path(self.path)
         if local is None:  # an object store replaces an object as a whole
             self.path.write_bytes(data)
-            is_new = False
         else:
-            is_new = not local.exists()
             _replace_file(local, data)
-        if is_new and _digest(self.path.name + str(time.time())) % SWEEP_EVERY == 0:
+        if random.randrange(SWEEP_EVERY) == 0:
             delete_old_files(self.folder, time.time() - KEEP_S)
 
 
@@ -80,27 +87,26 @@ def make_file_name(identity: JobIdentity) -> str:
 def delete_old_files(folder: Any, older_than: float) -> int:
     """Delete the journal files that were last written before a time (epoch seconds), and return how many."""
     deleted = 0
-    for path in _list_files(folder):
-        try:
-            if _modified_at(path) < older_than:
-                path.unlink()
+    try:
+        for item in folder.fs.ls(folder.path, detail=True):
+            written_at = _find_write_time(item)
+            if str(item.get("name", "")).endswith(".json") and written_at is not None and written_at < older_than:
+                folder.fs.rm_file(item["name"])
                 deleted += 1
-        except OSError:  # somebody else deleted it, or it is not ours to delete
-            continue
+    except OSError:  # another worker deletes them, too; the next sweep finds the rest
+        pass
     return deleted
 
 
-def _list_files(folder: Any) -> Iterator[Any]:
-    try:
-        yield from [path for path in folder.iterdir() if path.name.endswith(".json")]
-    except OSError:
-        return
-
-
-def _modified_at(path: Any) -> float:
-    """Return when a file was last written; infinity where the storage does not say."""
-    modified = getattr(path.stat(), "st_mtime", None)
-    return float(modified) if modified else float("inf")
+def _find_write_time(item: Mapping[str, Any]) -> float | None:
+    """Return when a listed file was last written, under the names that storages use; None where none is there."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = item.get(name)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if (seconds := parse_timestamp(value)) is not None:
+            return seconds
+    return None
 
 
 def _local_path(path: Any) -> Path | None:
@@ -119,6 +125,3 @@ def _replace_file(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
 
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

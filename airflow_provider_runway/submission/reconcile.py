@@ -109,15 +109,14 @@ def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, 
     if not ours and len(matched.alone) == 1 and not matched.unclear:
         ours = matched.alone
     if ours and all(row.request_id for row in ours):
-        others = tuple(row.request_id for row in ours[1:])
+        others = tuple(row.request_id for row in ours[1:] if row.request_id)
         return LookupResult(HistoryLookup.FOUND, ours[0], others, asked_at=now)
     if ours:
         return LookupResult(waiting, why="a row that matches has no request id", asked_at=now)
     if not is_settled:
         return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still land", asked_at=now)
-    doubtful = len(matched.alone) + len(matched.unclear)
-    if doubtful:
-        return LookupResult(waiting, why=f"{doubtful} rows may be this job's or another's", asked_at=now)
+    if doubtful := (*matched.alone, *matched.unclear):
+        return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
     if search.unreadable_count:
         return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)
     if not search.is_whole:
@@ -125,6 +124,11 @@ def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, 
     if not any(row.is_complete for row in search.rows):
         return LookupResult(waiting, why="the history shows no complete row of this account at all", asked_at=now)
     return LookupResult(HistoryLookup.ABSENT, why="every row is another job's", asked_at=now)
+
+
+def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
+    names = ", ".join(row.request_id or "one without a request id" for row in rows[:3])
+    return f"{len(rows)} of its rows may be this job's or another's ({names}{', …' if len(rows) > 3 else ''})"
 
 
 def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
@@ -138,4 +142,3 @@ def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) 
 def shift_to_api_clock(lost: LostSubmit, offset_s: float) -> LostSubmit:
     """Return the submit with its times on the API's clock, which is ``offset_s`` ahead of ours."""
     return replace(lost, sent_from=lost.sent_from + offset_s, latest_row_at=lost.latest_row_at + offset_s)
-

@@ -52,10 +52,6 @@ if TYPE_CHECKING:
     from airflow_provider_runway.submission.task_attempt import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
-#: An intent is good for so many seconds beyond the pauses of a submit: writing it down takes a moment.
-INTENT_MARGIN_S = 10.0
-#: Room for a response that comes in small pieces, beyond the connection's own timeouts.
-RESPONSE_MARGIN_S = 30.0
 #: For so long the worker itself asks the history for a submit of its own; then it comes back later.
 MAX_WORKER_WAIT_S = 15.0
 #: Submits without a usable response that one try may send.
@@ -267,7 +263,7 @@ class Submitter:
         """Return when the history can tell what became of the entry's submit."""
         settings = self.hook.settings
         expires_at = entry.sent_at + _intent_lifetime_s() if entry.expires_at is None else entry.expires_at
-        request_s = settings.connect_timeout_s + settings.read_timeout_s + RESPONSE_MARGIN_S
+        request_s = settings.connect_timeout_s + settings.read_timeout_s + get_timing().response_margin_s
         if self._sent_here:  # it has ended already
             expires_at, request_s = min(expires_at, time.time()), 0.0
         return LookupWindow.for_submit(entry.model, entry.sent_at, expires_at + request_s)
@@ -373,13 +369,13 @@ class Submitter:
         self._try_to_write(entry)
         summary = _make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            summary = summary.from_history(row, time.time())
+            summary = summary.update_from_history(row, time.time())
         return summary
 
     def _resume(self, outcome: WaitOutcome | None) -> JobSummary:
         entry = replace(self._entry_with_id(), try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
         self._try_to_write(entry)
-        return outcome.report if outcome else _make_summary(entry)
+        return outcome.job if outcome else _make_summary(entry)
 
     def _write(self, entry: JournalEntry) -> None:
         """Replace the journal's entry, unless a later try has written since it was read.
@@ -470,7 +466,7 @@ class Submitter:
 
     def _make_final_error(self, outcome: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose outcome is final."""
-        error = outcome.exception() if outcome else None
+        error = outcome.to_error() if outcome else None
         return error or RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")
 
 
@@ -484,7 +480,7 @@ def _read_orphan_policy(value: str) -> OnOrphanedIntent:
 
 
 def _intent_lifetime_s() -> float:
-    return get_timing().submit_retry.max_elapsed_s + INTENT_MARGIN_S
+    return get_timing().submit_retry.max_elapsed_s + get_timing().intent_margin_s
 
 
 def _first_pauses_s() -> tuple[float, ...]:

@@ -1,12 +1,12 @@
-# Everything a change goes through, from a bare Python 3.11+ to a checked wheel: `make` lists the steps.
+# The commands of this project, from a plain Python 3.11+ to a checked wheel. `make` lists them.
 #
-# Airflow pulls in some 160 packages. uv lays them out in about 5 s from its cache and 20 s without one; pip takes
-# minutes for the same, so pip is used once: to get uv, into a private environment of its own.
+# Airflow has some 160 dependencies. uv installs them in about 5 s from its cache and in 20 s without one; pip takes
+# minutes. So pip installs only uv, into an environment of its own.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 
-# `make constraints` resolves to the newest release that fits; everything else installs what it wrote.
+# `make constraints` resolves these to the newest releases. Everything else installs what it wrote.
 AIRFLOW_3 := apache-airflow==3.3.*
 AIRFLOW_2 := apache-airflow==2.11.*
 
@@ -15,16 +15,16 @@ VENV := .venv
 VENV_2 := .venv-2.11
 BIN := $(VENV)/bin
 
-# Whatever starts a real Airflow.
+# The tests that start a real Airflow.
 NOT_SLOW := --ignore=tests/integration --ignore=tests/chaos
 
-# Tests never read or write the Airflow home of the person who runs them.
+# Tests do not use the Airflow home of the person who runs them.
 export AIRFLOW_HOME := $(CURDIR)/.airflow
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos test demo emulator build check-wheel constraints picture \
+.PHONY: help env lint types unit unit-2.11 integration chaos test docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -46,8 +46,8 @@ $(VENV)/.ready: setup.cfg constraints/airflow-3.3.txt | $(UV)
 	@$(UV) pip install -q --compile-bytecode --python $(BIN)/python -c constraints/airflow-3.3.txt -e '.[test,dev]' 'apache-airflow==3.3.*'
 	@touch $@
 
-# Airflow 2.11 ends at Python 3.12. Where no such Python is to be had this half is skipped, and says so; a failing
-# installation fails as ever.
+# Airflow 2.11 runs on Python 3.12 at most. Without such a Python this part is skipped with a message. A failing
+# installation still fails.
 $(VENV_2)/.ready: setup.cfg constraints/airflow-2.11.txt | $(UV)
 	@mkdir -p $(VENV_2)
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 13) and print(sys.executable)' > $(VENV_2).python
@@ -79,19 +79,22 @@ unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 	@if test -x $(VENV_2)/bin/pytest; then \
 		AIRFLOW_HOME=$(CURDIR)/.airflow-2.11 $(VENV_2)/bin/pytest -q -n 2 $(NOT_SLOW) $(ARGS); \
 	else \
-		echo "SKIPPED: no Python 3.11 or 3.12 here, and Airflow 2.11 runs on none newer: nothing was tested on 2.11"; \
+		echo "SKIPPED: found no Python 3.11 or 3.12, which Airflow 2.11 needs: nothing was tested on 2.11"; \
 	fi
 
-# Mostly waiting: three workers, each with an Airflow of its own, are what two cores carry.
+# These tests mostly wait. Two cores carry three workers, each with an Airflow of its own.
 integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q -n 3 --dist loadfile tests/integration $(ARGS)
 
-chaos: env $(VENV_2)/.ready ## Kill a real Airflow's processes, 3.3 and 2.11, and see that nothing is paid twice
+chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q tests/chaos $(ARGS)
 
-test: lint types unit unit-2.11 integration ## All of that but chaos
+test: lint types unit unit-2.11 integration ## Run all checks and tests except chaos
 
-demo: env ## Watch the example DAG make a video on a real Airflow (LIVE=1: on Segmind, for money; KEEP=1: leave Airflow up)
+docs-tables: env ## Write the tables and the drawing that the docs take from the code
+	@$(BIN)/python tools/docs_tables.py
+
+demo: env ## Make a video with the example DAG on a real Airflow (LIVE=1: on Segmind, for money; KEEP=1: keep Airflow running)
 	@$(BIN)/python tools/demo.py $(if $(LIVE),--live) $(if $(YES),--yes) $(if $(KEEP),--keep) $(ARGS)
 
 emulator: env ## Serve the Segmind emulator on port 8081
@@ -103,10 +106,10 @@ build: | $(UV) ## Build dist/: the wheel and the source archive
 	@rm -rf build
 	@ls dist
 
-check-wheel: build ## Install the wheel into a clean environment and see what Airflow makes of it
+check-wheel: build ## Install the wheel into a clean environment and check it with Airflow
 	@$(BIN)/python tools/check_wheel.py --uv $(UV) --constraints constraints/airflow-3.3.txt dist/*.whl
 
-constraints: | $(UV) ## Resolve the requirements anew and write constraints/
+constraints: | $(UV) ## Resolve the requirements again and write constraints/
 	@for pair in '3.3 $(AIRFLOW_3)' '2.11 $(AIRFLOW_2)'; do \
 		set -e -- $$pair; out=constraints/airflow-$$1.txt; \
 		echo "$$2" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra dev \
@@ -115,10 +118,10 @@ constraints: | $(UV) ## Resolve the requirements anew and write constraints/
 		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
 	done
 
-picture: env ## Draw the demo's picture again
-	@$(BIN)/python tools/make_picture.py
+demo-image: env ## Draw the demo's image again
+	@$(BIN)/python tools/make_demo_image.py
 
-clean: ## Remove what builds and tests leave behind
+clean: ## Remove the files that builds and tests leave
 	@rm -rf build dist *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 

@@ -1,7 +1,7 @@
-"""Install a wheel where nothing else of ours is, and see what Airflow makes of it: ``make check-wheel``.
+"""Install a wheel into a clean environment and check that Airflow finds the provider: ``make check-wheel``.
 
-The tests run on the checkout. This sees what they cannot: a file missing from the wheel or too much in it, a
-requirement that only the tests' environment has, an entry point that does not load.
+The tests run on the checkout. This finds what they cannot: a missing or superfluous file in the wheel, a requirement
+that only the tests' environment has, an entry point that does not load.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = "airflow_provider_runway"
-#: One of each kind that must be in the wheel.
-EXPECTED = ("__init__.py", "py.typed", "get_provider_info.py", "hooks/runway.py", "emulator/__main__.py")
-FORM = """
+#: One file of each kind that the wheel must contain.
+EXPECTED_FILES = ("__init__.py", "py.typed", "get_provider_info.py", "hooks/runway.py", "emulator/__main__.py")
+READ_FORM_SCRIPT = """
 import json
 from airflow.providers_manager import ProvidersManager
 manager = ProvidersManager()
@@ -32,70 +32,80 @@ print(json.dumps({
 """
 
 
-def check(holds: object, what: str) -> None:
-    """Say what was checked, or stop here."""
-    if not holds:
+def check(condition: object, what: str) -> None:
+    """Print what was checked, or exit with it as the failure."""
+    if not condition:
         raise SystemExit(f"  FAILED  {what}")
     print(f"  ok      {what}", flush=True)
 
 
 def check_files(wheel: Path) -> None:
-    """Look at what is in the archive."""
+    """Check the names of the files in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
     info = f"{PACKAGE}-{wheel.name.split('-')[1]}.dist-info/"
-    strangers = [name for name in names if not name.startswith((f"{PACKAGE}/", info))]
-    check(not strangers, f"the wheel holds the package alone ({len(names)} files) {strangers or ''}".rstrip())
-    missing = [name for name in EXPECTED if f"{PACKAGE}/{name}" not in names]
-    check(not missing, f"nothing is missing from it {missing or ''}".rstrip())
+    superfluous = [name for name in names if not name.startswith((f"{PACKAGE}/", info))]
+    check(not superfluous, f"the wheel contains the package only ({len(names)} files) {superfluous or ''}".rstrip())
+    missing = [name for name in EXPECTED_FILES if f"{PACKAGE}/{name}" not in names]
+    check(not missing, f"no expected file is missing {missing or ''}".rstrip())
     check(any(name.endswith(".mp4") for name in names), "the emulator's clips are in it")
     check(any(name.startswith(info) and name.endswith("LICENSE") for name in names), "the licence is in it")
 
 
-def run(command: list[str], env: dict[str, str], cwd: str) -> str:
-    """Run a command and return what it printed; its errors are shown only if it fails."""
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode:
-        raise SystemExit(f"  FAILED  {' '.join(command)}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
+def run_command(command: list[str], env: dict[str, str], cwd: str) -> str:
+    """Run a command and return its output. Its errors are shown only if it fails."""
+    process = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    if process.returncode:
+        raise SystemExit(f"  FAILED  {' '.join(command)}\n{process.stdout}\n{process.stderr}")
+    return process.stdout
 
 
 def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> None:
-    """Install the wheel into a new environment and ask Airflow about it."""
+    """Install the wheel into a new environment and check what Airflow knows about the provider."""
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary) / "airflow"
-        binaries = Path(temporary) / "venv" / "bin"
+        bin_folder = Path(temporary) / "venv" / "bin"
         env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
         env |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "COLUMNS": "300"}
-        run([str(uv), "venv", "-q", "--no-project", "--python", python, str(binaries.parent)], env, temporary)
-        into = [str(uv), "pip", "install", "-q", "--python", str(binaries / "python"), "-c", str(constraints.resolve())]
-        run([*into, str(wheel.resolve())], env, temporary)
-        airflow = str(binaries / "airflow")
-        check(
-            True,
-            f"it installs into a clean environment, with Airflow {run([airflow, 'version'], env, temporary)}".strip(),
-        )
+        run_command([str(uv), "venv", "-q", "--no-project", "--python", python, str(bin_folder.parent)], env, temporary)
+        install = [
+            str(uv),
+            "pip",
+            "install",
+            "-q",
+            "--python",
+            str(bin_folder / "python"),
+            "-c",
+            str(constraints.resolve()),
+        ]
+        run_command([*install, str(wheel.resolve())], env, temporary)
+        airflow = str(bin_folder / "airflow")
+        version = run_command([airflow, "version"], env, temporary).strip()
+        check(version, f"it installs into a clean environment, with Airflow {version}")
 
-        def table(*command: str) -> list[dict[str, str]]:
-            # Airflow may log to standard output first; the table is the last line.
+        def read_table(*command: str) -> list[dict[str, str]]:
+            # Airflow may log to standard output first. The table is the last line.
             rows: list[dict[str, str]] = json.loads(
-                run([airflow, *command, "-o", "json"], env, temporary).splitlines()[-1]
+                run_command([airflow, *command, "-o", "json"], env, temporary).splitlines()[-1]
             )
             return rows
 
-        providers = [row for row in table("providers", "list") if row["package_name"] == "airflow-provider-runway"]
+        providers = [row for row in read_table("providers", "list") if row["package_name"] == "airflow-provider-runway"]
         check(providers, "`airflow providers list` shows it")
         check(providers[0]["version"] == wheel.name.split("-")[1], f"in version {providers[0]['version']}")
-        hooks = [row for row in table("providers", "hooks") if row["connection_type"] == "runway"]
+        hooks = [row for row in read_table("providers", "hooks") if row["connection_type"] == "runway"]
         check(hooks, "`airflow providers hooks` shows the connection type")
         check(hooks[0]["class"].endswith(".RunwayHook"), f"with {hooks[0]['class']}")
-        form = json.loads(run([str(binaries / "python"), "-c", FORM], env, temporary).splitlines()[-1])
+        form = json.loads(
+            run_command([str(bin_folder / "python"), "-c", READ_FORM_SCRIPT], env, temporary).splitlines()[-1]
+        )
         check(form["name"], f"the connection is called {form['name']!r}")
         check(form["fields"], f"its form has {len(form['fields'])} fields of its own")
-        check(form["behaviour"], "and hides and relabels the common ones")
+        check(form["behaviour"], "and the common fields are hidden or relabelled")
 
 
 def main() -> None:
+    """Check the wheel that the command line names."""
     parser = argparse.ArgumentParser(description="Check a wheel.")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--uv", type=Path, required=True)

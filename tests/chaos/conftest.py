@@ -1,17 +1,23 @@
-"""A real Airflow and an emulator that get hurt; booted once for each module."""
+"""An emulator and a real Airflow whose processes the tests kill; started once for each module."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from kill_plan import KillPlan
+from payment_check import PaymentReport, check_payments
 
-from local_airflow import EmulatorProcess, LocalAirflow
+from local_airflow import EmulatorProcess, LocalAirflow, Run
 
-ONE, TWO = 12, 12
+DAGS = Path(__file__).parent / "dags"
+ONE_TASK_JOBS = TWO_TASK_JOBS = 12
+
+#: Returns the payment report of a run.
+CheckRun = Callable[[Run], PaymentReport]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,50 +27,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.chaos)
 
 
-class Plan:
-    """Who dies where, as the tasks read it, and who has died so far."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.write({})
-
-    def write(self, deaths: dict[str, dict[str, int]]) -> None:
-        """Replace the plan: ``{"task[map_index]": {"point": deaths}}``."""
-        (self.folder / "plan.json").write_text(json.dumps(deaths))
-
-    def graves(self, run_id: str) -> list[str]:
-        """Return the deaths of a run."""
-        return sorted(path.name for path in self.folder.iterdir() if path.name.startswith(run_id))
-
-
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> KillPlan:
     """An empty plan."""
-    return Plan(tmp_path_factory.mktemp("plan"))
+    plan = KillPlan(tmp_path_factory.mktemp("plan"))
+    plan.write({})
+    return plan
 
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """Jobs take about three seconds, and their history rows land up to five seconds late."""
+    """Jobs take about three seconds, and their history rows are complete up to five seconds later."""
     log = tmp_path_factory.mktemp("emulator") / "emulator.log"
     with EmulatorProcess(log, "--time-scale", "0.1", "--history-lag", "0.5-5", "--seed", "7") as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory, plan: Plan, emulator: EmulatorProcess) -> Iterator[LocalAirflow]:
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, plan: KillPlan, emulator: EmulatorProcess
+) -> Iterator[LocalAirflow]:
     """Airflow on SQLite, or on the database that ``RUNWAY_TEST_DATABASE_URL`` names."""
     env = {
-        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.connection(),
+        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(),
         "RUNWAY_CHAOS_FOLDER": str(plan.folder),
-        "RUNWAY_CHAOS_ONE": str(ONE),
-        "RUNWAY_CHAOS_TWO": str(TWO),
+        "RUNWAY_CHAOS_ONE_TASK_JOBS": str(ONE_TASK_JOBS),
+        "RUNWAY_CHAOS_TWO_TASK_JOBS": str(TWO_TASK_JOBS),
     }
     with LocalAirflow(
         tmp_path_factory.mktemp("airflow"),
-        Path(__file__).parent / "dags",
+        DAGS,
         env=env,
         parallelism=6,
         database_url=os.environ.get("RUNWAY_TEST_DATABASE_URL"),
     ) as airflow:
         yield airflow
+
+
+@pytest.fixture(scope="module")
+def check_run(airflow: LocalAirflow, emulator: EmulatorProcess) -> CheckRun:
+    """Compares a run's results with the emulator's ledger."""
+    return partial(check_payments, airflow, emulator, one_task_jobs=ONE_TASK_JOBS, two_task_jobs=TWO_TASK_JOBS)

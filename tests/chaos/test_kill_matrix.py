@@ -1,63 +1,57 @@
-"""Kills the task at each named point, and the triggerer while jobs wait: nothing is paid twice, nothing lost."""
+"""Kill tasks at each named point, the triggerer and the scheduler: no job is paid twice, none is lost."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-
-from local_airflow import EmulatorProcess, LocalAirflow
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent / "dags"))
-
-from conftest import ONE, TWO, Plan
-from judge import judge
-from mortal import AFTER_EVENT, BEFORE_RESULT, POINTS
+from kill_plan import ALL_POINTS, SUBMIT_POINTS, WAIT_POINTS, KillPlan
+from payment_check import PaymentReport
 
 from airflow_provider_runway.emulator import EmulatorControl
+from local_airflow import EmulatorProcess, LocalAirflow, Run
+
+pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.timeout(300)
-def test_a_task_killed_at_each_point_pays_once_and_delivers(
-    airflow: LocalAirflow, emulator: EmulatorProcess, plan: Plan
-) -> None:
-    deaths = {f"one_task[{index}]": {point: 1} for index, point in enumerate(POINTS)}
-    deaths |= {f"submit[{index}]": {point: 1} for index, point in enumerate(POINTS) if point != AFTER_EVENT}
-    deaths |= {f"wait[{index}]": {point: 1} for index, point in enumerate((AFTER_EVENT, BEFORE_RESULT))}
-    plan.write(deaths)
+@pytest.fixture(autouse=True)
+def empty_ledger(emulator: EmulatorProcess, plan: KillPlan) -> None:
+    """Each test begins with an empty ledger and an empty plan."""
     EmulatorControl(emulator.url).reset()
-    run = airflow.trigger("chaos")
-    state = airflow.wait_for_run(run, timeout_s=240)
-    verdict = judge(airflow, emulator, run, ONE, TWO)
-    assert len(plan.graves(run.run_id)) == sum(len(points) for points in deaths.values())
-    assert (state, verdict.clean) == ("success", True), verdict
-
-
-@pytest.mark.timeout(300)
-def test_a_triggerer_killed_while_jobs_wait_loses_none(
-    airflow: LocalAirflow, emulator: EmulatorProcess, plan: Plan
-) -> None:
     plan.write({})
-    EmulatorControl(emulator.url).reset()
-    run = airflow.trigger("chaos")
+
+
+def test_a_task_killed_at_each_point_pays_once_and_delivers(
+    airflow: LocalAirflow, plan: KillPlan, check_run: Callable[[Run], PaymentReport]
+) -> None:
+    kills = {f"one_task[{index}]": {point: 1} for index, point in enumerate(ALL_POINTS)}
+    kills |= {f"submit[{index}]": {point: 1} for index, point in enumerate(SUBMIT_POINTS)}
+    kills |= {f"wait[{index}]": {point: 1} for index, point in enumerate(WAIT_POINTS)}
+    plan.write(kills)
+    run = airflow.trigger("killed_jobs")
+    state = airflow.wait_for_run(run, timeout_s=240)
+    report = check_run(run)
+    assert len(plan.list_kills(run.run_id)) == len(kills)
+    assert (state, report.is_correct) == ("success", True), report
+
+
+def test_a_triggerer_killed_while_jobs_wait_loses_none(
+    airflow: LocalAirflow, check_run: Callable[[Run], PaymentReport]
+) -> None:
+    run = airflow.trigger("killed_jobs")
     airflow.wait_for_task(run, "one_task", "deferred", map_index=0, timeout_s=60)
     airflow.kill("triggerer")
     state = airflow.wait_for_run(run, timeout_s=240)
-    verdict = judge(airflow, emulator, run, ONE, TWO)
-    assert (state, verdict.clean) == ("success", True), verdict
+    report = check_run(run)
+    assert (state, report.is_correct) == ("success", True), report
 
 
-@pytest.mark.timeout(300)
 def test_a_scheduler_killed_with_its_workers_pays_once_and_delivers(
-    airflow: LocalAirflow, emulator: EmulatorProcess, plan: Plan
+    airflow: LocalAirflow, check_run: Callable[[Run], PaymentReport]
 ) -> None:
-    plan.write({})
-    EmulatorControl(emulator.url).reset()
-    run = airflow.trigger("chaos")
+    run = airflow.trigger("killed_jobs")
     airflow.wait_for_task(run, "submit", "running", "success", map_index=1, timeout_s=60)
     airflow.kill("scheduler")
     state = airflow.wait_for_run(run, timeout_s=240)
-    verdict = judge(airflow, emulator, run, ONE, TWO)
-    assert (state, verdict.clean) == ("success", True), verdict
+    report = check_run(run)
+    assert (state, report.is_correct) == ("success", True), report

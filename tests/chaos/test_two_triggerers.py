@@ -1,4 +1,4 @@
-"""Two triggerers on one key: two processes, a poller each, and nobody who tells them of each other."""
+"""Two triggerer processes poll with one key, and neither knows of the other: no job is lost, both make progress."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
-EACH = 6
+JOBS_PER_TRIGGERER = 6
 
 
-def submit(gateway: Emulator, many: int) -> list[str]:
-    """Submit jobs past the package; return their ids."""
-    body = {"promptText": "a walk along the beach", "promptImage": "https://example.com/picture.jpg"}
-    headers = {"x-api-key": gateway.test_key}
-    asked = [
-        requests.post(f"{gateway.url}/v2/{DEFAULT_MODEL}", json={**body, "seed": seed}, headers=headers, timeout=10)
-        for seed in range(1, many + 1)
+def submit_jobs(emulator: Emulator, count: int) -> list[str]:
+    """Submit jobs without the package; return their ids."""
+    body = {"promptText": "a walk along the beach", "promptImage": "https://example.com/image.jpg"}
+    headers = {"x-api-key": emulator.test_key}
+    responses = [
+        requests.post(f"{emulator.url}/v2/{DEFAULT_MODEL}", json={**body, "seed": seed}, headers=headers, timeout=10)
+        for seed in range(1, count + 1)
     ]
-    return [answer.json()["request_id"] for answer in asked]
+    return [response.json()["request_id"] for response in responses]
 
 
 @pytest.mark.timeout(300)
-def test_two_triggerers_on_one_key_lose_no_job_and_both_get_on(tmp_path: Path) -> None:
-    # Sixty requests a minute in windows of twelve seconds, the first of which the submits use up. A poller
-    # that is told nothing begins at 120 a minute, so the two together ask for four times what there is.
-    with Emulator(time_scale=0.4, requests_per_minute=2 * EACH, rate_window=2.0 * EACH) as gateway:
-        ids = submit(gateway, 2 * EACH)
-        connection = json.dumps({"conn_type": "runway", "host": gateway.url, "password": gateway.test_key})
+def test_two_triggerers_on_one_key_lose_no_job_and_both_make_progress(tmp_path: Path) -> None:
+    # Sixty requests a minute in windows of twelve seconds. The submits use up the first window. A poller without a
+    # configured rate begins at 120 a minute, so the two together want four times the limit.
+    with Emulator(
+        time_scale=0.4, requests_per_minute=2 * JOBS_PER_TRIGGERER, rate_window=2.0 * JOBS_PER_TRIGGERER
+    ) as emulator:
+        ids = submit_jobs(emulator, 2 * JOBS_PER_TRIGGERER)
+        connection = json.dumps({"conn_type": "runway", "host": emulator.url, "password": emulator.test_key})
         triggerers = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.two_triggerers", "--ids", ",".join(ids[number::2])],
@@ -46,10 +48,18 @@ def test_two_triggerers_on_one_key_lose_no_job_and_both_get_on(tmp_path: Path) -
             )
             for number in range(2)
         ]
-        told = [json.loads(triggerer.communicate()[0].splitlines()[-1]) for triggerer in triggerers]
-        sent = gateway.requests()
-    assert [each["outcomes"] for each in told] == [{"completed": EACH}] * 2
-    assert any(request["status"] == 429 for request in sent), "the key was large enough for both: nothing was shown"
-    handed_out = [each["path"].rsplit("/", 1)[-1] for each in sent if (each["call"], each["status"]) == ("result", 200)]
+        reports = [json.loads(triggerer.communicate()[0].splitlines()[-1]) for triggerer in triggerers]
+        requests_sent = emulator.requests()
+    assert [report["outcomes"] for report in reports] == [{"completed": JOBS_PER_TRIGGERER}] * 2
+    assert any(request["status"] == 429 for request in requests_sent), (
+        "the limit was never reached, so the test shows nothing"
+    )
+    delivered = [
+        request["path"].rsplit("/", 1)[-1]
+        for request in requests_sent
+        if (request["call"], request["status"]) == ("result", 200)
+    ]
     for number in range(2):
-        assert set(handed_out[:EACH]) & set(ids[number::2]), "one had to wait until the other was done"
+        assert set(delivered[:JOBS_PER_TRIGGERER]) & set(ids[number::2]), (
+            "one triggerer made no progress until the other was done"
+        )

@@ -1,4 +1,4 @@
-"""One real Airflow 3.3, one emulator and one bucket for all the tests here: booting takes longer than most of them."""
+"""One real Airflow 3.3, one emulator and one bucket for all tests here: starting them takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.integration)
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(300))  # the first test of a worker waits for Airflow's start, too
+                item.add_marker(pytest.mark.timeout(300))  # the first test also waits for Airflow's start
 
 
 @pytest.fixture(scope="session")
 def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that ``airflow`` reads: the examples, the DAGs of these tests, and what a test writes into it."""
+    """The DAG folder of ``airflow``: the examples, the DAGs of these tests, and files that a test adds."""
     folder = tmp_path_factory.mktemp("dags")
     (folder / "tests").symlink_to(Path(__file__).parent / "dags")
     (folder / "examples").symlink_to(ROOT / "dags")
@@ -35,14 +35,14 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """A Segmind emulator whose jobs take about three seconds. In this process, so that a test can order faults."""
+    """A Segmind emulator whose jobs take about three seconds. It runs in this process, so that tests can add faults."""
     with Emulator(time_scale=0.1) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
 def runway_default(emulator: Emulator) -> str:
-    """The JSON of an Airflow connection to ``emulator``."""
+    """An Airflow connection to ``emulator``, as JSON."""
     extra = {"storage_url": emulator.storage_url, "history_url": emulator.history_url}
     return json.dumps({"conn_type": "runway", "host": emulator.url, "password": emulator.test_key, "extra": extra})
 
@@ -58,7 +58,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, dags_folder: Path, runway_default: str, bucket: Bucket
 ) -> Iterator[LocalAirflow]:
-    """A running Airflow 3.3 on SQLite whose ``runway_default`` leads to the emulator, and whose S3 is ``bucket``."""
+    """A running Airflow 3.3 on SQLite with connections to the emulator and to the bucket."""
     env = {
         "AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default,
         "AIRFLOW_CONN_AWS_DEFAULT": bucket.connection,
@@ -70,6 +70,6 @@ def airflow(
 
 @pytest.fixture(scope="module")
 def pool(airflow: LocalAirflow) -> str:
-    """The pool of the examples, made as they say, but with three slots; returns its name."""
-    airflow.command('airflow pools set runway 3 "Videos at once" --include-deferred')
+    """The pool of the examples, with three slots; returns its name."""
+    airflow.run_command('airflow pools set runway 3 "Videos at once" --include-deferred')
     return "runway"

@@ -1,4 +1,4 @@
-"""``make demo``, as a person runs it: from the command line, to its end or to a Ctrl-C."""
+"""``make demo`` on the command line: to its end, to Ctrl-C, and live without a key."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import av
 import pytest
 
-from local_airflow import leftovers, until
+from local_airflow import find_processes_in, wait_until
 
 DEMO = Path(__file__).resolve().parents[2] / "tools" / "demo.py"
 
 
-def start(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+def start_demo(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if name != "SEGMIND_API_KEY"}
     return subprocess.Popen(
         [sys.executable, str(DEMO), "--home", str(home), *arguments],
@@ -31,56 +31,56 @@ def start(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_ends_with_a_video_and_its_price(tmp_path: Path) -> None:
+def test_the_demo_makes_a_video_and_prints_its_cost(tmp_path: Path) -> None:
     home = tmp_path / "demo"
 
-    with start(home) as demo:
-        told, _ = demo.communicate(timeout=280)
+    with start_demo(home) as demo:
+        output, _ = demo.communicate(timeout=280)
 
-    assert demo.returncode == 0, told
-    video = re.search(r"Video +(\S+\.mp4) \((\d+)x(\d+), [\d.]+ s", told)
-    assert video, told
+    assert demo.returncode == 0, output
+    video = re.search(r"Video +(\S+\.mp4) \((\d+)x(\d+), [\d.]+ s", output)
+    assert video, output
     with av.open(video[1]) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames > 10
-    assert re.search(r"Cost +USD 1\.00 for 2 jobs", told), told
-    assert re.search(r"generate +submitted: request [0-9a-f-]{36}", told), told
-    assert re.search(r"deferred, .*worker slots in use: \d+, deferred tasks: [12]", told), told
-    assert leftovers(home) == []
+    assert re.search(r"Cost +USD 1\.00 for 2 jobs", output), output
+    assert re.search(r"generate +submitted: request [0-9a-f-]{36}", output), output
+    assert re.search(r"deferred, .*worker slots in use: \d+, deferred tasks: [12]", output), output
+    assert find_processes_in(home) == []
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_processes(tmp_path: Path) -> None:
     home = tmp_path / "demo"
 
-    with start(home) as demo:
+    with start_demo(home) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
             if "deferred" in line:
                 break
-        assert leftovers(home), "the demo ended before it could be interrupted"
+        assert find_processes_in(home), "the demo ended before it could be interrupted"
         demo.send_signal(signal.SIGINT)
-        told, _ = demo.communicate(timeout=60)
+        output, _ = demo.communicate(timeout=60)
 
-    assert demo.returncode == 130, told
-    assert "Interrupted" in told
-    until(lambda: not leftovers(home), timeout_s=5, what="the end of everything")
+    assert demo.returncode == 130, output
+    assert "Interrupted" in output
+    wait_until(lambda: not find_processes_in(home), timeout_s=5, what="the end of all processes")
 
 
 @pytest.mark.parametrize(
-    ("env", "says"),
+    ("env", "message"),
     [
         pytest.param({}, "SEGMIND_API_KEY", id="no key"),
-        pytest.param({"SEGMIND_API_KEY": "SG_0123456789abcdef"}, "USD 1.00", id="nobody to ask"),
+        pytest.param({"SEGMIND_API_KEY": "SG_0123456789abcdef"}, "USD 1.00", id="no terminal"),
     ],
 )
-def test_live_starts_nothing_without_a_key_and_a_yes(tmp_path: Path, env: dict[str, str], says: str) -> None:
+def test_live_starts_nothing_without_a_key_and_agreement(tmp_path: Path, env: dict[str, str], message: str) -> None:
     home = tmp_path / "demo"
 
-    with start(home, "--live", **env) as demo:
-        told, _ = demo.communicate(timeout=60)
+    with start_demo(home, "--live", **env) as demo:
+        output, _ = demo.communicate(timeout=60)
 
     assert demo.returncode == 1
-    assert says in told
-    assert "Airflow" not in told
-    assert leftovers(home) == []
+    assert message in output
+    assert "Airflow" not in output
+    assert find_processes_in(home) == []

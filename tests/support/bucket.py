@@ -1,4 +1,4 @@
-"""A real bucket on this machine: moto's server keeps it, boto3 looks into it, and Airflow finds it by a connection."""
+"""An S3 bucket on this machine for tests: moto serves it, and Airflow reaches it by a connection."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 import boto3
 import requests
 
-from local_airflow import Component, until
-from local_airflow.settings import free_port
+from local_airflow import ChildProcess, wait_until
+from local_airflow.airflow_settings import find_free_port
 
 NAME, KEY, SECRET, REGION = "videos", "test", "test", "us-east-1"
 
 
 class Bucket:
-    """``s3://videos``, for Airflow by the connection ``aws_default``: without one named, it asks boto3 for credentials.
+    """``s3://videos``, which Airflow reaches by the connection ``aws_default``.
 
-    :param endpoint: where the server listens.
+    :param endpoint: URL of the server.
     """
 
     url = f"s3://aws_default@{NAME}"
@@ -36,7 +36,7 @@ class Bucket:
         self.connection = json.dumps({"conn_type": "aws", "login": KEY, "password": SECRET, "extra": extra})
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of what is in a folder, in order."""
+        """Return the sorted names of the objects in a folder."""
         found = self._s3.list_objects_v2(Bucket=NAME, Prefix=f"{folder}/").get("Contents", [])
         return sorted(entry["Key"].removeprefix(f"{folder}/") for entry in found)
 
@@ -55,19 +55,19 @@ def serving_bucket(home: Path) -> Iterator[Bucket]:
 
     :param home: a folder for its log.
     """
-    port = free_port()
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = Component("moto", command, os.environ, home, home / "moto.log")
+    server = ChildProcess("moto", command, os.environ, home, home / "moto.log")
 
-    def answers() -> bool:
+    def is_ready() -> bool:
         try:
             return requests.get(url, timeout=5).ok
         except requests.ConnectionError:
             return False
 
     try:
-        until(answers, timeout_s=60, what="the bucket", explain=server.tail)
+        wait_until(is_ready, timeout_s=60, what="the start of the bucket's server", explain=server.read_log_tail)
         yield Bucket(url)
     finally:
         server.stop()

@@ -1,20 +1,20 @@
-"""A real Airflow for the demo and for tests, started from a virtual environment and gone without a trace."""
+"""Run a real Airflow, 3.x or 2.11, on this machine for tests and for the demo."""
 
-from local_airflow.component import Component, leftovers
-from local_airflow.emulator import TEST_KEY, EmulatorProcess
-from local_airflow.gateway import Run, TaskInstance
-from local_airflow.harness import LocalAirflow, fresh
-from local_airflow.waiting import DeadlineExceededError, until
+from local_airflow.airflow_client import Run, TaskInstance
+from local_airflow.airflow_instance import LocalAirflow, recreate_home
+from local_airflow.child_process import ChildProcess, find_processes_in
+from local_airflow.emulator_process import TEST_KEY, EmulatorProcess
+from local_airflow.wait_until import WaitTimeoutError, wait_until
 
 __all__ = [
     "TEST_KEY",
-    "Component",
-    "DeadlineExceededError",
+    "ChildProcess",
     "EmulatorProcess",
     "LocalAirflow",
     "Run",
     "TaskInstance",
-    "fresh",
-    "leftovers",
-    "until",
+    "WaitTimeoutError",
+    "find_processes_in",
+    "recreate_home",
+    "wait_until",
 ]

@@ -1,7 +1,7 @@
-"""The environment of a small and impatient Airflow.
+"""Environment variables for a small Airflow whose loops and timeouts are short.
 
-All of its configuration is here, as ``AIRFLOW__SECTION__KEY`` variables: no file is written, and nothing of the
-environment of whoever runs this reaches it.
+All of its configuration is here, as ``AIRFLOW__SECTION__KEY`` variables. No file is written, and no Airflow setting of
+the person who runs this reaches it.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Seconds until an unchanged DAG file is read again. New and changed ones are read at once; reading all of them every
-#: half minute, as is the default, takes more of a processor than running their tasks.
-REPARSE_S = 600
+#: Seconds until an unchanged DAG file is parsed again. New and changed files are parsed at once. Parsing all of them
+#: every 30 s, the default, takes more CPU than running their tasks.
+DAG_REPARSE_INTERVAL_S = 600
 
 #: (major, minor)
 Version = tuple[int, int]
 
 
-def airflow_release(venv: Path) -> str:
+def find_airflow_version(venv: Path) -> str:
     """Return the release of the Airflow installed in ``venv``, such as ``3.3.2``."""
     for info in venv.glob("lib/python3*/site-packages/apache_airflow-[0-9]*.dist-info"):
         return info.name.removeprefix("apache_airflow-").removesuffix(".dist-info")
-    raise FileNotFoundError(f"{venv} has no Airflow in it")
+    raise FileNotFoundError(f"No Airflow is installed in {venv}")
 
 
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
+def find_free_port() -> int:
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def environment(
+def build_environment(
     *,
     version: Version,
     venv: Path,
@@ -49,14 +49,14 @@ def environment(
     heartbeat_timeout_s: int,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the whole environment of Airflow's processes; ``extra`` has the last word."""
+    """Return the whole environment of Airflow's processes. Variables in ``extra`` override all others."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW", "_AIRFLOW")) and name not in ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONWARNINGS")
     }
-    settings = _common(home, dags_folder, executor, database_url, parallelism) | (
-        _airflow_3(port, heartbeat_timeout_s) if version >= (3, 0) else _airflow_2(heartbeat_timeout_s)
+    settings = _common_settings(home, dags_folder, executor, database_url, parallelism) | (
+        _airflow3_settings(port, heartbeat_timeout_s) if version >= (3, 0) else _airflow2_settings(heartbeat_timeout_s)
     )
     return (
         inherited
@@ -71,10 +71,10 @@ def environment(
     )
 
 
-def _common(
+def _common_settings(
     home: Path, dags_folder: Path, executor: str, database_url: str | None, parallelism: int
 ) -> dict[str, object]:
-    # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; both of our Airflows come with psycopg2.
+    # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, but psycopg2 is installed here.
     url = database_url or f"sqlite:///{home}/airflow.db?timeout=60"
     url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
     return {
@@ -82,27 +82,27 @@ def _common(
         "CORE__EXECUTOR": executor,
         "CORE__PARALLELISM": parallelism,
         "CORE__LOAD_EXAMPLES": False,
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": True,  # a schedule must not start runs nobody asked for
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": True,  # a schedule must not start runs by itself
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "DATABASE__SQL_ALCHEMY_CONN": url,
         "DATABASE__LOAD_DEFAULT_CONNECTIONS": False,
         "LOGGING__BASE_LOG_FOLDER": home / "logs" / "tasks",
         "LOGGING__COLORED_CONSOLE_LOG": False,
         "USAGE_DATA_COLLECTION__ENABLED": False,
-        # How soon a turn of each loop comes; the defaults are made for hundreds of DAGs.
+        # Intervals of the loops. The defaults are meant for hundreds of DAGs.
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.2,
         "SCHEDULER__JOB_HEARTBEAT_SEC": 2,
         "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,
         "TRIGGERER__JOB_HEARTBEAT_SEC": 2,
-        # How soon the dead are noticed.
+        # How soon a component that died is noticed.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 5,
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 10,
         "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 10,
     }
 
 
-def _airflow_3(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
+def _airflow3_settings(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
     url = f"http://127.0.0.1:{port}"
     return {
         "API__BASE_URL": url,
@@ -114,7 +114,7 @@ def _airflow_3(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": REPARSE_S,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": DAG_REPARSE_INTERVAL_S,
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": "logs/dag_processor",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": heartbeat_timeout_s,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 2,
@@ -122,11 +122,11 @@ def _airflow_3(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
     }
 
 
-def _airflow_2(heartbeat_timeout_s: int) -> dict[str, object]:
+def _airflow2_settings(heartbeat_timeout_s: int) -> dict[str, object]:
     return {
         "SCHEDULER__DAG_DIR_LIST_INTERVAL": 2,
         "SCHEDULER__PARSING_PROCESSES": 1,
-        "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": REPARSE_S,
+        "SCHEDULER__MIN_FILE_PROCESS_INTERVAL": DAG_REPARSE_INTERVAL_S,
         "SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": 2,
         "SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": heartbeat_timeout_s,
         "SCHEDULER__ZOMBIE_DETECTION_INTERVAL": 2,

@@ -1,7 +1,7 @@
-"""Draw the demo's picture, a field of sunflowers in the evening sun: ``python tools/make_picture.py [PATH]``.
+"""Draw the demo's image, a field of sunflowers in the evening: ``python tools/make_demo_image.py [PATH]``.
 
-The demo needs an image that may be shipped, and one that a video model would make something of. Everything in it is
-drawn from numbers with a fixed seed, back to front: sky, hills, field, and the flowers from the horizon to the camera.
+The demo needs an image without a licence question. It is drawn with a fixed random seed, back to front: sky, hills,
+field, and the flowers from the horizon to the camera.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ WIDTH, HEIGHT = 1280, 720
 HORIZON = 318
 SUN_X, SUN_Y, SUN_R = 865, 262, 34
 SPRITE = 320
-PICTURE = Path(__file__).resolve().parent.parent / "demo" / "picture.jpg"
+IMAGE = Path(__file__).resolve().parent.parent / "demo" / "sunflowers.jpg"
 
 Pixels = NDArray[np.float64]
 random = np.random.default_rng(20)
 
 
-def clouds(height: int, width: int, stretch: float) -> Pixels:
+def make_clouds(height: int, width: int, stretch: float) -> Pixels:
     """Return fractal noise between 0 and 1, drawn out sideways like evening clouds."""
     total = np.zeros((height, width))
     weight = 1.0
@@ -37,13 +37,13 @@ def clouds(height: int, width: int, stretch: float) -> Pixels:
     return np.asarray((total - low) / (high - low), dtype=np.float64)
 
 
-def blend(stops: list[tuple[float, tuple[int, int, int]]], at: Pixels) -> Pixels:
+def blend_gradient(stops: list[tuple[float, tuple[int, int, int]]], at: Pixels) -> Pixels:
     """Return colours along a gradient given by its stops."""
     places = [place for place, _ in stops]
     return np.stack([np.interp(at, places, [colour[c] for _, colour in stops]) for c in range(3)], axis=-1)
 
 
-def sky() -> Pixels:
+def draw_sky() -> Pixels:
     """Return the whole canvas as sky: blue above, fire at the horizon, clouds lit from below."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     stops = [
@@ -53,10 +53,10 @@ def sky() -> Pixels:
         (0.82, (250, 172, 92)),
         (1.0, (255, 214, 138)),
     ]
-    image = blend(stops, np.clip(y / HORIZON, 0, 1))
+    image = blend_gradient(stops, np.clip(y / HORIZON, 0, 1))
     distance = np.hypot(x - SUN_X, (y - SUN_Y) * 1.15)
     near_sun = np.exp(-distance / 210)[..., None]
-    cover = np.clip((clouds(HEIGHT, WIDTH, 0.35) - 0.47) * 4.5, 0, 1) * np.clip(1.3 - y / HORIZON, 0, 1)
+    cover = np.clip((make_clouds(HEIGHT, WIDTH, 0.35) - 0.47) * 4.5, 0, 1) * np.clip(1.3 - y / HORIZON, 0, 1)
     lit = np.array([255, 176, 120]) * (0.62 + 0.5 * near_sun) + np.array([20, 0, 30]) * (1 - near_sun)
     image += (np.clip(lit, 0, 255) - image) * (cover * 0.8)[..., None]
     image += near_sun * np.array([120, 84, 34])
@@ -66,7 +66,7 @@ def sky() -> Pixels:
     return picture
 
 
-def hills(image: Pixels) -> None:
+def draw_hills(image: Pixels) -> None:
     """Lay three ridges over the sky, each nearer one darker and less hazy."""
     x = np.arange(WIDTH)
     y = np.arange(HEIGHT)[:, None]
@@ -81,17 +81,17 @@ def hills(image: Pixels) -> None:
         image += (np.array(colour) + glow - image) * cover
 
 
-def ground(image: Pixels) -> None:
+def draw_field(image: Pixels) -> None:
     """Lay the field below the horizon: haze and gold far off, dark green near."""
     y, x = np.mgrid[HORIZON:HEIGHT, 0:WIDTH].astype(np.float64)
     depth = (y - HORIZON) / (HEIGHT - HORIZON)
     stops = [(0.0, (168, 126, 44)), (0.12, (112, 96, 34)), (0.45, (48, 58, 22)), (1.0, (18, 28, 12))]
-    field = blend(stops, depth) * (0.72 + 0.5 * clouds(HEIGHT - HORIZON, WIDTH, 1.6)[..., None])
+    field = blend_gradient(stops, depth) * (0.72 + 0.5 * make_clouds(HEIGHT - HORIZON, WIDTH, 1.6)[..., None])
     field += np.exp(-np.abs(x - SUN_X) / 260)[..., None] * (np.array([96, 62, 10]) * np.exp(-depth * 5)[..., None])
     image[HORIZON:] = field
 
 
-def petal(draw: ImageDraw.ImageDraw, turn: float, length: float, width: float, shade: float) -> None:
+def draw_petal(draw: ImageDraw.ImageDraw, turn: float, length: float, width: float, shade: float) -> None:
     """Draw one petal, in strips from tip to base so that it darkens inwards."""
     middle = SPRITE / 2
     along = np.array([math.cos(turn), math.sin(turn)])
@@ -107,8 +107,8 @@ def petal(draw: ImageDraw.ImageDraw, turn: float, length: float, width: float, s
         draw.polygon([(float(px), float(py)) for px, py in side + other], fill=(*map(int, colour), 255))
 
 
-def flower() -> Image.Image:
-    """Return one sunflower head, seen from the front, on nothing."""
+def draw_flower() -> Image.Image:
+    """Return one sunflower head, seen from the front, on a transparent background."""
     image = Image.new("RGBA", (SPRITE, SPRITE))
     draw = ImageDraw.Draw(image)
     for count, length, shade in ((19, 0.48, 0.74), (17, 0.45, 0.9), (15, 0.40, 1.0)):
@@ -116,10 +116,10 @@ def flower() -> Image.Image:
         for index in range(count):
             turn = start + index * 6.283 / count + random.normal(0, 0.06)
             size = SPRITE * length * random.normal(1, 0.06)
-            petal(draw, turn, min(size, SPRITE * 0.49), SPRITE * 0.052, min(1.0, shade * random.normal(1, 0.05)))
+            draw_petal(draw, turn, min(size, SPRITE * 0.49), SPRITE * 0.052, min(1.0, shade * random.normal(1, 0.05)))
     middle, seeds = SPRITE / 2, SPRITE * 0.205
     draw.ellipse((middle - seeds, middle - seeds, middle + seeds, middle + seeds), fill=(52, 30, 14, 255))
-    for index in range(620):  # seeds sit on a golden spiral
+    for index in range(620):  # seeds lie on a golden spiral
         out = math.sqrt(index / 620)
         px, py = (middle + seeds * 0.98 * out * f(index * 2.39996) for f in (math.cos, math.sin))
         tone = 0.45 + 0.8 * out**3 + random.normal(0, 0.1) + (0.35 if out < 0.3 else 0)
@@ -128,7 +128,7 @@ def flower() -> Image.Image:
     return image
 
 
-def lit(sprite: Image.Image, light: tuple[float, float, float], haze: float) -> Image.Image:
+def apply_light(sprite: Image.Image, light: tuple[float, float, float], haze: float) -> Image.Image:
     """Return a sprite in the evening's light, faded towards the colour of the far field."""
     pixels = np.asarray(sprite).astype(np.float64)
     rgb = pixels[..., :3] * np.array(light)
@@ -136,7 +136,7 @@ def lit(sprite: Image.Image, light: tuple[float, float, float], haze: float) -> 
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGBA")
 
 
-def plant(canvas: Image.Image, heads: list[Image.Image], x: float, y: float, size: float, depth: float) -> None:
+def draw_plant(canvas: Image.Image, heads: list[Image.Image], x: float, y: float, size: float, depth: float) -> None:
     """Draw one plant with its head at (x, y): stem, leaves, and the head leaning with the light."""
     draw = ImageDraw.Draw(canvas)
     green = np.array([40, 62, 22]) * (0.7 + 0.5 * random.random()) + np.array([92, 62, 14]) * (1 - depth) ** 2
@@ -154,17 +154,17 @@ def plant(canvas: Image.Image, heads: list[Image.Image], x: float, y: float, siz
     near_sun = math.exp(-abs(x - SUN_X) / 420)
     bright = random.uniform(0.74, 1.0) * (0.86 + 0.22 * near_sun)
     light = (bright, bright * 0.93, bright * 0.82)
-    head = lit(heads[int(random.integers(len(heads)))], light, 0.5 * (1 - depth) ** 3)
+    head = apply_light(heads[int(random.integers(len(heads)))], light, 0.5 * (1 - depth) ** 3)
     wide = max(2, int(size))
     head = head.rotate(float(random.uniform(0, 360)), Image.Resampling.BICUBIC)
     head = head.resize((wide, max(2, int(size * random.uniform(0.74, 0.94)))), Image.Resampling.LANCZOS)
     canvas.alpha_composite(head.rotate(lean * 0.6, expand=True), (max(0, int(x - wide / 2)), max(0, int(y - wide / 2))))
 
 
-def flowers(canvas: Image.Image) -> Image.Image:
+def draw_flowers(canvas: Image.Image) -> Image.Image:
     """Fill the field row by row, far to near; the nearest rows are a little out of focus."""
-    heads = [flower() for _ in range(10)]
-    margin = 200  # room for what hangs over the edges
+    heads = [draw_flower() for _ in range(10)]
+    margin = 200  # space for plants that reach over the edges
     wide = Image.new("RGBA", (WIDTH + 2 * margin, HEIGHT + 2 * margin))
     wide.paste(canvas, (margin, margin))
     y = HORIZON + 3.0
@@ -174,7 +174,7 @@ def flowers(canvas: Image.Image) -> Image.Image:
         layer = Image.new("RGBA", wide.size)
         x = -size * random.random()
         while x < WIDTH + size:
-            plant(
+            draw_plant(
                 layer,
                 heads,
                 margin + x,
@@ -190,8 +190,8 @@ def flowers(canvas: Image.Image) -> Image.Image:
     return wide.crop((margin, margin, margin + WIDTH, margin + HEIGHT))
 
 
-def finish(image: Image.Image) -> Image.Image:
-    """Add what a lens adds: bloom around the light, a darker rim, grain."""
+def add_lens_effects(image: Image.Image) -> Image.Image:
+    """Add bloom around the light, a darker rim and grain."""
     pixels = np.asarray(image.convert("RGB")).astype(np.float64)
     bloom = np.asarray(image.convert("RGB").filter(ImageFilter.GaussianBlur(26))).astype(np.float64)
     pixels = 255 - (255 - pixels) * (255 - bloom * 0.20) / 255
@@ -204,13 +204,14 @@ def finish(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def main(path: Path = PICTURE) -> None:
-    image = sky()
-    hills(image)
-    ground(image)
+def main(path: Path = IMAGE) -> None:
+    """Draw the image and write it as JPEG."""
+    image = draw_sky()
+    draw_hills(image)
+    draw_field(image)
     canvas = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).convert("RGBA")
     path.parent.mkdir(parents=True, exist_ok=True)
-    finish(flowers(canvas)).save(path, quality=86, optimize=True)
+    add_lens_effects(draw_flowers(canvas)).save(path, quality=86, optimize=True)
     print(f"{path}: {path.stat().st_size // 1024} kB")
 
 

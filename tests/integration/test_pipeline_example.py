@@ -1,4 +1,4 @@
-"""The pipeline example in a real Airflow 3.3: a folder of pictures, mapped, into a bucket, then a manifest."""
+"""The pipeline example in a real Airflow 3.3: a folder of images becomes videos in a bucket and a manifest."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ PROMPT = "the pipeline's own prompt"
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures, the same bytes under two of the names, and a file that is none."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images, two of them with the same bytes, and a text file."""
     folder = tmp_path_factory.mktemp("pictures")
     for name in NAMES[:2]:
-        shutil.copyfile(ROOT / "demo" / "picture.jpg", folder / name)
+        shutil.copyfile(ROOT / "demo" / "sunflowers.jpg", folder / name)
     for number, name in enumerate(NAMES[2:]):
         head = b"\x89PNG\r\n\x1a\n" if name.endswith("PNG") else b"\xff\xd8\xff\xe0"
         (folder / name).write_bytes(head + bytes([number] * 100))
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     return folder
 
 
 @pytest.fixture(scope="module")
-def run(airflow: LocalAirflow, pool: str, pictures: Path, bucket: Bucket) -> Run:
+def run(airflow: LocalAirflow, pool: str, images: Path, bucket: Bucket) -> Run:
     """A finished run of the example."""
-    conf = {"pictures": str(pictures), "videos": f"{bucket.url}/pipeline", "prompt_text": PROMPT}
+    conf = {"pictures": str(images), "videos": f"{bucket.url}/pipeline", "prompt_text": PROMPT}
     started = airflow.trigger("runway_pipeline", conf)
     assert airflow.wait_for_run(started, timeout_s=200) == "success"
     return started
@@ -42,19 +42,17 @@ def run(airflow: LocalAirflow, pool: str, pictures: Path, bucket: Bucket) -> Run
 
 @pytest.fixture(scope="module")
 def manifest(run: Run, bucket: Bucket) -> list[dict[str, Any]]:
-    """What the last task wrote."""
+    """The rows that the last task wrote."""
     return list(json.loads(bucket.read("pipeline/manifest.json")))
 
 
-def test_each_picture_has_a_job_of_its_own_and_no_more(
-    run: Run, manifest: list[dict[str, Any]], pictures: Path, emulator: Emulator
-) -> None:
-    assert [row["picture"] for row in manifest] == [str(pictures / name) for name in NAMES]
-    made = {job["request_id"]: job for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == PROMPT}
-    assert sorted(made) == sorted(row["request_id"] for row in manifest)
-    assert len({job["body"]["seed"] for job in made.values()}) == len(NAMES)
+def test_each_image_has_one_job(run: Run, manifest: list[dict[str, Any]], images: Path, emulator: Emulator) -> None:
+    assert [row["picture"] for row in manifest] == [str(images / name) for name in NAMES]
+    jobs = {job["request_id"]: job for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == PROMPT}
+    assert sorted(jobs) == sorted(row["request_id"] for row in manifest)
+    assert len({job["body"]["seed"] for job in jobs.values()}) == len(NAMES)
     for row in manifest:
-        assert (row["url"], row["cost"]) == (made[row["request_id"]]["output_url"], made[row["request_id"]]["cost"])
+        assert (row["url"], row["cost"]) == (jobs[row["request_id"]]["output_url"], jobs[row["request_id"]]["cost"])
 
 
 def test_the_bucket_holds_the_videos_that_the_manifest_names(manifest: list[dict[str, Any]], bucket: Bucket) -> None:
@@ -64,17 +62,17 @@ def test_the_bucket_holds_the_videos_that_the_manifest_names(manifest: list[dict
         assert bucket.read(f"pipeline/{row['request_id']}.mp4")[4:8] == b"ftyp"
 
 
-def test_every_mapped_task_links_to_its_own_video(
+def test_each_mapped_task_links_to_its_own_video(
     airflow: LocalAirflow, run: Run, manifest: list[dict[str, Any]]
 ) -> None:
     for index, row in enumerate(manifest):
-        assert airflow.links(run, "animate", index)["Video"] == row["url"]
+        assert airflow.get_links(run, "animate", index)["Video"] == row["url"]
 
 
 @pytest.mark.parametrize("dag_id", ["runway_image_to_video", "runway_scheduled", "runway_pipeline", "runway_backfill"])
 def test_each_example_says_what_it_does_and_costs(airflow: LocalAirflow, dag_id: str) -> None:
     airflow.wait_for_dag(dag_id)
-    call = airflow.gateway.call
+    call = airflow.client.call
     assert "USD 0.50" in call("GET", f"/dags/{dag_id}/details")["doc_md"]
     tasks = call("GET", f"/dags/{dag_id}/tasks")["tasks"]
     assert [task["task_id"] for task in tasks if not (task["doc_md"] or "").strip()] == []

@@ -1,4 +1,4 @@
-"""The smallest DAGs that go through all of Airflow's components: a deferral of two seconds, and a long one."""
+"""The smallest DAGs that use all of Airflow's components: a deferral of 2 s, and one of 8 s."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ except ImportError:  # Airflow 2.11 without the standard provider
     from airflow.triggers.temporal import TimeDeltaTrigger
 
 
-class NapOperator(BaseOperator):
-    """Defer for some seconds, then return a word."""
+class DeferOperator(BaseOperator):
+    """Defer for some seconds, then return a value."""
 
     def __init__(self, *, seconds: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seconds = seconds
 
     def execute(self, context: Any) -> None:
-        self.log.info("Going to sleep")
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=self.seconds)), method_name="wake")
+        self.log.info("Deferring")
+        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=self.seconds)), method_name="resume")
 
-    def wake(self, context: Any, event: Any = None) -> dict[str, str]:
-        self.log.info("Awake again")
-        return {"slept": "well"}
+    def resume(self, context: Any, event: Any = None) -> dict[str, str]:
+        self.log.info("Resumed")
+        return {"result": "done"}
 
 
-for dag_id, seconds in {"nap": 2, "long_nap": 8}.items():
+for dag_id, seconds in {"short_deferral": 2, "long_deferral": 8}.items():
     with DAG(dag_id, schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False):
-        NapOperator(task_id="sleep", seconds=seconds)
+        DeferOperator(task_id="defer", seconds=seconds)

@@ -1,0 +1,100 @@
+"""The operator and the sensor, killed by SIGKILL at the points of a plan.
+
+The subclasses wrap the steps that the package takes and change none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kill_plan import (
+    AFTER_EVENT,
+    BEFORE_DEFERRAL,
+    BEFORE_JOURNAL,
+    BEFORE_POST,
+    BEFORE_RESPONSE,
+    BEFORE_RESULT,
+    KillPlan,
+)
+
+from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.operators.runway import RunwayGenerateOperator
+from airflow_provider_runway.sensors.runway import RunwayJobSensor
+from airflow_provider_runway.submission.journal import Phase
+from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.transports.requests_transport import RequestsTransport
+
+
+def make_kill_point(context: Any) -> Callable[[str], None]:
+    """Return a function that kills this task at a point where the plan says so."""
+    ti = context["ti"]
+    task = f"{ti.task_id}[{ti.map_index if ti.map_index is not None else -1}]"
+    return partial(KillPlan(Path(os.environ["RUNWAY_CHAOS_FOLDER"])).kill_if_planned, ti.run_id, task)
+
+
+@contextmanager
+def wrap_method(owner: type, name: str, wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Call ``wrapper(original, *args)`` instead of a method, in this process, inside the block."""
+    original = getattr(owner, name)
+    setattr(owner, name, lambda *args, **kwargs: wrapper(original, *args, **kwargs))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+class KillableGenerateOperator(RunwayGenerateOperator):
+    """Can be killed around its submit, its deferral and its result."""
+
+    def execute(self, context: Any) -> Any:
+        kill_if_planned = make_kill_point(context)
+
+        def submit(original: Any, *args: Any, **kwargs: Any) -> Any:
+            kill_if_planned(BEFORE_POST)
+            return original(*args, **kwargs)
+
+        def send(original: Any, transport: Any, step: Any) -> Any:
+            received = original(transport, step)
+            if step.request.call == "submit":
+                kill_if_planned(BEFORE_RESPONSE)
+            return received
+
+        def write(original: Any, submitter: Any, entry: Any) -> Any:
+            if entry.phase is Phase.SUBMITTED:
+                kill_if_planned(BEFORE_JOURNAL)
+            written = original(submitter, entry)
+            if entry.phase is Phase.SUBMITTED:
+                kill_if_planned(BEFORE_DEFERRAL)
+            return written
+
+        with (
+            wrap_method(RunwayHook, "submit", submit),
+            wrap_method(RequestsTransport, "_send", send),
+            wrap_method(Submitter, "_write", write),
+        ):
+            result = super().execute(context)
+        kill_if_planned(BEFORE_RESULT)
+        return result
+
+    def execute_complete(self, context: Any, event: Any, **kwargs: Any) -> Any:
+        kill_if_planned = make_kill_point(context)
+        kill_if_planned(AFTER_EVENT)
+        result = super().execute_complete(context, event, **kwargs)
+        kill_if_planned(BEFORE_RESULT)
+        return result
+
+
+class KillableSensor(RunwayJobSensor):
+    """Can be killed after the trigger's event and before the result is stored."""
+
+    def execute_complete(self, context: Any, event: Any) -> Any:
+        kill_if_planned = make_kill_point(context)
+        kill_if_planned(AFTER_EVENT)
+        result = super().execute_complete(context, event)
+        kill_if_planned(BEFORE_RESULT)
+        return result

@@ -1,0 +1,193 @@
+"""Write the tables of the docs that follow from the code: ``make docs-tables``.
+
+A page marks the place of each generated table:
+
+    <!-- table: models -->
+    (the table)
+    <!-- end of table -->
+
+To add a table, write a function below that returns its rows, add it to ``TABLES``, and put the marker into a page.
+``python tools/docs_tables.py --check`` changes nothing and fails when a page is not current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from airflow_provider_runway.emulator.fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
+from airflow_provider_runway.hooks.connection_form import FIELDS
+from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
+from airflow_provider_runway.segmind.http import GATEWAY_URL
+from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/money.md", "docs/videos.md", "docs/poller.md", "docs/emulator.md")
+MARKER = re.compile(r"(?P<begin><!-- table: (?P<name>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL)
+
+#: What each key of a task's result means. A key of the code that is missing here fails the generation.
+RESULT_KEYS = {
+    "request_id": "the job's id; pushed before the first poll",
+    "status": "`COMPLETED`; `QUEUED` from a task that only submits",
+    "model": "the model's slug",
+    "output_url": "URL of the video; public, kept by Segmind for 7 days",
+    "output_urls": "all URLs, for a model with several outputs",
+    "output_path": "path of the stored file, with `output_path`",
+    "output_paths": "all paths, for a model with several outputs",
+    "last_frame_url": "URL of the video's last frame, where the API returns one",
+    "prompt_text": "the prompt as sent",
+    "cost": "cost of the job, USD",
+    "remaining_credits": "balance of the account after the job, USD",
+    "metrics": "the API's measurements: `queue_time`, `inference_time`, `total_time` in seconds, and more",
+    "seed": "the seed as sent",
+    "submitted_at": "time of the submission, ISO 8601, UTC",
+    "completed_at": "time at which the completion was seen",
+    "record_expires_at": "one hour after the submission; later only the account's history has the job",
+}
+#: Keys that are also pushed under their own names.
+PUSHED_KEYS = ("request_id", "output_url", "output_urls", "output_path")
+
+
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def make_models_table() -> str:
+    """Return the built-in models with the operator's arguments that they take."""
+    rows = []
+    for model in BUILT_IN_MODELS.values():
+        inputs = []
+        for field in model.fields:
+            name = field.argument or f'model_params["{field.name}"]'
+            values = f" {', '.join(map(str, field.allowed))}" if field.allowed else ""
+            inputs.append(f"`{name}`{values}{' (required)' if field.required else ''}")
+        default = " (default)" if model.slug == DEFAULT_MODEL else ""
+        rows.append([f"`{model.slug}`{default}", "; ".join(inputs), f"{model.latency_s:g}"])
+    return make_table(["model", "inputs", "mean latency, s"], rows)
+
+
+def make_placeholders_table() -> str:
+    """Return the placeholders of ``output_path``."""
+    return make_table(["placeholder", "replaced by"], [[f"`{{{name}}}`", text] for name, text in PLACEHOLDERS.items()])
+
+
+def make_result_table() -> str:
+    """Return the keys of a task's result."""
+    keys = JobSummary("request-id").to_json()
+    rows = [[f"`{key}`{' *' if key in PUSHED_KEYS else ''}", RESULT_KEYS[key]] for key in keys]
+    return make_table(["key", "value"], rows)
+
+
+def make_connection_table() -> str:
+    """Return the fields of the connection."""
+    rows = [
+        ["Gateway URL (host)", f"URL of the API. Empty: {GATEWAY_URL}"],
+        ["API key (password)", "`SG_` and 16 hex digits. Empty: the variable `SEGMIND_API_KEY`"],
+    ]
+    rows += [[f"`{name}`", text] for name, (_, _, text) in FIELDS.items()]
+    return make_table(["field", "meaning"], rows)
+
+
+def make_faults_table() -> str:
+    """Return the emulator's faults, the calls that they apply to, and their parameters."""
+    rows = []
+    for fault in FAULTS.values():
+        calls = {ALL_CALLS: "any", KEYED_CALLS: "any but `output`"}.get(
+            fault.calls, ", ".join(f"`{call}`" for call in fault.calls)
+        )
+        parameters = ", ".join(
+            f"`{name}={'|'.join(map(str, value)) if isinstance(value, tuple) else value}`"
+            for name, value in fault.params.items()
+        )
+        rows.append([f"`{fault.name}`", fault.about, calls, parameters])
+    return make_table(["fault", "effect", "calls", "parameters and defaults"], rows)
+
+
+def make_package_drawing() -> str:
+    """Return a Mermaid drawing of the packages and of the imports between them, read from the source."""
+    package = ROOT / "airflow_provider_runway"
+    arrows = set()
+    for path in package.rglob("*.py"):
+        source = _package_of(path.relative_to(package).with_suffix("").parts)
+        for module in _list_imports(path):
+            target = _package_of(tuple(module.split(".")[1:]))
+            if source != target and "__init__" not in (source, target) and target != "__version__":
+                arrows.add((source, target))
+    arrows = _remove_indirect(arrows)
+    lines = [f"    {source} --> {target}" for source, target in sorted(arrows)]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "    emulator", "```\n"])
+
+
+def _package_of(parts: tuple[str, ...]) -> str:
+    return parts[0] if parts else "__init__"
+
+
+def _list_imports(path: Path) -> Iterable[str]:
+    """Yield the modules of this package that a file imports, by their full names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("airflow_provider_runway"):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def _remove_indirect(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Remove each arrow that a longer way already implies."""
+
+    def reaches(start: str, goal: str, without: tuple[str, str]) -> bool:
+        seen, todo = set(), [start]
+        while todo:
+            package = todo.pop()
+            for source, target in arrows:
+                if source == package and (source, target) != without and target not in seen:
+                    seen.add(target)
+                    todo.append(target)
+        return goal in seen
+
+    return {arrow for arrow in arrows if not reaches(*arrow, without=arrow)}
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "models": make_models_table,
+    "placeholders": make_placeholders_table,
+    "result": make_result_table,
+    "connection": make_connection_table,
+    "faults": make_faults_table,
+    "packages": make_package_drawing,
+}
+
+
+def render(text: str) -> str:
+    """Return a page with all its tables written anew."""
+    return MARKER.sub(lambda found: found["begin"] + TABLES[found["name"]]() + found["end"], text)
+
+
+def list_outdated_pages() -> list[str]:
+    """Return the pages whose tables differ from the code."""
+    return [page for page in PAGES if (text := (ROOT / page).read_text()) != render(text)]
+
+
+def main() -> int:
+    """Write the tables, or check them; return the exit code."""
+    parser = argparse.ArgumentParser(description="Write the generated tables of the docs.")
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a page is not current")
+    outdated = list_outdated_pages()
+    if parser.parse_args().check:
+        for page in outdated:
+            print(f"{page} is not current; run: make docs-tables")
+        return 1 if outdated else 0
+    for page in outdated:
+        path = ROOT / page
+        path.write_text(render(path.read_text()))
+        print(f"{page} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

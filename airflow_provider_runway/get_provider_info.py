@@ -59,7 +59,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "journal_path": {
                         "description": (
-                            "A folder for the submit journals, one small JSON file for each job that a task asked for:\n"
+                            "A folder for the submit journals, one small JSON file for each job that a task asks for:\n"
                             "a path that all workers share, or any URL that ObjectStoragePath takes. With it a retry\n"
                             "or a clear never pays twice on Airflow 2.11 to 3.2, too, which have no task state store,\n"
                             "and a clear on Airflow 3.4, which empties that store, loses nothing. Files older than 90\n"

@@ -291,9 +291,7 @@ class RunwayGenerateOperator(BaseOperator):
         if (warning := retry_after_expiry_warning(delay_s)) is not None:
             self.log.warning("%s", warning)
 
-    def _wait_for_history(
-        self, not_settled: HistoryNotSettledError, throttle_count: int, submitter: Submitter
-    ) -> None:
+    def _wait_for_history(self, not_settled: HistoryNotSettledError, throttle_count: int, submitter: Submitter) -> None:
         """Wait until the history is to be asked again, in the triggerer or in the worker."""
         pause_s = max(not_settled.retry_at - time.time(), 0.0)
         where = "without a worker slot" if self.deferrable else "in the worker"
@@ -331,9 +329,7 @@ class RunwayGenerateOperator(BaseOperator):
     def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
         from airflow_provider_runway.submission.submitter import Submitter
 
-        return Submitter(
-            hook, task.attempt, self.log, durable=self.durable, on_orphaned_intent=self.on_orphaned_intent
-        )
+        return Submitter(hook, task.attempt, self.log, durable=self.durable, on_orphaned_intent=self.on_orphaned_intent)
 
     def _wait(self, job: JobSummary, deadline: float, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
         """Wait for the job: in the triggerer where there is time left, else in the worker."""

@@ -130,7 +130,8 @@ class TaskInstance:
             setattr(self.dag_run, name, getattr(self.dag_run, name) - timedelta(seconds=seconds))
         if "runway_submission" in self.store.values:
             entry = self.store.entry
-            self.store.values["runway_submission"] = json.dumps({**entry, "at": entry["at"] - seconds})
+            times = {name: entry[name] - seconds for name in ("at", "expires_at") if entry.get(name)}
+            self.store.values["runway_submission"] = json.dumps({**entry, **times})
 
     def clear_while_running(self) -> None:
         """Clear a running task: it is ended and begins again, and ``max_tries`` stays."""

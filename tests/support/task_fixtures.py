@@ -20,7 +20,6 @@ from airflow_provider_runway.polling.latency import LatencyDistribution
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
-from airflow_provider_runway.submission import reconcile, submitter
 from airflow_provider_runway.triggers import poller
 
 #: How long a submit without a row counts as not settled, in these tests.
@@ -45,11 +44,20 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LatencyDistribution, "next_age", lambda model, age_s, poll_cost_s: age_s)
     monkeypatch.setattr(schedule, "SHORTEST_GAP_S", GAP_S)
     monkeypatch.setattr(poller, "SETTLE_S", GAP_S)
-    monkeypatch.setattr(reconcile, "PAUSES_S", (0.05,))
-    monkeypatch.setattr(reconcile, "LANDING_S", SETTLED_S)
-    monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
-    monkeypatch.setattr(timing, "_current", Timing(read_retry=hasty(), submit_retry=hasty()))
+    monkeypatch.setattr(
+        timing,
+        "_current",
+        Timing(
+            latency_scale=0.001,
+            history_pauses_s=(0.05,),
+            history_landing_s=0.1,
+            intent_margin_s=0.1,
+            response_margin_s=0.1,
+            read_retry=hasty(),
+            submit_retry=hasty(max_elapsed_s=1.5),
+        ),
+    )
     monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 

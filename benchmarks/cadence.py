@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from statistics import mean, median
 
-from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.latency import LatencyEstimator
 from airflow_provider_runway.polling.schedule import next_poll_delay_s
 from benchmarks.report import machine, table
 
@@ -46,7 +46,7 @@ def bimodal(jitter: random.Random) -> float:
 
 def ours(jobs: list[float], poll_cost_s: float) -> tuple[float, float]:
     """Return (looks a job, mean lateness) of our cadence; it learns as it goes."""
-    model, looks, late = LatencyDistribution(CATALOGUED_S), 0, 0.0
+    model, looks, late = LatencyEstimator(CATALOGUED_S), 0, 0.0
     for latency_s in jobs:
         age_s = 0.0
         while age_s < latency_s:
@@ -55,7 +55,7 @@ def ours(jobs: list[float], poll_cost_s: float) -> tuple[float, float]:
             )
             looks += 1
         late += age_s - latency_s
-        model.learn(latency_s)
+        model.add_sample(latency_s)
     return looks / len(jobs), late / len(jobs)
 
 

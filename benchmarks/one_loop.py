@@ -71,13 +71,13 @@ async def triggerer(gateway: Gateway) -> None:
 def waiting_in_a_poller() -> Wait:
     """Return how ours waits for a job: in one poller, whose budget is as good as unlimited."""
     from airflow_provider_runway.segmind.job_summary import JobSummary
-    from airflow_provider_runway.triggers.poller import poller_for
+    from airflow_provider_runway.triggers.poller import get_poller
 
     log = logging.getLogger("benchmark")
 
     async def wait(request_id: str, submitted_at: float) -> float:
         report = JobSummary(request_id, model=MODEL, submitted_at=submitted_at)
-        ending = await poller_for("benchmark").wait(report, submitted_at + 900, log)
+        ending = await get_poller("benchmark").wait(report, submitted_at + 900, log)
         seen_at, took_s = ending.job.completed_at, (ending.job.metrics or {})["total_time"]
         assert seen_at is not None
         return float(seen_at - submitted_at - took_s)

@@ -51,7 +51,7 @@ async def ours(gateway: Gateway, jobs: int, told: int) -> dict[str, Any]:
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.segmind.retry import NO_RETRY
-    from airflow_provider_runway.triggers.poller import poller_for
+    from airflow_provider_runway.triggers.poller import get_poller
 
     os.environ["AIRFLOW_CONN_BENCHMARK"] = gateway.connection(**({"requests_per_minute": told} if told else {}))
     slots, log, jitter = asyncio.Semaphore(WORKER_SLOTS), logging.getLogger("benchmark"), random.Random(1)
@@ -69,7 +69,7 @@ async def ours(gateway: Gateway, jobs: int, told: int) -> dict[str, Any]:
                     report = await asyncio.to_thread(submit, seed)
             except ThrottledError as refusal:
                 await asyncio.sleep(max((refusal.reset_at or 0) - time.time(), 0) + jitter.uniform(*RESUMED_AFTER_S))
-        ending = await poller_for("benchmark").wait(report, time.time() + DEADLINE_S, log)
+        ending = await get_poller("benchmark").wait(report, time.time() + DEADLINE_S, log)
         ended.append(time.time())
         return ending.kind.value
 

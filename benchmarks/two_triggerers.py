@@ -30,13 +30,13 @@ DEADLINE_S = 900.0
 async def wait_for(ids: list[str]) -> dict[str, Any]:
     """Wait for jobs as a triggerer does; return how they ended, and when the first half was done."""
     from airflow_provider_runway.segmind.job_summary import JobSummary
-    from airflow_provider_runway.triggers.poller import poller_for
+    from airflow_provider_runway.triggers.poller import get_poller
 
     began, ends, log = time.time(), [], logging.getLogger("benchmark")
 
     async def one(request_id: str) -> str:
         report = JobSummary(request_id, model=MODEL, submitted_at=began)
-        ending = await poller_for("benchmark").wait(report, began + DEADLINE_S, log)
+        ending = await get_poller("benchmark").wait(report, began + DEADLINE_S, log)
         ends.append(time.time() - began)
         return ending.kind.value
 

@@ -1,8 +1,7 @@
-"""The page about the poller names the metrics that it sends, and the prices that it asks."""
+"""docs/poller.md lists every metric that the poller sends, and the poll cost of every priority."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,10 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.triggers import metrics
 
 PAGE = (Path(__file__).parents[1] / "docs" / "poller.md").read_text()
-TABLE = {
-    name: (kind, {tag.strip() for tag in tags.split(",")})
-    for name, kind, tags in re.findall(r"^\| `(runway\.\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE)
-}
 
 
-class Recorder:
-    """Takes down what is sent to Airflow's metrics."""
+class RecordingStats:
+    """Takes the place of Airflow's metrics: name -> (kind, value, tags)."""
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[str, Any, set[str]]] = {}
@@ -37,19 +32,22 @@ class Recorder:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, Any, set[str]]]:
-    """Everything that the module can send, with its values."""
-    recorder = Recorder()
-    monkeypatch.setattr(metrics, "get_stats", lambda: recorder)
-    metrics.waiting("runway_default", 3)
-    metrics.looked("runway_default")
-    metrics.throttled("runway_default")
-    report = JobSummary("r-1", model="m", cost=0.5, submitted_at=100.0, completed_at=130.0)
-    metrics.completed("runway_default", report, 28.0)
-    return recorder.sent
+    """Every metric, sent once."""
+    stats = RecordingStats()
+    monkeypatch.setattr(metrics, "get_stats", lambda: stats)
+    metrics.set_jobs_waiting("runway_default", 3)
+    metrics.count_poll("runway_default")
+    metrics.count_throttled("runway_default")
+    summary = JobSummary("r-1", model="m", cost=0.5, submitted_at=100.0, completed_at=130.0)
+    metrics.record_completed("runway_default", summary, 28.0)
+    return stats.sent
 
 
-def test_the_page_lists_what_is_sent_and_nothing_else(sent: dict[str, tuple[str, Any, set[str]]]) -> None:
-    assert {name: (kind, tags) for name, (kind, _, tags) in sent.items()} == TABLE
+def test_every_metric_is_sent_with_the_tags_and_kind_that_are_declared(
+    sent: dict[str, tuple[str, Any, set[str]]],
+) -> None:
+    declared = {metric.name: (metric.kind, set(metric.tags)) for metric in metrics.ALL_METRICS}
+    assert {name: (kind, tags) for name, (kind, _, tags) in sent.items()} == declared
 
 
 def test_cost_is_in_cents_and_lateness_in_milliseconds(sent: dict[str, tuple[str, Any, set[str]]]) -> None:
@@ -58,7 +56,14 @@ def test_cost_is_in_cents_and_lateness_in_milliseconds(sent: dict[str, tuple[str
     assert sent["runway.jobs_waiting"][1] == 3
 
 
-def test_the_page_lists_the_ranks_prices() -> None:
-    section = PAGE.split("| rank |")[1].split("\n\n")[0]
-    listed = re.findall(r"^\| \d \| ([\d.]+) \|", section, re.MULTILINE)
-    assert tuple(float(price) for price in listed) == POLL_COSTS_S
+def test_the_page_lists_every_metric() -> None:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {metric.unit} | {', '.join(metric.tags)} | {metric.description} |"
+        for metric in metrics.ALL_METRICS
+    ]
+    assert "\n".join(rows) in PAGE
+
+
+@pytest.mark.parametrize("priority", range(len(POLL_COSTS_S)))
+def test_the_page_lists_the_poll_cost_of_every_priority(priority: int) -> None:
+    assert f"\n| {priority} | {POLL_COSTS_S[priority]:g} |" in PAGE

@@ -1,1 +1,1 @@
-"""When to ask, as values: time is handed in, and nothing in here waits."""
+"""When to poll which job, as values: time is passed in, and nothing here waits or sends."""

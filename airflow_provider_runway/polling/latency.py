@@ -1,10 +1,10 @@
-"""How long a model's jobs take: what the catalogue says, corrected by the jobs that finished lately.
+"""Distribution of job latencies: a prior from the model registry, corrected by the jobs that finished.
 
-The distribution is a mixture of log-normal bumps: a wide one for the catalogue's mean, a narrow one for
-each of the latest finished jobs, and a very wide one for everything unforeseen, so that no age is ever
-taken for impossible. Latencies of a service are skewed and often come in two humps; a mixture bends to both.
+The distribution is a mixture of log-normal components: a wide one for the registry's mean, a narrow one for each
+recently finished job, and a very wide one for everything unforeseen, so that no latency counts as impossible.
+Latencies of a service are skewed and often have two peaks; a mixture can follow both.
 
-All ages and latencies are seconds.
+All ages and latencies are in seconds. An age counts from the submission.
 """
 
 from __future__ import annotations
@@ -12,134 +12,154 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 
-#: The catalogue's mean counts like this many finished jobs, and its bump is this wide (in log space).
-PRIOR_WEIGHT, PRIOR_WIDTH = 3.0, 0.45
-#: A finished job's bump: wide enough to join its neighbours, narrow enough to keep two humps apart.
-SAMPLE_WIDTH = 0.12
-#: The share of the unforeseen, and its width: a factor of about 10 to either side.
-TAIL_SHARE, TAIL_WIDTH = 0.04, 1.2
-#: A job counts this much less with each one that finished after it: about the latest hundred count at all.
-FADING = 0.97
-#: Drawing takes about a millisecond. The first jobs change much and are drawn one by one, later ones in groups.
-DRAWN_PER_LEARNT, MOST_UNDRAWN = 1 / 8, 16
+from airflow_provider_runway.segmind.models import expected_latency_s
+from airflow_provider_runway.segmind.timing import get_timing
 
+#: The registry's mean counts like this many finished jobs, and its component is this wide (in log space).
+PRIOR_WEIGHT, PRIOR_WIDTH = 3.0, 0.45
+#: Width of a finished job's component: wide enough to join its neighbours, narrow enough to keep two peaks apart.
+SAMPLE_WIDTH = 0.12
+#: Share and width of the component for the unforeseen: a factor of about 10 to either side.
+TAIL_SHARE, TAIL_WIDTH = 0.04, 1.2
+#: Each newer job reduces the weight of an older one by this factor: only about the latest hundred matter.
+SAMPLE_DECAY = 0.97
+#: A rebuild takes about a millisecond. The first samples change much and are added one by one, later ones in groups.
+MAX_PENDING_SHARE, MAX_PENDING_SAMPLES = 1 / 8, 16
 
 #: The ages that are told apart: from 0.25 s to 2 h in steps of 3 %.
-GRID: tuple[float, ...] = tuple(0.25 * 1.03**step for step in range(350))
-_LOGS = tuple(math.log(age_s) for age_s in GRID)
+AGE_GRID_S: tuple[float, ...] = tuple(0.25 * 1.03**step for step in range(350))
+_LOG_AGES = tuple(math.log(age_s) for age_s in AGE_GRID_S)
+
+
+class LatencyEstimator:
+    """Learns one model's latencies and says when to poll next. A lookup is a search in a table.
+
+    :param mean_s: the registry's mean. It may be far off: a few finished jobs outweigh it.
+    :param time_scale: factor on every time, for tests whose jobs run a thousand times faster.
+    """
+
+    def __init__(self, mean_s: float, time_scale: float = 1.0) -> None:
+        self._time_scale = time_scale
+        self._prior = LogNormal(math.log(mean_s) - PRIOR_WIDTH**2 / 2, PRIOR_WIDTH)
+        self._sample_count = self._pending_count = 0
+        # Decayed sums over all samples: of weights, log centres, means, and survival at each age.
+        self._weight = self._log_sum = self._mean_sum = 0.0
+        self._survival_sum = [0.0] * len(AGE_GRID_S)
+        self._rebuild()
+
+    @property
+    def expected_s(self) -> float:
+        """The mean latency as currently estimated."""
+        return self._expected_s * self._time_scale
+
+    def add_sample(self, latency_s: float) -> None:
+        """Learn from a finished job's time between submission and completion; impossible values are ignored."""
+        latency_s /= self._time_scale
+        if not 0 < latency_s < 86_400:
+            return
+        sample = LogNormal(math.log(latency_s), SAMPLE_WIDTH)
+        self._weight = self._weight * SAMPLE_DECAY + 1
+        self._log_sum = self._log_sum * SAMPLE_DECAY + sample.centre
+        self._mean_sum = self._mean_sum * SAMPLE_DECAY + sample.mean_s
+        self._survival_sum = [
+            old * SAMPLE_DECAY + new for old, new in zip(self._survival_sum, sample.survival, strict=True)
+        ]
+        self._sample_count += 1
+        self._pending_count += 1
+        if self._pending_count > min(self._sample_count * MAX_PENDING_SHARE, MAX_PENDING_SAMPLES):
+            self._rebuild()
+
+    def next_poll_age(self, age_s: float, poll_cost_s: float) -> float:
+        """Return the best age for the next poll of a job that was still running at ``age_s``.
+
+        :param poll_cost_s: what a poll costs, in seconds of lateness.
+        """
+        return self._distribution.next_poll_age(age_s / self._time_scale, poll_cost_s) * self._time_scale
+
+    def _rebuild(self) -> None:
+        prior_weight: float = PRIOR_WEIGHT * 0.5 ** (self._sample_count / PRIOR_WEIGHT)
+        total = self._weight + prior_weight
+        self._expected_s = (self._mean_sum + prior_weight * self._prior.mean_s) / total
+        tail = LogNormal((self._log_sum + prior_weight * self._prior.centre) / total, TAIL_WIDTH)
+        scale = (1 - TAIL_SHARE) / total
+        columns = zip(self._survival_sum, self._prior.survival, tail.survival, strict=True)
+        self._distribution = LatencyDistribution(
+            [scale * (samples + prior_weight * prior) + TAIL_SHARE * rest for samples, prior, rest in columns]
+        )
+        self._pending_count = 0
+
+
+def make_latency_estimator(model: str | None) -> LatencyEstimator:
+    """Return an estimator that starts from a model's mean latency in the registry."""
+    return LatencyEstimator(expected_latency_s(model), get_timing().latency_scale)
 
 
 class LatencyDistribution:
-    """One model's latencies. Reading is a search in a table; the table is made anew as jobs finish.
+    """A distribution of latencies as a table over ages, and the best poll times that follow from it.
 
-    :param mean_s: the catalogue's mean, which may be far off: a few finished jobs outweigh it.
+    :param survival: the share of jobs that still run at each age of :data:`AGE_GRID_S`.
     """
 
-    def __init__(self, mean_s: float) -> None:
-        self._prior = _Bump(math.log(mean_s) - PRIOR_WIDTH**2 / 2, PRIOR_WIDTH)
-        self._learnt = self._undrawn = 0
-        # Sums over all finished jobs, faded: of 1, of the log, of the mean, and of the share alive at each age.
-        self._weight = self._logs = self._means = 0.0
-        self._alive = [0.0] * len(GRID)
-        self._draw()
+    #: Poll costs are rounded to steps of 20 %, which bounds the number of cached results.
+    COST_STEPS = 5
 
-    def learn(self, total_s: float) -> None:
-        """Take in a finished job's time from submission to completion."""
-        if not 0 < total_s < 86_400:
-            return
-        bump = _Bump(math.log(total_s), SAMPLE_WIDTH)
-        self._weight = self._weight * FADING + 1
-        self._logs = self._logs * FADING + bump.centre
-        self._means = self._means * FADING + bump.mean_s
-        self._alive = [old * FADING + new for old, new in zip(self._alive, bump.alive, strict=True)]
-        self._learnt += 1
-        self._undrawn += 1
-        if self._undrawn > min(self._learnt * DRAWN_PER_LEARNT, MOST_UNDRAWN):
-            self._draw()
-
-    def next_age(self, age_s: float, poll_cost_s: float) -> float:
-        """Return the age at which a job that lives at ``age_s`` is best looked at next.
-
-        :param price_s: what a look costs, in seconds of lateness.
-        """
-        return self._curve.next_age(age_s, poll_cost_s)
-
-    def _draw(self) -> None:
-        prior: float = PRIOR_WEIGHT * 0.5 ** (self._learnt / PRIOR_WEIGHT)
-        total = self._weight + prior
-        #: The mean latency, as it stands now.
-        self.expected_s = (self._means + prior * self._prior.mean_s) / total
-        tail = _Bump((self._logs + prior * self._prior.centre) / total, TAIL_WIDTH)
-        known = (1 - TAIL_SHARE) / total
-        columns = zip(self._alive, self._prior.alive, tail.alive, strict=True)
-        self._curve = Curve([known * (seen + prior * told) + TAIL_SHARE * rest for seen, told, rest in columns])
-        self._undrawn = 0
-
-
-class Curve:
-    """A distribution of latencies as a table over ages, and the best looks that follow from it.
-
-    :param alive: the share of jobs that live longer than each age of :data:`GRID`.
-    """
-
-    #: Prices are told apart in steps of 20 %: so many schedules are kept, and no more.
-    PRICE_STEPS = 5
-
-    def __init__(self, alive: list[float]) -> None:
-        #: And the job-seconds lived up to each age.
-        self.alive, self.lived = alive, [GRID[0]]
-        # The density of looks that minimises lateness plus cost is, to first order, sqrt(hazard / (2 price))
+    def __init__(self, survival: list[float]) -> None:
+        self.survival = survival
+        #: Mean time that a job has run, up to each age.
+        self.running_s = [AGE_GRID_S[0]]
+        # The density of polls that minimises lateness plus cost is, to first order, sqrt(hazard / (2 cost))
         # (J. B. Keller, Optimum checking schedules for systems subject to random failure, Management Science 21,
-        # 1974). Its integral over a job's life from an age on, at a price of one second: the looks to come.
-        self.togo = [0.0] * len(GRID)
-        efforts = []
-        for step in range(1, len(GRID)):
-            before, after, gap_s = alive[step - 1], alive[step], GRID[step] - GRID[step - 1]
-            self.lived.append(self.lived[-1] + gap_s * (before + after) / 2)
-            # Beyond what floating point can tell apart, a job is as likely to end as one of which nothing is known.
-            hazard = math.log(before / after) / gap_s if after > 1e-9 else 1 / GRID[step]
-            efforts.append(gap_s * math.sqrt(max(hazard, 0.0) / 2) * (before + after) / 2)
-        for step in range(len(GRID) - 2, -1, -1):
-            self.togo[step] = self.togo[step + 1] + efforts[step]
-        self._schedules: dict[tuple[int, int], float] = {}
+        # 1974). Its integral over a job's remaining life, at a cost of one second, is the number of polls to come.
+        self.expected_polls = [0.0] * len(AGE_GRID_S)
+        polls_per_step = []
+        for step in range(1, len(AGE_GRID_S)):
+            before, after, gap_s = survival[step - 1], survival[step], AGE_GRID_S[step] - AGE_GRID_S[step - 1]
+            self.running_s.append(self.running_s[-1] + gap_s * (before + after) / 2)
+            # Where floating point cannot tell survival from 0, assume the hazard of a job of unknown latency.
+            hazard = math.log(before / after) / gap_s if after > 1e-9 else 1 / AGE_GRID_S[step]
+            polls_per_step.append(gap_s * math.sqrt(max(hazard, 0.0) / 2) * (before + after) / 2)
+        for step in range(len(AGE_GRID_S) - 2, -1, -1):
+            self.expected_polls[step] = self.expected_polls[step + 1] + polls_per_step[step]
+        self._next_age_cache: dict[tuple[int, int], float] = {}
 
-    def next_age(self, age_s: float, poll_cost_s: float) -> float:
-        """Return the best age for the next look; see :meth:`LatencyDistribution.next_age`."""
-        step = max(bisect_right(GRID, age_s) - 1, 0)
-        if step == len(GRID) - 1:  # older than the table, which knows no later look
+    def next_poll_age(self, age_s: float, poll_cost_s: float) -> float:
+        """Return the best age for the next poll; see :meth:`LatencyEstimator.next_poll_age`."""
+        step = max(bisect_right(AGE_GRID_S, age_s) - 1, 0)
+        if step == len(AGE_GRID_S) - 1:  # older than the table
             return age_s * 1.3
-        price = round(math.log(poll_cost_s) * self.PRICE_STEPS)
-        known = self._schedules.get((price, step))
-        if known is None:
-            known = self._schedules[price, step] = self._best(step, math.exp(price / self.PRICE_STEPS))
-        return known
+        cost_step = round(math.log(poll_cost_s) * self.COST_STEPS)
+        cached = self._next_age_cache.get((cost_step, step))
+        if cached is None:
+            cached = self._find_next_age(step, math.exp(cost_step / self.COST_STEPS))
+            self._next_age_cache[cost_step, step] = cached
+        return cached
 
-    def _best(self, here: int, poll_cost_s: float) -> float:
-        """Look one step ahead: the lateness up to a look, plus what lateness and looks cost after it."""
-        grid, alive = GRID, self.alive[here]
-        if alive < 1e-9:
-            return grid[here] * 1.3
-        root, best, chosen = 2 * math.sqrt(poll_cost_s), math.inf, here + 1
-        for there in range(here + 1, len(grid)):
-            late = (grid[there] - grid[here]) * alive - (self.lived[there] - self.lived[here])
-            cost = late + root * self.togo[there]
-            if cost < best:
-                best, chosen = cost, there
-            elif late > best:
+    def _find_next_age(self, here: int, poll_cost_s: float) -> float:
+        """Minimise the expected lateness up to the next poll plus the cost of everything after it."""
+        ages, survival = AGE_GRID_S, self.survival[here]
+        if survival < 1e-9:
+            return ages[here] * 1.3
+        cost_factor, min_cost, best = 2 * math.sqrt(poll_cost_s), math.inf, here + 1
+        for there in range(here + 1, len(ages)):
+            lateness = (ages[there] - ages[here]) * survival - (self.running_s[there] - self.running_s[here])
+            cost = lateness + cost_factor * self.expected_polls[there]
+            if cost < min_cost:
+                min_cost, best = cost, there
+            elif lateness > min_cost:
                 break
-        return grid[min(chosen, len(grid) - 1)]
+        return ages[best]
 
 
-class _Bump:
-    """A log-normal distribution over :data:`GRID`; its centre and width are in log space."""
+class LogNormal:
+    """A log-normal distribution over :data:`AGE_GRID_S`; centre and width are in log space."""
 
-    #: In widths: further out than this, everybody lives, or nobody.
-    REACH = 6.0
+    #: Further from the centre than this many widths, survival counts as 1 or 0.
+    MAX_WIDTHS = 6.0
 
     def __init__(self, centre: float, width: float) -> None:
         self.centre = centre
         self.mean_s = math.exp(centre + width**2 / 2)
-        first = bisect_right(_LOGS, centre - self.REACH * width)
-        last = bisect_right(_LOGS, centre + self.REACH * width)
-        within = [0.5 * math.erfc((log - centre) / (width * math.sqrt(2))) for log in _LOGS[first:last]]
-        self.alive = [1.0] * first + within + [0.0] * (len(GRID) - last)
+        first = bisect_right(_LOG_AGES, centre - self.MAX_WIDTHS * width)
+        last = bisect_right(_LOG_AGES, centre + self.MAX_WIDTHS * width)
+        between = [0.5 * math.erfc((log_age - centre) / (width * math.sqrt(2))) for log_age in _LOG_AGES[first:last]]
+        self.survival = [1.0] * first + between + [0.0] * (len(AGE_GRID_S) - last)

@@ -1,11 +1,11 @@
-"""One look at a job, and a wait made of looks: flows that a worker and a triggerer drive alike."""
+"""One poll of a job, and a wait made of polls, as sans-IO exchanges for workers and triggerers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from airflow_provider_runway.exceptions import NotFoundError, RefusedError, RunwayError, UnauthorizedError
-from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.latency import make_latency_estimator
 from airflow_provider_runway.polling.schedule import SINGLE_JOB_POLL_COST_S, next_poll_delay_s
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind import endpoints
@@ -13,7 +13,6 @@ from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine,
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus
-from airflow_provider_runway.segmind.models import expected_latency_s
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 from airflow_provider_runway.segmind.wait_outcome import (
     OutcomeKind,
@@ -26,112 +25,114 @@ from airflow_provider_runway.segmind.wait_outcome import (
 
 
 def poll_once(
-    base_urls: BaseUrls, report: JobSummary, policy: RetryPolicy = NO_RETRY
+    base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy = NO_RETRY
 ) -> Exchange[WaitOutcome | JobStatus]:
-    """Look at a job: its ending, or its status while it lives. The output is fetched with the end.
+    """Poll a job: return its outcome with the output if it ended, else its status.
 
-    A record that is gone is looked for in the account's history, which knows jobs of any age.
+    Where the record is gone, the account's history is read, which knows jobs of any age.
 
-    :raises NoUsableResponseError: no usable answer. :raises RefusedError: the API said no, about the caller.
+    :raises NoUsableResponseError: no usable response. :raises RefusedError: the API refused the call itself.
     """
-    looked = yield from poll_status(base_urls, report, policy)
-    if isinstance(looked, WaitOutcome) or looked.state is not JobState.COMPLETED:
-        return looked
-    return (yield from fetch_outcome(base_urls, report, policy))
+    result = yield from poll_status(base_urls, summary, policy)
+    if isinstance(result, WaitOutcome) or result.state is not JobState.COMPLETED:
+        return result
+    return (yield from fetch_outcome(base_urls, summary, policy))
 
 
 def poll_status(
-    base_urls: BaseUrls, report: JobSummary, policy: RetryPolicy = NO_RETRY
+    base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy = NO_RETRY
 ) -> Exchange[WaitOutcome | JobStatus]:
-    """Ask for a job's status alone: COMPLETED is not an ending yet, for the output is still to be fetched."""
+    """Read a job's status only. COMPLETED is not an outcome yet, because the output is still to be fetched."""
     try:
-        looked = yield from execute(endpoints.make_status_call(base_urls, report.request_id), policy)
+        status = yield from execute(endpoints.make_status_call(base_urls, summary.request_id), policy)
     except NotFoundError:
-        return (yield from _look_in_history(base_urls, report, policy))
-    return _failure(report, looked) if looked.state is JobState.FAILED else looked
+        return (yield from _read_history(base_urls, summary, policy))
+    return _failed(summary, status) if status.state is JobState.FAILED else status
 
 
 def fetch_outcome(
-    base_urls: BaseUrls, report: JobSummary, policy: RetryPolicy = NO_RETRY
+    base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy = NO_RETRY
 ) -> Exchange[WaitOutcome | JobStatus]:
-    """Ask for the record of a job whose status says COMPLETED: its ending, or its status where the record lags."""
+    """Read the record of a job whose status is COMPLETED; return its status where the record lags behind."""
     try:
-        result = yield from execute(endpoints.make_result_call(base_urls, report.request_id), policy)
+        record = yield from execute(endpoints.make_result_call(base_urls, summary.request_id), policy)
     except NotFoundError:
-        return (yield from _look_in_history(base_urls, report, policy))
-    if result.state is JobState.FAILED:
-        return _failure(report, result)
-    if not result.output_urls and result.state is not JobState.COMPLETED:
-        return result
-    done = report.update_from_record(result, (yield from run_step(GetTime())))
-    if result.output_urls:
+        return (yield from _read_history(base_urls, summary, policy))
+    if record.state is JobState.FAILED:
+        return _failed(summary, record)
+    if not record.output_urls and record.state is not JobState.COMPLETED:
+        return record
+    done = summary.update_from_record(record, (yield from run_step(GetTime())))
+    if record.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     try:
-        found = yield from _look_in_history(base_urls, done, policy)
+        found = yield from _read_history(base_urls, done, policy)
     except RefusedError:
         return missing_output_outcome(done)
-    return (
-        found
-        if isinstance(found, WaitOutcome) and found.kind is OutcomeKind.COMPLETED
-        else missing_output_outcome(done)
-    )
+    if isinstance(found, WaitOutcome) and found.kind is OutcomeKind.COMPLETED:
+        return found
+    return missing_output_outcome(done)
 
 
-def _failure(report: JobSummary, looked: JobStatus) -> WaitOutcome:
-    return failed_outcome(replace(report, status=looked.state.value, metrics=looked.metrics), looked.error)
+def _failed(summary: JobSummary, status: JobStatus) -> WaitOutcome:
+    return failed_outcome(replace(summary, status=status.state.value, metrics=status.metrics), status.error)
 
 
-def _look_in_history(base_urls: BaseUrls, report: JobSummary, policy: RetryPolicy) -> Exchange[WaitOutcome | JobStatus]:
+def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy) -> Exchange[WaitOutcome | JobStatus]:
+    """Return what the account's history says about a job whose record is gone or has no output."""
     try:
-        row = yield from execute(endpoints.make_history_row_call(base_urls, report.request_id), policy)
+        row = yield from execute(endpoints.make_history_row_call(base_urls, summary.request_id), policy)
     except NotFoundError:
-        return expired_outcome(report)
+        return expired_outcome(summary)
     if not row.output_urls and row.state not in FINAL_STATES:
-        return JobStatus(report.request_id, row.state, row.state.value)
-    line = f"Job {report.request_id}: its record shows no output; the account's history has its row."
+        return JobStatus(summary.request_id, row.state, row.state.value)
+    line = f"Job {summary.request_id}: its record has no output, so the account's history was read."
     now = yield from run_step(LogLine(line))
     if row.state is JobState.FAILED:
-        return failed_outcome(replace(report, status=row.state.value), row.error)
+        return failed_outcome(replace(summary, status=row.state.value), row.error)
+    done = summary.update_from_history(row, now)
     if row.output_urls:
-        return WaitOutcome(
-            OutcomeKind.COMPLETED, replace(report.update_from_history(row, now), status=JobState.COMPLETED.value)
-        )
-    return missing_output_outcome(report.update_from_history(row, now))
+        return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
+    return missing_output_outcome(done)
 
 
-def poll_until_done(base_urls: BaseUrls, report: JobSummary, deadline: float, now: float) -> Exchange[WaitOutcome]:
-    """Look at a job until it ends or the deadline passes (epoch seconds, both).
+def poll_until_done(base_urls: BaseUrls, summary: JobSummary, deadline: float, now: float) -> Exchange[WaitOutcome]:
+    """Poll a job until it ends or the deadline passes. Both times are epoch seconds.
 
-    429, 5xx, resets, HTML and cut answers never end the wait; only the job, the deadline, or a
-    refusal does. One line of log for each change of state. The last look lands on the deadline.
+    429, 5xx, connection resets, HTML and truncated responses never end the wait. Only the job, the deadline or a
+    refusal does. Each change of status is logged once. The last poll is at the deadline.
 
-    :raises UnauthorizedError: the key is not accepted (any more): read the connection afresh, once.
+    :raises UnauthorizedError: the key is not accepted (any more); the caller may read the connection again.
     """
-    model = LatencyDistribution(expected_latency_s(report.model))
-    vigil = WaitState(report, now if report.submitted_at is None else report.submitted_at)
-    last_polled_age_s = floor_s = 0.0
+    latency = make_latency_estimator(summary.model)
+    state = WaitState(summary, now if summary.submitted_at is None else summary.submitted_at)
+    last_polled_age_s = min_delay_s = 0.0
     while True:
-        left_s = deadline - now
-        age_s = now - vigil.born
-        pause_s = next_poll_delay_s(
-            model, age_s, left_s, SINGLE_JOB_POLL_COST_S, last_polled_age_s=last_polled_age_s, floor_s=floor_s
+        left_s, age_s = deadline - now, now - state.started_at
+        delay_s = next_poll_delay_s(
+            latency,
+            age_s,
+            left_s,
+            SINGLE_JOB_POLL_COST_S,
+            last_polled_age_s=last_polled_age_s,
+            min_delay_s=min_delay_s,
         )
-        if pause_s is not None:
-            now = yield from run_step(Sleep(pause_s))
+        if delay_s is not None:
+            now = yield from run_step(Sleep(delay_s))
         elif left_s > 0:
-            return timed_out_outcome(report)  # the API listens again only after the deadline
-        last_polled_age_s, floor_s = now - vigil.born, 0.0
+            return timed_out_outcome(summary)  # the API accepts requests again only after the deadline
+        last_polled_age_s, min_delay_s = now - state.started_at, 0.0
         try:
-            looked = yield from poll_once(base_urls, report)
+            result = yield from poll_once(base_urls, summary)
         except UnauthorizedError:
             raise
-        except RunwayError as problem:
-            ending, line, floor_s = vigil.stumble(problem, now)
+        except RunwayError as error:
+            outcome, line, min_delay_s = state.on_error(error, now)
         else:
-            ending, line = vigil.judge(looked, now)
+            outcome, line = state.on_status(result, now)
         if line is not None:
             yield line
-        if ending is not None:
-            return ending
-        if pause_s is None or pause_s >= left_s:
-            return timed_out_outcome(report)
+        if outcome is not None:
+            return outcome
+        if delay_s is None or delay_s >= left_s:
+            return timed_out_outcome(summary)

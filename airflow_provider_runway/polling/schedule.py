@@ -1,34 +1,35 @@
-"""When a look at a job is worth its price: what a look costs, in seconds of lateness.
+"""When the next poll of a job is worth its cost, which is expressed in seconds of lateness.
 
-An idle account asks for little and is quick to notice; a busy one asks a high price, and looks rarely. A job is
-worth a low price soon after its last look, and a high one later: those moments are its ranks in the roster.
+With few jobs a poll costs little and completions are noticed quickly; with many it costs more, and polls are rare.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.latency import LatencyEstimator
+from airflow_provider_runway.segmind.timing import get_timing
 
-#: The price of each rank. At the first a job takes about 6 looks in its life and is seen about 1 s late, at the
-#: third about 2 and 3 s, at the last a single one.
+#: The poll cost of each priority of the queue. At the first a job takes about 6 polls in its life and is seen about
+#: 1 s late, at the third about 2 polls and 3 s, at the last a single one.
 POLL_COSTS_S = (0.15, 0.6, 2.4, 10.0, 40.0)
-#: What a worker asks that waits for a job by itself, and knows of no other.
+#: The poll cost for a worker that waits for one job by itself.
 SINGLE_JOB_POLL_COST_S = 0.5
-SHORTEST_GAP_S, LONGEST_GAP_S = 1.0, 120.0
+#: The longest pause between two polls, unless the model's jobs usually take longer.
+MAX_POLL_GAP_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class PriorityTimes:
-    """The moments at which a look at a job comes to be worth each of the prices, for a roster.
+    """The times at which a job reaches each priority: when its next poll becomes worth each poll cost.
 
-    Each is worked out when it is asked for: on an idle account few jobs ever come to the second.
+    Each is computed on access, because with few jobs hardly any reaches the second priority.
 
-    :param now: the moment, on the roster's clock. :param age_s: since the submission, at that moment.
-    :param looked_s: the age at the last look, 0 where there was none.
+    :param now: the current time on the queue's clock. :param age_s: seconds since the submission, at that time.
+    :param last_polled_age_s: the age at the last poll; 0 before the first.
     """
 
-    model: LatencyDistribution
+    latency: LatencyEstimator
     now: float
     age_s: float
     last_polled_age_s: float
@@ -36,32 +37,33 @@ class PriorityTimes:
     def __len__(self) -> int:
         return len(POLL_COSTS_S)
 
-    def __getitem__(self, rank: int) -> float:
-        return self.now + _gap_s(self.model, self.age_s, self.last_polled_age_s, POLL_COSTS_S[rank])
+    def __getitem__(self, priority: int) -> float:
+        return self.now + _poll_gap_s(self.latency, self.age_s, self.last_polled_age_s, POLL_COSTS_S[priority])
 
 
 def next_poll_delay_s(
-    model: LatencyDistribution,
+    latency: LatencyEstimator,
     age_s: float,
     left_s: float,
     poll_cost_s: float,
     *,
     last_polled_age_s: float = 0.0,
-    floor_s: float = 0.0,
+    min_delay_s: float = 0.0,
 ) -> float | None:
-    """Return the seconds until the next look at one price, or None to stop looking.
+    """Return the seconds until the next poll, or None to stop polling.
 
-    The last look lands on the deadline, never after it, so that a job that ends in the final gap is seen.
+    The last poll is at the deadline, never after it, so that a job that ends shortly before is still seen.
 
-    :param left_s: until the deadline. :param floor_s: a pause that the API asked for.
+    :param left_s: seconds until the deadline. :param min_delay_s: a pause that the API asked for.
     """
-    if left_s <= 0 or floor_s > left_s:
+    if left_s <= 0 or min_delay_s > left_s:
         return None
-    return min(max(_gap_s(model, age_s, last_polled_age_s, poll_cost_s), floor_s), left_s)
+    return min(max(_poll_gap_s(latency, age_s, last_polled_age_s, poll_cost_s), min_delay_s), left_s)
 
 
-def _gap_s(model: LatencyDistribution, age_s: float, last_polled_age_s: float, poll_cost_s: float) -> float:
-    """Ages below 0, for clocks differ, count as 0; a job that was not looked at for long is looked at soon."""
+def _poll_gap_s(latency: LatencyEstimator, age_s: float, last_polled_age_s: float, poll_cost_s: float) -> float:
+    """Return the seconds until the next poll. Negative ages, which clock skew can cause, count as 0."""
     age_s = max(age_s, 0.0)
-    longest_s = max(LONGEST_GAP_S, model.expected_s - age_s)
-    return min(max(model.next_age(min(last_polled_age_s, age_s), poll_cost_s) - age_s, SHORTEST_GAP_S), longest_s)
+    max_gap_s = max(MAX_POLL_GAP_S, latency.expected_s - age_s)
+    best_gap_s = latency.next_poll_age(min(last_polled_age_s, age_s), poll_cost_s) - age_s
+    return min(max(best_gap_s, get_timing().min_poll_gap_s), max_gap_s)

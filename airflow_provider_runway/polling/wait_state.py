@@ -1,6 +1,6 @@
-"""What one look means for a job that is waited for: is it the end, or go on, and what is worth a line of log.
+"""State of one wait for a job: what each poll means for it, and what is worth a log line.
 
-Shared by the wait in a worker (``look.poll_until_done``) and the poller of a triggerer. Time is handed in.
+Used by the wait in a worker (``poll.poll_until_done``) and by the poller of a triggerer. Time is passed in.
 """
 
 from __future__ import annotations
@@ -13,48 +13,49 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 
-#: A record that was just made may not be readable yet; younger than this, a 404 proves nothing.
-NEWBORN_S = 30.0
+#: A new record may not be readable yet. A 404 for a job younger than this proves nothing.
+RECORD_GRACE_S = 30.0
 
 
 @dataclass(slots=True)
 class WaitState:
-    """The memory of a wait. ``born`` is the submission, as far as it is known, in epoch seconds.
+    """What is remembered between two polls of one job.
 
-    ``lines`` collects what to write into the task's log: one for each change of state, and one for the
-    first of several looks in a row that had no usable answer.
+    :param started_at: when the job was submitted, or the wait began where that is not known (epoch seconds).
+    :param last_status: the last status that was logged.
+    :param is_failing: whether the last poll had no usable response; only the first of several is logged.
     """
 
-    report: JobSummary
-    born: float
-    seen: str = ""
-    failing: bool = False
+    summary: JobSummary
+    started_at: float
+    last_status: str = ""
+    is_failing: bool = False
 
-    def judge(self, looked: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogLine | None]:
-        """Return the ending, if this is one, and a line, if there is something to say."""
-        if isinstance(looked, WaitOutcome):
-            known_birth = self.report.submitted_at is not None
-            newborn = looked.kind is OutcomeKind.EXPIRED and known_birth and now - self.born < NEWBORN_S
-            return (None if newborn else looked), None
-        self.failing = False
-        if looked.raw_status == self.seen:
+    def on_status(self, result: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogLine | None]:
+        """Take the result of a poll; return the outcome if the wait is over, and a log line if there is news."""
+        if isinstance(result, WaitOutcome):
+            is_submit_known = self.summary.submitted_at is not None
+            is_young = is_submit_known and now - self.started_at < RECORD_GRACE_S
+            return (None if result.kind is OutcomeKind.EXPIRED and is_young else result), None
+        self.is_failing = False
+        if result.raw_status == self.last_status:
             return None, None
-        self.seen = looked.raw_status
-        if looked.state is JobState.UNKNOWN:
-            line = f"Job {self.report.request_id}: {looked.raw_status}, which is no documented state; looking again"
-            return None, LogLine(line, problem=True)
-        return None, LogLine(f"Job {self.report.request_id}: {looked.raw_status}")
+        self.last_status = result.raw_status
+        line = f"Job {self.summary.request_id}: {result.raw_status}"
+        if result.state is JobState.UNKNOWN:
+            return None, LogLine(f"{line} is not a documented status. Polling goes on.", problem=True)
+        return None, LogLine(line)
 
-    def stumble(self, problem: RunwayError, now: float) -> tuple[WaitOutcome | None, LogLine | None, float]:
-        """Return what a look without an answer means, and the seconds of silence that the API asked for.
+    def on_error(self, error: RunwayError, now: float) -> tuple[WaitOutcome | None, LogLine | None, float]:
+        """Take the error of a poll; return the outcome, a log line, and the seconds to pause before the next poll.
 
-        429, 5xx, resets, HTML and cut bodies never end a wait; a refusal does.
+        429, 5xx, connection resets, HTML and truncated bodies never end a wait. A refusal does.
         """
-        if not isinstance(problem, NoUsableResponseError):
-            return stopped_outcome(self.report, problem), None, 0.0
-        floor_s = 0.0
-        if isinstance(problem, ThrottledError) and problem.reset_at is not None:
-            floor_s = max(problem.reset_at - now, 0.0)
-        first, self.failing = not self.failing, True
-        line = f"Job {self.report.request_id}: {problem} Looking again until the deadline."
-        return None, LogLine(line, problem=True) if first else None, floor_s
+        if not isinstance(error, NoUsableResponseError):
+            return stopped_outcome(self.summary, error), None, 0.0
+        pause_s = 0.0
+        if isinstance(error, ThrottledError) and error.reset_at is not None:
+            pause_s = max(error.reset_at - now, 0.0)
+        is_first, self.is_failing = not self.is_failing, True
+        line = f"Job {self.summary.request_id}: {error} Polling goes on until the deadline."
+        return None, LogLine(line, problem=True) if is_first else None, pause_s

@@ -1,1 +1,1 @@
-"""What waits in the triggerer: reading calls only, so that a trigger may run twice at no cost."""
+"""What waits in the triggerer. It only sends GETs, so a trigger that runs twice costs nothing."""

@@ -1,7 +1,8 @@
-"""What the poller tells Airflow's own metrics (StatsD or OpenTelemetry). docs/poller.md lists the names and units."""
+"""Metrics of the poller, sent through Airflow's own (StatsD or OpenTelemetry)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.compat import get_stats
@@ -10,27 +11,49 @@ if TYPE_CHECKING:
     from airflow_provider_runway.segmind.job_summary import JobSummary
 
 
-def waiting(conn_id: str, jobs: int) -> None:
-    """Jobs that wait in this triggerer."""
-    get_stats().gauge("runway.jobs_waiting", jobs, tags={"conn_id": conn_id})
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric as docs/poller.md lists it."""
+
+    name: str
+    kind: str
+    unit: str
+    tags: tuple[str, ...]
+    description: str
 
 
-def looked(conn_id: str) -> None:
-    """One request for a job's status or result."""
-    get_stats().incr("runway.looks", tags={"conn_id": conn_id})
+JOBS_WAITING = Metric("runway.jobs_waiting", "gauge", "jobs", ("conn_id",), "jobs that wait in this triggerer")
+POLLS = Metric("runway.looks", "counter", "requests", ("conn_id",), "polls: requests for a status or a result")
+THROTTLED = Metric("runway.throttled", "counter", "responses", ("conn_id",), "429 responses")
+JOBS_COMPLETED = Metric("runway.jobs_completed", "counter", "jobs", ("conn_id", "model"), "jobs that completed")
+COST_CENTS = Metric("runway.cost_cents", "counter", "US cents", ("conn_id", "model"), "what they cost")
+LATENESS = Metric(
+    "runway.lateness", "timing", "milliseconds", ("conn_id", "model"), "from a job's end until it was seen"
+)
+ALL_METRICS = (JOBS_WAITING, POLLS, THROTTLED, JOBS_COMPLETED, COST_CENTS, LATENESS)
 
 
-def throttled(conn_id: str) -> None:
-    """One 429."""
-    get_stats().incr("runway.throttled", tags={"conn_id": conn_id})
+def set_jobs_waiting(conn_id: str, jobs: int) -> None:
+    """Report how many jobs wait in this triggerer."""
+    get_stats().gauge(JOBS_WAITING.name, jobs, tags={"conn_id": conn_id})
 
 
-def completed(conn_id: str, report: JobSummary, total_s: float | None) -> None:
-    """A job's end: how late it was seen (milliseconds), and what it cost (cents, for counters count whole things)."""
-    tags = {"conn_id": conn_id, "model": report.model or "unknown"}
-    get_stats().incr("runway.jobs_completed", tags=tags)
-    if report.cost:
-        get_stats().incr("runway.cost_cents", round(report.cost * 100), tags=tags)
-    if total_s is not None and report.completed_at is not None and report.submitted_at is not None:
-        late_s = report.completed_at - report.submitted_at - total_s
-        get_stats().timing("runway.lateness", max(late_s, 0.0) * 1000, tags=tags)
+def count_poll(conn_id: str) -> None:
+    """Count a request for a job's status or result."""
+    get_stats().incr(POLLS.name, tags={"conn_id": conn_id})
+
+
+def count_throttled(conn_id: str) -> None:
+    """Count a 429 response."""
+    get_stats().incr(THROTTLED.name, tags={"conn_id": conn_id})
+
+
+def record_completed(conn_id: str, summary: JobSummary, total_s: float | None) -> None:
+    """Count a completed job and its cost (in whole cents), and record how late it was seen (in milliseconds)."""
+    tags = {"conn_id": conn_id, "model": summary.model or "unknown"}
+    get_stats().incr(JOBS_COMPLETED.name, tags=tags)
+    if summary.cost:
+        get_stats().incr(COST_CENTS.name, round(summary.cost * 100), tags=tags)
+    if total_s is not None and summary.completed_at is not None and summary.submitted_at is not None:
+        lateness_s = summary.completed_at - summary.submitted_at - total_s
+        get_stats().timing(LATENESS.name, max(lateness_s, 0.0) * 1000, tags=tags)

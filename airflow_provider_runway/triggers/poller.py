@@ -1,13 +1,17 @@
-"""One poller for all the jobs that wait on a connection: one session, one budget, one clock.
+"""Poller for all jobs that wait on one connection: one HTTP session, one rate limiter, one queue.
 
-Its invariant: every job handed in gets exactly one ending or one exception, unless its wait is cancelled;
-and between two moments at most as many requests leave as the budget grants. What to ask, when, and what an
-answer means is decided in ``polling/``; this file is the asyncio around it.
+Every job that is passed in gets exactly one outcome or one exception, unless its wait is cancelled. No more requests
+are sent than the rate limiter allows. What to send, when, and what a response means is decided in ``polling/``;
+this file is the asyncio around it.
+
+Airflow routes log lines by context variables. The runner and the requests therefore run in an empty context, which
+belongs to no task, and what concerns one job runs in the context of the trigger that waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 import time
@@ -18,13 +22,12 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
 from airflow_provider_runway.hooks.custom_models import load_models_or_warn
-from airflow_provider_runway.polling.latency import LatencyDistribution
+from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
 from airflow_provider_runway.polling.poll import fetch_outcome, poll_status
-from airflow_provider_runway.polling.poll_queue import Moments, PollQueue
+from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
 from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
 from airflow_provider_runway.polling.wait_state import WaitState
-from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.models import expected_latency_s
+from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, timed_out_outcome
 from airflow_provider_runway.transports.client_settings import log_step
@@ -41,279 +44,294 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Requests under way at once: enough for 1200 a minute at 0.8 s each, and few enough that answers, which may all come
-#: in one turn of the event loop, don't hold it up.
-MOST_UNDER_WAY = 16
-#: A job that is done when its deadline comes is given this long to hand out its result, and one whose last look the
-#: budget can't serve is given this long to get it. Airflow itself gives up later than that.
+#: Requests under way at once: enough for 1200 a minute at 0.8 s each, and few enough that responses which arrive in
+#: the same turn of the event loop do not block it for long.
+MAX_CONCURRENT_REQUESTS = 16
+#: How long after its deadline a completed job may still fetch its result, and a job may wait for a last poll that the
+#: rate limit delays. Airflow itself gives up later than that.
 GRACE_S = 60.0
-#: However long there is nothing to send, deadlines are looked after. Jobs that are due within the shortest sleep go
-#: together: thousands a minute would wake the poller for each.
-LONGEST_SLEEP_S, SHORTEST_SLEEP_S = 5.0, 0.01
-#: So many who join are placed in one turn of the event loop, and so often the metrics hear how many wait and those
-#: are found whose deadline has passed.
-MOST_SEATED, TELL_S = 100, 1.0
-#: A trigger that fires in its very first moments can be lost to the scheduler (apache/airflow#72716).
-SETTLE_S = 1.0
-#: Right after a refusal only jobs of this rank are looked at.
-SCARCE_RANK = 3
+#: Deadlines are checked at least this often. Jobs that become due within the shortest sleep are polled together,
+#: because thousands a minute would wake the poller for each of them.
+MAX_SLEEP_S, MIN_SLEEP_S = 5.0, 0.01
+#: New jobs that are scheduled in one turn of the event loop.
+MAX_ENQUEUED_AT_ONCE = 100
+#: How often metrics are sent and expired jobs are ended.
+HOUSEKEEPING_S = 1.0
+#: Directly after a 429 only jobs of at least this priority are polled.
+CONTENDED_PRIORITY = 3
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """One wait. Moments are loop time; ``vigil`` keeps epoch seconds."""
+class _PendingJob:
+    """One wait. Times are on the loop's clock; ``state`` has epoch seconds."""
 
-    vigil: WaitState
-    born: float
+    state: WaitState
+    started_at: float
     deadline: float
-    model: LatencyDistribution
+    latency: LatencyEstimator
     log: Log
-    ended: asyncio.Future[WaitOutcome]
-    last_polled_age_s: float = 0.0  # the job's age at the last look
-    completed: bool = False  # the status said so; only the result is missing
-    refused_by: int | None = None  # the reading of the connection with which the key was refused
+    #: A copy of the waiting trigger's context.
+    context: contextvars.Context
+    outcome: asyncio.Future[WaitOutcome]
+    last_polled_age_s: float = 0.0
+    #: The status is COMPLETED, so that only the result is missing.
+    is_completed: bool = False
+    #: The version of the connection with which the key was rejected.
+    rejected_version: int | None = None
 
 
 class Poller:
-    """Looks after all jobs of one connection in one event loop. Made by :func:`poller_for`."""
+    """Polls all jobs of one connection in one event loop. Use :func:`get_poller`."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
-        self._roster: PollQueue[_Waiting] = PollQueue(len(POLL_COSTS_S))
-        self._models: dict[str | None, LatencyDistribution] = {}
-        self._access = ConnectionCache(conn_id, self._retire_soon)
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._waiting: set[_Waiting] = set()
-        self._joining: deque[_Waiting] = deque()
-        self._told_at = 0.0
+        self._queue: PollQueue[_PendingJob] = PollQueue(len(POLL_COSTS_S))
+        self._latencies: dict[str | None, LatencyEstimator] = {}
+        self._connection = ConnectionCache(conn_id, self._close_when_unused)
+        self._requests: set[asyncio.Task[None]] = set()
+        self._jobs: set[_PendingJob] = set()
+        self._new_jobs: deque[_PendingJob] = deque()
+        self._housekeeping_at = 0.0
         self._wake = asyncio.Event()
-        self._sleeps_until = math.inf  # loop time; what is due later need not wake the poller
+        self._sleeps_until = math.inf  # jobs that become due later need not wake the runner
         self._runner: asyncio.Task[None] | None = None
 
-    async def wait(self, report: JobSummary, deadline: float, log: Log) -> WaitOutcome:
+    async def wait(self, summary: JobSummary, deadline: float, log: Log) -> WaitOutcome:
         """Return how the job ended, or that the deadline (epoch seconds) passed.
 
-        Its changes of state are written to ``log``. Cancelling the wait touches no other and nothing remote.
+        Changes of its status are written to ``log``. Cancelling one wait affects no other and nothing remote.
         """
         loop, now = asyncio.get_running_loop(), time.time()
-        born = now if report.submitted_at is None else report.submitted_at
+        started_at = now if summary.submitted_at is None else summary.submitted_at
         offset = loop.time() - now
-        waiting = _Waiting(
-            vigil=WaitState(report, born),
-            born=born + offset,
-            # A job that comes past its deadline is looked at once, and its result fetched if it is done.
-            deadline=max(deadline + offset, loop.time() + SETTLE_S),
-            model=self._model(report.model),
+        job = _PendingJob(
+            state=WaitState(summary, started_at),
+            started_at=started_at + offset,
+            deadline=max(deadline + offset, loop.time()),
+            latency=self._get_latency(summary.model),
             log=log,
-            ended=loop.create_future(),
+            context=contextvars.copy_context(),
+            outcome=loop.create_future(),
         )
-        self._waiting.add(waiting)
-        self._joining.append(waiting)
+        self._jobs.add(job)
+        self._new_jobs.append(job)
         if self._runner is None:
-            self._runner = loop.create_task(self._run())
+            self._runner = loop.create_task(self._run(), context=contextvars.Context())
         self._wake.set()
         try:
-            return await waiting.ended
+            return await job.outcome
         finally:
-            self._roster.remove(waiting)
-            self._waiting.discard(waiting)
+            self._queue.remove(job)
+            self._jobs.discard(job)
             self._wake.set()
 
-    def _model(self, slug: str | None) -> LatencyDistribution:
-        if slug not in self._models:
+    def _get_latency(self, model: str | None) -> LatencyEstimator:
+        if model not in self._latencies:
             load_models_or_warn(log)
-            self._models[slug] = LatencyDistribution(expected_latency_s(slug))
-        return self._models[slug]
-
-    def _place(self, waiting: _Waiting) -> None:
-        """Put a job where its next look is worth a request."""
-        now = asyncio.get_running_loop().time()
-        moments: Moments
-        if waiting.completed:
-            moments = [now] * len(POLL_COSTS_S)  # one request is left, and it is worth any price
-        else:
-            moments = PriorityTimes(waiting.model, now, now - waiting.born, waiting.last_polled_age_s)
-        # A job that comes past its deadline gets one look, too.
-        if self._roster.place(waiting, moments, max(waiting.deadline, now + SETTLE_S)) < self._sleeps_until:
-            self._wake.set()
-
-    def _seat(self) -> None:
-        """Place some of those who joined: thousands may, in one turn of the event loop."""
-        for _ in range(min(len(self._joining), MOST_SEATED)):
-            waiting = self._joining.popleft()
-            if waiting in self._waiting:  # else it was cancelled meanwhile
-                self._place(waiting)
+            self._latencies[model] = make_latency_estimator(model)
+        return self._latencies[model]
 
     async def _run(self) -> None:
-        """Send what is due and granted, and sleep until something is, as long as anybody waits."""
+        """Send what is due and allowed, and sleep in between, as long as any job waits."""
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting or self._under_way:
+            while self._jobs or self._requests:
                 self._wake.clear()
                 self._sleeps_until = math.inf
-                if self._joining:
-                    self._seat()
+                if self._new_jobs:
+                    self._enqueue_new()
                     await asyncio.sleep(0)
-                elif (pause_s := await self._next()) > 0:
-                    # Cheaper by half than a timeout around the wait, and this is done for each request or two.
-                    self._sleeps_until = loop.time() + pause_s
-                    alarm = loop.call_at(self._sleeps_until, self._wake.set)
+                elif (sleep_s := await self._send_next()) > 0:
+                    # Half the CPU time of a timeout around the wait, and this runs for nearly each request.
+                    self._sleeps_until = loop.time() + sleep_s
+                    timer = loop.call_at(self._sleeps_until, self._wake.set)
                     await self._wake.wait()
-                    alarm.cancel()
-        except Exception as problem:
-            # Whatever it was, every job must hear of it: a poller that died would keep them waiting.
-            for waiting in list(self._waiting):
-                if not waiting.ended.done():
-                    waiting.ended.set_exception(problem)
+                    timer.cancel()
+        except Exception as error:
+            # Without this, a bug here would leave every job waiting.
+            for job in list(self._jobs):
+                if not job.outcome.done():
+                    job.outcome.set_exception(error)
         finally:
             self._runner = None
-            metrics.waiting(self.conn_id, len(self._waiting))
-            if (transport := self._access.released()) is not None:
-                await _retire(transport, list(self._under_way))
+            metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
+            if (transport := self._connection.detach()) is not None:
+                await _close_after(transport, list(self._requests))
 
-    async def _next(self) -> float:
-        """Send one request if it is somebody's turn and granted: 0. Else return the seconds to sleep."""
+    def _enqueue_new(self) -> None:
+        """Schedule some of the new jobs; thousands may arrive in one turn of the event loop."""
+        for _ in range(min(len(self._new_jobs), MAX_ENQUEUED_AT_ONCE)):
+            job = self._new_jobs.popleft()
+            if job in self._jobs:  # else it was cancelled meanwhile
+                self._schedule(job)
+
+    def _schedule(self, job: _PendingJob) -> None:
+        """Add a job to the queue at the times when its next poll is worth a request."""
         now = asyncio.get_running_loop().time()
-        if now >= self._told_at + TELL_S:
-            self._told_at = now
-            metrics.waiting(self.conn_id, len(self._waiting))
-            while (overdue := self._roster.overdue(now - GRACE_S)) is not None:
-                self._settle(overdue, timed_out_outcome(overdue.vigil.report))
-        if not self._roster or len(self._under_way) >= MOST_UNDER_WAY:
-            return LONGEST_SLEEP_S
-        budget = self._access.budget
-        if budget is not None and (wait_s := budget.wait_s(now)) > 0:
-            return min(wait_s, LONGEST_SLEEP_S)
-        least = 0 if budget is None else round(budget.contention(now) * SCARCE_RANK)
-        waiting = self._roster.take(now, least)
-        if waiting is None:
-            moment = self._roster.next_moment()
-            # Scarcity passes, and with it the least rank falls: nobody rises then, so look up now and then.
-            return min(
-                max(moment - now, SHORTEST_SLEEP_S) if moment is not None else 1.0, 1.0 if least else LONGEST_SLEEP_S
-            )
+        due_times: DueTimes
+        if job.is_completed:
+            due_times = [now] * len(POLL_COSTS_S)  # only one request is left
+        else:
+            due_times = PriorityTimes(job.latency, now, now - job.started_at, job.last_polled_age_s)
+        # A job that arrives after its deadline is polled once.
+        if self._queue.schedule(job, due_times, max(job.deadline, now)) < self._sleeps_until:
+            self._wake.set()
+
+    async def _send_next(self) -> float:
+        """Send one request if a job is due and the rate limiter allows it; return the seconds to sleep."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._housekeeping_at + HOUSEKEEPING_S:
+            self._housekeeping_at = now
+            self._do_housekeeping(now)
+        if not self._queue or len(self._requests) >= MAX_CONCURRENT_REQUESTS:
+            return MAX_SLEEP_S
+        limiter = self._connection.rate_limiter
+        if limiter is not None and (delay_s := limiter.delay_s(now)) > 0:
+            return min(delay_s, MAX_SLEEP_S)
+        min_priority = 0 if limiter is None else round(limiter.contention(now) * CONTENDED_PRIORITY)
+        job = self._queue.pop_due(now, min_priority)
+        if job is None:
+            due = self._queue.next_due_time()
+            # Contention decreases with time, which lowers the minimum priority without any job's promotion.
+            max_sleep_s = 1.0 if min_priority else MAX_SLEEP_S
+            return min(1.0 if due is None else max(due - now, MIN_SLEEP_S), max_sleep_s)
         try:
-            transport = await self._access.opened()
-        except RunwayError as problem:
-            self._settle(waiting, None, problem)
+            transport = await self._connection.get()
+        except RunwayError as error:
+            job.context.run(self._on_error, job, error)
             return 0
-        if self._access.budget is not None:
-            self._access.budget.spend(now)
-        self._start(self._look(waiting, transport, self._access.readings))
+        if self._connection.rate_limiter is not None:
+            self._connection.rate_limiter.acquire(now)
+        self._start(self._poll(job, transport, self._connection.version))
         return 0
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
+    def _do_housekeeping(self, now: float) -> None:
+        metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
+        while (job := self._queue.pop_expired(now - GRACE_S)) is not None:
+            job.context.run(self._finish, job, timed_out_outcome(job.state.summary))
 
-    def _retire_soon(self, transport: AiohttpTransport) -> None:
-        self._start(_retire(transport, list(self._under_way)))
+    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+        # The session's connections keep the context in which they were opened, so it must be no job's.
+        task = asyncio.get_running_loop().create_task(request, context=contextvars.Context())
+        self._requests.add(task)
+        task.add_done_callback(self._on_request_done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if len(self._under_way) + 1 >= MOST_UNDER_WAY or not self._waiting:  # it held others up, or was the last
+    def _on_request_done(self, task: asyncio.Task[None]) -> None:
+        self._requests.discard(task)
+        if len(self._requests) + 1 >= MAX_CONCURRENT_REQUESTS or not self._jobs:
             self._wake.set()
 
-    async def _look(self, waiting: _Waiting, transport: AiohttpTransport, reading: int) -> None:
-        """Look at a job; a bug in that ends this wait, and no other."""
-        try:
-            await self._ask(waiting, transport, reading)
-        except Exception as bug:
-            if not waiting.ended.done():
-                waiting.ended.set_exception(bug)
+    def _close_when_unused(self, transport: AiohttpTransport) -> None:
+        self._start(_close_after(transport, list(self._requests)))
 
-    async def _ask(self, waiting: _Waiting, transport: AiohttpTransport, reading: int) -> None:
-        """Send one request for a job, and place it anew or end its wait."""
-        report, base_urls = waiting.vigil.report, transport.settings.base_urls
-        flow = fetch_outcome(base_urls, report) if waiting.completed else poll_status(base_urls, report)
-        metrics.looked(self.conn_id)
-        waiting.last_polled_age_s = asyncio.get_running_loop().time() - waiting.born
+    async def _poll(self, job: _PendingJob, transport: AiohttpTransport, version: int) -> None:
+        """Send one request for a job, and schedule its next one or end its wait. A bug ends this wait alone."""
         try:
-            looked = await transport.run(flow, waiting.log)
-        except UnauthorizedError as problem:
-            # The key may have been rotated. A reading of the connection is given one chance by each job.
-            if waiting.refused_by is None:
-                waiting.refused_by = reading
-                waiting.log.warning("Job %s: %s Reading the connection afresh.", report.request_id, problem)
-                self._access.doubt(reading)
-                self._again(waiting)
+            summary, base_urls = job.state.summary, transport.settings.base_urls
+            flow = fetch_outcome(base_urls, summary) if job.is_completed else poll_status(base_urls, summary)
+            metrics.count_poll(self.conn_id)
+            job.last_polled_age_s = asyncio.get_running_loop().time() - job.started_at
+            try:
+                result = await transport.run(flow, _ContextLog(job.log, job.context))
+            except UnauthorizedError as error:
+                job.context.run(self._on_unauthorized, job, error, version)
+            except RunwayError as error:
+                job.context.run(self._on_error, job, error)
             else:
-                self._settle(waiting, None, problem)
-        except RunwayError as problem:
-            self._stumbled(waiting, problem)
-        else:
-            waiting.refused_by = None
-            ending, line = waiting.vigil.judge(looked, time.time())
-            if line is not None:
-                log_step(line, waiting.log)
-            if ending is not None:
-                self._settle(waiting, ending)
-                return
-            waiting.completed = (
-                not isinstance(looked, WaitOutcome) and looked.state is JobState.COMPLETED and not waiting.completed
-            )
-            self._again(waiting)
+                job.context.run(self._on_result, job, result)
+        except Exception as bug:
+            if not job.outcome.done():
+                job.outcome.set_exception(bug)
 
-    def _stumbled(self, waiting: _Waiting, problem: RunwayError) -> None:
-        now = asyncio.get_running_loop().time()
-        ending, line, floor_s = waiting.vigil.stumble(problem, time.time())
-        if isinstance(problem, ThrottledError):
-            metrics.throttled(self.conn_id)
-            if self._access.budget is not None:
-                self._access.budget.refused(now, now + floor_s if problem.reset_at is not None else None)
-            line = None  # the budget's business: a busy account is no problem of this job
+    def _on_result(self, job: _PendingJob, result: WaitOutcome | JobStatus) -> None:
+        job.rejected_version = None
+        outcome, line = job.state.on_status(result, time.time())
         if line is not None:
-            log_step(line, waiting.log)
-        if ending is not None:
-            self._settle(waiting, ending)
-        elif isinstance(problem, ThrottledError):
-            # It keeps its turn, and goes as soon as the budget grants it.
-            self._again(waiting, at_once=True)
-        else:
-            self._again(waiting)
+            log_step(line, job.log)
+        if outcome is not None:
+            self._finish(job, outcome)
+            return
+        is_completed = not isinstance(result, WaitOutcome) and result.state is JobState.COMPLETED
+        job.is_completed = is_completed and not job.is_completed
+        self._reschedule(job)
 
-    def _again(self, waiting: _Waiting, *, at_once: bool = False) -> None:
-        """Place a job that goes on, or end its wait where the deadline has passed."""
-        if waiting.ended.done():
+    def _on_unauthorized(self, job: _PendingJob, error: UnauthorizedError, version: int) -> None:
+        """Read the connection again, because its key may have been changed, but only once for each job."""
+        if job.rejected_version is not None:
+            self._on_error(job, error)
+            return
+        job.rejected_version = version
+        job.log.warning("Job %s: %s The connection is read again.", job.state.summary.request_id, error)
+        self._connection.invalidate(version)
+        self._reschedule(job)
+
+    def _on_error(self, job: _PendingJob, error: RunwayError) -> None:
+        now = asyncio.get_running_loop().time()
+        outcome, line, pause_s = job.state.on_error(error, time.time())
+        is_throttled = isinstance(error, ThrottledError)
+        if isinstance(error, ThrottledError):
+            metrics.count_throttled(self.conn_id)
+            if self._connection.rate_limiter is not None:
+                reset_at = None if error.reset_at is None else now + pause_s
+                self._connection.rate_limiter.on_throttled(now, reset_at)
+        elif line is not None:  # a 429 concerns the account and not this job, so it is not logged
+            log_step(line, job.log)
+        if outcome is not None:
+            self._finish(job, outcome)
+        else:
+            self._reschedule(job, at_once=is_throttled)
+
+    def _reschedule(self, job: _PendingJob, *, at_once: bool = False) -> None:
+        """Schedule the next poll of a job, or end its wait after the deadline."""
+        if job.outcome.done():
             return
         now = asyncio.get_running_loop().time()
-        if now >= waiting.deadline + (GRACE_S if waiting.completed else 0.0):
-            self._settle(waiting, timed_out_outcome(waiting.vigil.report))
+        if now >= job.deadline + (GRACE_S if job.is_completed else 0.0):
+            self._finish(job, timed_out_outcome(job.state.summary))
         elif at_once:
-            self._roster.place(waiting, [now] * len(POLL_COSTS_S), waiting.deadline)
+            self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._wake.set()
         else:
-            self._place(waiting)
+            self._schedule(job)
 
-    def _settle(self, waiting: _Waiting, ending: WaitOutcome | None, problem: RunwayError | None = None) -> None:
-        """End a wait, and learn from the job."""
-        if waiting.ended.done():
+    def _finish(self, job: _PendingJob, outcome: WaitOutcome) -> None:
+        """End a wait, and learn from a completed job."""
+        if job.outcome.done():
             return
-        if ending is None:
-            assert problem is not None
-            ending, _, _ = waiting.vigil.stumble(problem, time.time())
-            ending = ending or timed_out_outcome(waiting.vigil.report)
-        if ending.kind is OutcomeKind.COMPLETED:
-            total_s = parse_number((ending.job.metrics or {}).get("total_time"))
+        if outcome.kind is OutcomeKind.COMPLETED:
+            total_s = parse_number((outcome.job.metrics or {}).get("total_time"))
             if total_s is not None:
-                waiting.model.learn(total_s)
-            metrics.completed(self.conn_id, ending.job, total_s)
-        waiting.ended.set_result(ending)
+                job.latency.add_sample(total_s)
+            metrics.record_completed(self.conn_id, outcome.job, total_s)
+        job.outcome.set_result(outcome)
 
 
-async def _retire(transport: AiohttpTransport, users: list[asyncio.Task[None]]) -> None:
-    """Close a session once the requests that are under way on it have ended."""
-    if users:
-        await asyncio.wait(users)
+@dataclass(slots=True)
+class _ContextLog:
+    """Writes the lines of a request into the log of the job that it is for."""
+
+    log: Log
+    context: contextvars.Context
+
+    def info(self, message: str, /, *values: object) -> None:
+        self.context.run(self.log.info, message, *values)
+
+    def warning(self, message: str, /, *values: object) -> None:
+        self.context.run(self.log.warning, message, *values)
+
+
+async def _close_after(transport: AiohttpTransport, requests: list[asyncio.Task[None]]) -> None:
+    """Close a session once the requests that use it have ended."""
+    if requests:
+        await asyncio.wait(requests)
     await transport.close()
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = WeakKeyDictionary()
 
 
-def poller_for(conn_id: str) -> Poller:
-    """Return the running event loop's poller for a connection. What it has learnt outlives its sessions."""
+def get_poller(conn_id: str) -> Poller:
+    """Return the running event loop's poller for a connection. It remembers latencies after its sessions close."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if conn_id not in pollers:
         pollers[conn_id] = Poller(conn_id)

@@ -1,7 +1,8 @@
-"""The trigger that waits for one job."""
+"""The trigger that waits for one job and yields its outcome."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,21 +12,22 @@ from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import job_still_running
 from airflow_provider_runway.segmind.wait_outcome import stopped_outcome
 
 
 class RunwayJobTrigger(BaseTrigger):
-    """Wait for a job, and yield one event: how it ended, or why the wait did.
+    """Waits for a job and yields one event: how the job ended, or why the wait did.
 
-    The event is ``{"status", "request_id", "job", "error"}``: status is completed, failed, timeout,
-    expired or error; job holds the fields of the XCom contract; JSON types only.
+    The event is ``{"status", "request_id", "job", "error"}``. Its status is completed, failed, timeout, expired or
+    error; its job holds the fields of the XCom contract. All values are JSON types.
 
-    :param request_id: the job. :param runway_conn_id: the connection whose account made it.
-    :param model: its slug, from which the expected latency is taken.
-    :param submitted_at: epoch seconds; None when not known.
-    :param deadline: epoch seconds, wall clock, because the trigger may be resumed by another process;
-        None: an hour (a record's life) from now.
+    :param request_id: the job. :param runway_conn_id: a connection to the account that submitted it.
+    :param model: its slug, for the expected latency.
+    :param submitted_at: epoch seconds; None if unknown.
+    :param deadline: epoch seconds by the wall clock, because another process may resume the trigger.
+        None: an hour from now, which is how long a record lives.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class RunwayJobTrigger(BaseTrigger):
         self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what another process needs to go on waiting; no key, prompt or image."""
+        """Return what another process needs to continue the wait; no key, prompt or image."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -57,22 +59,25 @@ class RunwayJobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield exactly one event. A cancellation (restart, rebalancing) passes and leaves none."""
-        from airflow_provider_runway.triggers.poller import poller_for  # a DAG file that is parsed needs none
+        """Yield exactly one event. A cancellation (restart, rebalancing) passes through and yields none."""
+        from airflow_provider_runway.triggers.poller import get_poller  # parsing a DAG file must not import it
 
-        report = JobSummary(self.request_id, model=self.model, submitted_at=self.submitted_at)
+        started_at = time.monotonic()
+        summary = JobSummary(self.request_id, model=self.model, submitted_at=self.submitted_at)
         deadline = time.time() + RECORD_LIFETIME_S if self.deadline is None else self.deadline
         try:
-            ending = await poller_for(self.runway_conn_id).wait(report, deadline, self.log)
+            outcome = await get_poller(self.runway_conn_id).wait(summary, deadline, self.log)
         except RunwayError as error:
-            ending = stopped_outcome(report, error)
+            outcome = stopped_outcome(summary, error)
         except Exception as bug:
-            # The border: what gets out here comes back as ``__fail__`` without our kwargs.
-            self.log.exception("Job %s: the trigger broke", self.request_id)
-            ending = stopped_outcome(report, RunwayError(f"a fault in this package ({type(bug).__name__})"))
-        yield TriggerEvent(ending.to_event())  # type: ignore[no-untyped-call]
+            # An exception that leaves a trigger resumes the task as ``__fail__`` and without our kwargs.
+            self.log.exception("Job %s: the trigger failed", self.request_id)
+            outcome = stopped_outcome(summary, RunwayError(f"an error in this package ({type(bug).__name__})"))
+        # The scheduler can fail a task whose event comes before its worker has exited (apache/airflow#72716).
+        await asyncio.sleep(started_at + get_timing().min_wait_s - time.monotonic())
+        yield TriggerEvent(outcome.to_event())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
-        """Say that the job goes on. Airflow 3.3 and later call this when a person ends the task."""
+        """Log that the job goes on. Airflow 3.3 and later call this when a person ends the task."""
         why = "the task was ended, and the API has no cancel"
         self.log.warning("%s", job_still_running(self.request_id, self.submitted_at, why))

@@ -1,4 +1,4 @@
-"""A wait played by hand: the clock moves only when the flow pauses, and a script answers each request."""
+"""Drives an exchange by hand: the clock moves only when it sleeps, and a script gives the response to each request."""
 
 from __future__ import annotations
 
@@ -17,68 +17,65 @@ from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 
 NOW = 1_800_000_000.0
 
-#: What a request hears: (status, body), (status, body, headers) or a fault. A callable is asked with the
-#: seconds since the start; of a list each request takes one, and the last stays.
-Saying = Any
+#: The response to a call: (status, body), (status, body, headers) or a failure. A callable gets the seconds since the
+#: start. Of a list each request takes one item, and the last one stays.
+Reply = Any
 
 
 @dataclass
-class Wait:
-    """What came of a flow: when each call was made (seconds since the start), what was told, how it ended."""
+class DrivenWait:
+    """What an exchange did: its requests as (call, seconds since the start), log lines, and its result or error."""
 
-    looks: list[tuple[str, float]] = field(default_factory=list)
-    told: list[LogLine] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
+    requests: list[tuple[str, float]] = field(default_factory=list)
+    log: list[LogLine] = field(default_factory=list)
     value: WaitOutcome | JobStatus | None = None
     error: RunwayError | None = None
 
     def times(self, call: str = "status") -> list[float]:
-        """When a call was made."""
-        return [at_s for name, at_s in self.looks if name == call]
+        """Return when a call was made."""
+        return [seconds for name, seconds in self.requests if name == call]
 
     @property
     def lines(self) -> list[str]:
-        """The log's lines."""
-        return [log_step.line for log_step in self.told]
+        """The texts of the log lines."""
+        return [entry.line for entry in self.log]
 
 
-class Script:
-    """The gateway's side of a wait, by the calls' names."""
+class ScriptedGateway:
+    """Responds to each call by its name."""
 
-    def __init__(self, **sayings: Saying) -> None:
-        self.sayings = {name: list(each) if isinstance(each, list) else [each] for name, each in sayings.items()}
+    def __init__(self, **replies: Reply) -> None:
+        self.replies = {call: list(reply) if isinstance(reply, list) else [reply] for call, reply in replies.items()}
 
-    def hear(self, call: str, now: float) -> Response | TransportFailure:
-        """Answer one request."""
-        queue = self.sayings[call]
-        saying = queue.pop(0) if len(queue) > 1 else queue[0]
-        if callable(saying):
-            saying = saying(now - NOW)
-        if isinstance(saying, TransportFailure):
-            return TransportFailure(saying.kind, saying.detail, now)
-        status, body, headers = (*saying, {})[:3]
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return Response(status, headers, raw, now)
+    def respond(self, call: str, now: float) -> Response | TransportFailure:
+        """Return the response to one request."""
+        queue = self.replies[call]
+        reply = queue.pop(0) if len(queue) > 1 else queue[0]
+        if callable(reply):
+            reply = reply(now - NOW)
+        if isinstance(reply, TransportFailure):
+            return TransportFailure(reply.kind, reply.detail, now)
+        status, body, headers = (*reply, {})[:3]
+        return Response(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode(), now)
 
 
-def play(flow: Exchange[Any], script: Script) -> Wait:
-    """Drive a flow to its end."""
-    wait, now = Wait(), NOW
+def drive_exchange(exchange: Exchange[Any], gateway: ScriptedGateway) -> DrivenWait:
+    """Drive an exchange to its end."""
+    wait, now = DrivenWait(), NOW
     try:
-        step = next(flow)
+        step = next(exchange)
         while True:
             if isinstance(step, Send):
-                wait.looks.append((step.request.call, round(now - NOW, 6)))
-                step = flow.send(Received(script.hear(step.request.call, now)))
+                wait.requests.append((step.request.call, round(now - NOW, 6)))
+                step = exchange.send(Received(gateway.respond(step.request.call, now)))
                 continue
             if isinstance(step, Sleep):
-                assert step.seconds > 0, "a loop that does not wait"
-                wait.pauses.append(step.seconds)
+                assert step.seconds > 0, "a loop without a pause"
                 now += step.seconds
             elif isinstance(step, LogLine):
-                wait.told.append(step)
-            assert len(wait.looks) < 2000, "a wait without an end"
-            step = flow.send(Resumed(now))
+                wait.log.append(step)
+            assert len(wait.requests) < 2000, "a wait without an end"
+            step = exchange.send(Resumed(now))
     except StopIteration as stop:
         wait.value = stop.value
     except RunwayError as error:
@@ -93,6 +90,6 @@ def now() -> float:
 
 
 @pytest.fixture
-def drive() -> Callable[..., Wait]:
-    """Play a flow against what the gateway says to each call."""
-    return lambda flow, **sayings: play(flow, Script(**sayings))
+def drive() -> Callable[..., DrivenWait]:
+    """Drive an exchange against the given responses."""
+    return lambda exchange, **replies: drive_exchange(exchange, ScriptedGateway(**replies))

@@ -1,4 +1,4 @@
-"""The request budget: its pace and its silence, and what it comes to at a gateway that is played by hand."""
+"""The rate limiter: its rate and its pauses, and what they come to at a gateway with a fixed window."""
 
 from __future__ import annotations
 
@@ -12,226 +12,200 @@ from hypothesis import strategies as st
 
 from airflow_provider_runway.polling.rate_limiter import (
     BURST_S,
+    CONTENTION_HALF_LIFE_S,
     DECREASE,
-    FIRST_PER_MINUTE,
-    LEAST_PER_MINUTE,
-    MOST_PER_MINUTE,
-    SCARCE_S,
+    INITIAL_PER_MINUTE,
+    MAX_PER_MINUTE,
+    MIN_PER_MINUTE,
     AdaptiveRateLimiter,
 )
 
 
 @dataclass
-class Gateway:
-    """An account with a fixed window that begins with the first request in it, as the emulator's does."""
+class WindowGateway:
+    """An account whose window begins with the first request in it, as the emulator's does."""
 
     per_minute: int
     window_s: float = 60.0
-    began: float = -math.inf
+    window_start: float = -math.inf
     used: int = 0
     granted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
 
-    def ask(self, now: float) -> float | None:
-        """Count a request; return the moment of the reset where it is refused."""
-        if now >= self.began + self.window_s:
-            self.began, self.used = now, 0
+    def request(self, now: float) -> float | None:
+        """Count a request; return the time of the reset where it is refused."""
+        if now >= self.window_start + self.window_s:
+            self.window_start, self.used = now, 0
         self.used += 1
         if self.used > self.per_minute:
             self.refused.append(now)
-            return self.began + self.window_s
+            return self.window_start + self.window_s
         self.granted.append(now)
         return None
 
 
-def busy(budget: AdaptiveRateLimiter, start: float, seconds: float, gateway: Gateway | None = None) -> list[float]:
-    """Send whatever the budget grants for so long; return when."""
-    return play([budget], start, seconds, gateway)[0]
-
-
-def play(
-    budgets: list[AdaptiveRateLimiter], start: float, seconds: float, gateway: Gateway | None = None
+def send_all(
+    limiters: list[AdaptiveRateLimiter], start: float, seconds: float, gateway: WindowGateway | None = None
 ) -> list[list[float]]:
-    """Let several triggerers share a gateway; return when each one's requests were answered."""
-    now, answered = start, [[] for _ in budgets]
+    """Send whatever each limiter allows; return when each one's requests were granted."""
+    now, granted = start, [[] for _ in limiters]
     while now < start + seconds:
-        waits_s = [budget.wait_s(now) for budget in budgets]
-        for budget, wait_s, sent in zip(budgets, waits_s, answered, strict=True):
-            if wait_s > 0:
+        delays_s = [limiter.delay_s(now) for limiter in limiters]
+        for limiter, delay_s, times in zip(limiters, delays_s, granted, strict=True):
+            if delay_s > 0:
                 continue
-            budget.spend(now)
-            reset_at = None if gateway is None else gateway.ask(now)
+            limiter.acquire(now)
+            reset_at = None if gateway is None else gateway.request(now)
             if reset_at is None:
-                sent.append(now)
+                times.append(now)
             else:
-                budget.refused(now, reset_at)
-        if min(waits_s) > 0:
-            now += max(min(waits_s), 0.001)
-    return answered
+                limiter.on_throttled(now, reset_at)
+        if min(delays_s) > 0:
+            now += max(min(delays_s), 0.001)
+    return granted
 
 
-def a_minute(moments: list[float], start: float, seconds: float) -> float:
-    return sum(start <= moment < start + seconds for moment in moments) / seconds * 60
+def get_rate(times: list[float], start: float, seconds: float) -> float:
+    """Return the requests a minute in a period."""
+    return sum(start <= time < start + seconds for time in times) / seconds * 60
 
 
-@pytest.mark.parametrize("per_minute", [1.0, 5.0, 60.0, 1000.0])
-def test_a_known_limit_is_kept_to_and_made_full_use_of(per_minute: float) -> None:
-    budget = AdaptiveRateLimiter(per_minute, 100.0)
-    sent = busy(budget, 100.0, 600.0)
-    assert len(sent) == pytest.approx(10 * per_minute, abs=1 + per_minute / 60 * BURST_S, rel=0.07)
-    assert budget.per_minute == per_minute
+@pytest.mark.parametrize("per_minute", [1.0, 60.0, 1000.0])
+def test_a_configured_limit_is_kept_and_fully_used(per_minute: float) -> None:
+    limiter = AdaptiveRateLimiter(per_minute, 100.0)
+    (granted,) = send_all([limiter], 100.0, 600.0)
+    assert len(granted) == pytest.approx(10 * per_minute, abs=1 + per_minute / 60 * BURST_S, rel=0.07)
+    assert limiter.per_minute == per_minute
 
 
-def test_after_a_silence_a_small_crowd_may_go_at_once() -> None:
-    budget = AdaptiveRateLimiter(60.0)
-    budget.wait_s(500.0)
+def test_after_a_quiet_time_a_small_burst_may_go_at_once() -> None:
+    limiter = AdaptiveRateLimiter(60.0)
+    limiter.delay_s(500.0)
     for _ in range(round(BURST_S)):
-        assert budget.wait_s(500.0) == 0
-        budget.spend(500.0)
-    assert budget.wait_s(500.0) == pytest.approx(1.0)
+        assert limiter.delay_s(500.0) == 0
+        limiter.acquire(500.0)
+    assert limiter.delay_s(500.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("per_minute", [3.0, 5.0, 29.0])
-def test_a_small_budget_saves_up_one_request_and_no_more(per_minute: float) -> None:
-    budget = AdaptiveRateLimiter(per_minute)
-    budget.spend(1000.0)
-    assert budget.wait_s(1000.0) == pytest.approx(60 / per_minute)
+@pytest.mark.parametrize("per_minute", [3.0, 29.0])
+def test_a_small_limit_saves_up_one_request_and_no_more(per_minute: float) -> None:
+    limiter = AdaptiveRateLimiter(per_minute)
+    limiter.acquire(1000.0)
+    assert limiter.delay_s(1000.0) == pytest.approx(60 / per_minute)
 
 
-def test_the_first_request_goes_at_once() -> None:
-    assert AdaptiveRateLimiter(None, 7.0).wait_s(7.0) == 0
+def test_the_rate_doubles_quickly_until_the_first_429_and_then_grows_slowly() -> None:
+    limiter = AdaptiveRateLimiter()
+    assert limiter.delay_s(0.0) == 0
+    send_all([limiter], 0.0, 60.0)
+    assert limiter.per_minute >= 2 * INITIAL_PER_MINUTE
+    limiter.on_throttled(60.0, 70.0)
+    reduced = limiter.per_minute
+    send_all([limiter], 70.0, 60.0)
+    assert reduced < limiter.per_minute <= reduced + 15
 
 
-def test_an_unknown_limit_is_sought_upwards_quickly_until_the_first_refusal() -> None:
-    budget = AdaptiveRateLimiter()
-    busy(budget, 0.0, 60.0)
-    assert budget.per_minute >= 2 * FIRST_PER_MINUTE
-    budget.refused(60.0, 70.0)
-    low = budget.per_minute
-    busy(budget, 70.0, 60.0)
-    assert low < budget.per_minute <= low + 15
-
-
-@pytest.mark.parametrize("idle_s", [30.0, 300.0, 36_000.0])
-def test_a_budget_that_is_not_used_does_not_grow(idle_s: float) -> None:
-    budget = AdaptiveRateLimiter()
-    budget.refused(0.0, 1.0)
-    low = budget.per_minute
+def test_an_unused_rate_does_not_grow() -> None:
+    limiter = AdaptiveRateLimiter()
+    limiter.on_throttled(0.0, 1.0)
+    reduced = limiter.per_minute
     for step in range(20):
-        budget.wait_s(1.0 + idle_s * step)
-    assert budget.per_minute == low
+        limiter.delay_s(1.0 + 300.0 * step)
+    send_all([limiter], 36_000.0, 5.0)
+    assert limiter.per_minute == reduced
 
 
-def test_a_silence_of_an_hour_is_no_proof_of_anything() -> None:
-    budget = AdaptiveRateLimiter()
-    budget.refused(0.0, 1.0)
-    low = budget.per_minute
-    busy(budget, 3600.0, 5.0)
-    assert budget.per_minute == low
-
-
-@pytest.mark.parametrize("per_minute", [None, 600.0], ids=["unknown", "known"])
+@pytest.mark.parametrize("per_minute", [None, 600.0], ids=["learnt", "configured"])
 @pytest.mark.parametrize(
-    ("reset_at", "silent_s"),
+    ("reset_at", "pause_s"),
     [
-        pytest.param(145.0, 45.0, id="the reset"),
+        pytest.param(145.0, 45.0, id="until the reset"),
         pytest.param(None, 5.0, id="no reset named"),
         pytest.param(60.0, 0.1, id="a reset in the past"),
     ],
 )
-def test_a_refusal_is_silence_until_the_reset(
-    per_minute: float | None, reset_at: float | None, silent_s: float
+def test_a_429_pauses_and_then_lets_one_request_through(
+    per_minute: float | None, reset_at: float | None, pause_s: float
 ) -> None:
-    budget = AdaptiveRateLimiter(per_minute, 0.0)
-    budget.spend(100.0)
-    budget.refused(100.0, reset_at)
-    assert budget.wait_s(100.0) == pytest.approx(silent_s)
-    assert budget.wait_s(100.0 + silent_s / 2) == pytest.approx(silent_s / 2)
-    assert budget.wait_s(100.0 + silent_s) == 0
-    budget.spend(100.0 + silent_s)
-    assert budget.wait_s(100.0 + silent_s) > 0  # one, not a stampede
+    limiter = AdaptiveRateLimiter(per_minute, 0.0)
+    limiter.acquire(100.0)
+    limiter.on_throttled(100.0, reset_at)
+    assert limiter.delay_s(100.0) == pytest.approx(pause_s)
+    assert limiter.delay_s(100.0 + pause_s) == 0
+    limiter.acquire(100.0 + pause_s)
+    assert limiter.delay_s(100.0 + pause_s) > 0
 
 
-def test_an_earlier_reset_does_not_shorten_the_silence() -> None:
-    budget = AdaptiveRateLimiter()
-    budget.refused(0.0, 40.0)
-    budget.refused(1.0, 20.0)
-    assert budget.wait_s(1.0) == pytest.approx(39.0)
+def test_an_earlier_reset_does_not_shorten_the_pause() -> None:
+    limiter = AdaptiveRateLimiter()
+    limiter.on_throttled(0.0, 40.0)
+    limiter.on_throttled(1.0, 20.0)
+    assert limiter.delay_s(1.0) == pytest.approx(39.0)
 
 
-def test_requests_that_are_refused_together_count_once() -> None:
-    budget = AdaptiveRateLimiter()
+def test_requests_that_are_refused_together_lower_the_rate_once() -> None:
+    limiter = AdaptiveRateLimiter()
     for step in range(10):
-        budget.refused(10.0 + step / 100, 40.0)
-    assert budget.per_minute == pytest.approx(FIRST_PER_MINUTE * DECREASE)
-    budget.refused(41.0, 80.0)
-    assert budget.per_minute == pytest.approx(FIRST_PER_MINUTE * DECREASE**2)
+        limiter.on_throttled(10.0 + step / 100, 40.0)
+    assert limiter.per_minute == pytest.approx(INITIAL_PER_MINUTE * DECREASE)
+    limiter.on_throttled(41.0, 80.0)
+    assert limiter.per_minute == pytest.approx(INITIAL_PER_MINUTE * DECREASE**2)
 
 
-def test_a_known_limit_is_not_lowered_by_refusals() -> None:
-    """Somebody else used the account up; that says nothing about its limit."""
-    budget = AdaptiveRateLimiter(60.0)
-    budget.refused(0.0, 10.0)
-    assert budget.per_minute == 60.0
-
-
-def test_scarcity_is_there_with_a_refusal_and_decays() -> None:
-    budget = AdaptiveRateLimiter()
-    assert budget.contention(50.0) == 0
-    budget.refused(50.0, 80.0)
-    assert [budget.contention(at) for at in (50.0, 80.0, 80.0 + SCARCE_S, 80.0 + 2 * SCARCE_S)] == [1, 1, 0.5, 0.25]
-    assert budget.contention(1e7) == pytest.approx(0, abs=1e-9)
+def test_contention_comes_with_a_429_and_decays() -> None:
+    limiter = AdaptiveRateLimiter()
+    assert limiter.contention(50.0) == 0
+    limiter.on_throttled(50.0, 80.0)
+    half_life = CONTENTION_HALF_LIFE_S
+    assert [limiter.contention(at) for at in (50.0, 80.0, 80.0 + half_life, 80.0 + 2 * half_life)] == [1, 1, 0.5, 0.25]
 
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 200), st.sampled_from(["spend", "refused", "wait"]), st.floats(-50, 200)), max_size=300
+        st.tuples(st.floats(0, 200), st.sampled_from(["send", "throttle", "wait"]), st.floats(-50, 200)), max_size=300
     )
 )
-def test_an_unknown_limit_is_never_sought_outside_its_bounds(steps: list[tuple[float, str, float]]) -> None:
-    budget, now = AdaptiveRateLimiter(), 0.0
-    for passed_s, act, reset_s in steps:
+def test_a_learnt_rate_stays_within_its_bounds(steps: list[tuple[float, str, float]]) -> None:
+    limiter, now = AdaptiveRateLimiter(), 0.0
+    for passed_s, action, reset_s in steps:
         now += passed_s
-        if act == "spend":
-            budget.spend(now)
-        elif act == "refused":
-            budget.refused(now, now + reset_s)
-        assert budget.wait_s(now) >= 0
-        assert 0 <= budget.contention(now) <= 1
-        assert LEAST_PER_MINUTE <= budget.per_minute <= MOST_PER_MINUTE
+        if action == "send":
+            limiter.acquire(now)
+        elif action == "throttle":
+            limiter.on_throttled(now, now + reset_s)
+        assert limiter.delay_s(now) >= 0
+        assert 0 <= limiter.contention(now) <= 1
+        assert MIN_PER_MINUTE <= limiter.per_minute <= MAX_PER_MINUTE
 
 
-@pytest.mark.parametrize(("act", "bound"), [("grow", MOST_PER_MINUTE), ("shrink", LEAST_PER_MINUTE)])
-def test_the_bounds_are_reached(act: str, bound: float) -> None:
-    budget = AdaptiveRateLimiter()
-    if act == "grow":
-        busy(budget, 0.0, 900.0)
-    else:
-        for minute in range(30):
-            budget.refused(minute * 60.0, minute * 60.0 + 1)
-    assert budget.per_minute == bound
+def test_the_rate_reaches_its_bounds() -> None:
+    rising, falling = AdaptiveRateLimiter(), AdaptiveRateLimiter()
+    send_all([rising], 0.0, 900.0)
+    for minute in range(30):
+        falling.on_throttled(minute * 60.0, minute * 60.0 + 1)
+    assert (rising.per_minute, falling.per_minute) == (MAX_PER_MINUTE, MIN_PER_MINUTE)
 
 
 @pytest.mark.parametrize("per_minute", [5, 60, 600])
 def test_it_finds_the_limit_of_a_gateway_and_is_seldom_refused(per_minute: int) -> None:
-    gateway = Gateway(per_minute)
-    busy(AdaptiveRateLimiter(), 0.0, 3600.0, gateway)
-    assert a_minute(gateway.granted, 1200.0, 2400.0) == pytest.approx(per_minute, rel=0.25)
-    assert a_minute(gateway.refused, 1200.0, 2400.0) <= 1.05
+    gateway = WindowGateway(per_minute)
+    send_all([AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
+    assert get_rate(gateway.granted, 1200.0, 2400.0) == pytest.approx(per_minute, rel=0.25)
+    assert get_rate(gateway.refused, 1200.0, 2400.0) <= 1.05
 
 
-def test_the_first_minutes_at_a_small_gateway_are_no_hammering() -> None:
-    gateway = Gateway(5)
-    busy(AdaptiveRateLimiter(), 0.0, 300.0, gateway)
+def test_the_first_minutes_at_a_small_gateway_bring_few_refusals() -> None:
+    gateway = WindowGateway(5)
+    send_all([AdaptiveRateLimiter()], 0.0, 300.0, gateway)
     assert len(gateway.refused) <= 6
     assert all(later - earlier >= 1 for earlier, later in pairwise(gateway.refused))
 
 
-@pytest.mark.parametrize("per_minute", [10, 60, 300])
-def test_two_triggerers_that_share_an_account_both_get_on(per_minute: int) -> None:
-    gateway = Gateway(per_minute)
-    first, second = play([AdaptiveRateLimiter(), AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
-    paces = [a_minute(sent, 1200.0, 2400.0) for sent in (first, second)]
-    assert sum(paces) == pytest.approx(per_minute, rel=0.25)
-    assert min(paces) >= 0.25 * per_minute
-    assert a_minute(gateway.refused, 1200.0, 2400.0) <= 2.1
+@pytest.mark.parametrize("per_minute", [10, 300])
+def test_two_triggerers_that_share_an_account_both_get_their_part(per_minute: int) -> None:
+    gateway = WindowGateway(per_minute)
+    first, second = send_all([AdaptiveRateLimiter(), AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
+    rates = [get_rate(granted, 1200.0, 2400.0) for granted in (first, second)]
+    assert sum(rates) == pytest.approx(per_minute, rel=0.25)
+    assert min(rates) >= 0.25 * per_minute
+    assert get_rate(gateway.refused, 1200.0, 2400.0) <= 2.1

@@ -15,16 +15,13 @@ from submits import set_extra
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.outputs import store
 from airflow_provider_runway.outputs.download import download
-from airflow_provider_runway.polling import schedule
-from airflow_provider_runway.polling.latency import LatencyDistribution
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
-from airflow_provider_runway.triggers import poller
 
 #: How long a submit without a row counts as not settled, in these tests.
 SETTLED_S = 0.5
-#: The gap between two looks at a job.
+#: The gap between two polls of a job.
 GAP_S = 0.03
 
 __all__ = ["SETTLED_S", "gateway", "logged", "newest_airflow", "quick", "said", "ti"]
@@ -41,23 +38,19 @@ def gateway() -> Iterator[Emulator]:
 def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
     set_extra(monkeypatch, requests_per_minute=60_000)
-    monkeypatch.setattr(LatencyDistribution, "next_age", lambda model, age_s, poll_cost_s: age_s)
-    monkeypatch.setattr(schedule, "SHORTEST_GAP_S", GAP_S)
-    monkeypatch.setattr(poller, "SETTLE_S", GAP_S)
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
-    monkeypatch.setattr(
-        timing,
-        "_current",
-        Timing(
-            latency_scale=0.001,
-            history_pauses_s=(0.05,),
-            history_landing_s=0.1,
-            intent_margin_s=0.1,
-            response_margin_s=0.1,
-            read_retry=hasty(),
-            submit_retry=hasty(max_elapsed_s=1.5),
-        ),
+    short = Timing(
+        latency_scale=0.001,
+        min_poll_gap_s=GAP_S,
+        min_wait_s=GAP_S,
+        history_pauses_s=(0.05,),
+        history_landing_s=0.1,
+        intent_margin_s=0.1,
+        response_margin_s=0.1,
+        read_retry=hasty(),
+        submit_retry=hasty(max_elapsed_s=1.5),
     )
+    monkeypatch.setattr(timing, "_current", short)
     monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 

@@ -1,4 +1,4 @@
-"""The account behind a crowd: its connection may change, its budget is small, and others may use it, too."""
+"""The account behind many jobs: its connection may change, its rate limit is small, and others may use it, too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 import pytest
-from crowd import CONN_ID, idle, outcomes, submit, wait, wait_for_all
+from pending_jobs import CONN_ID, get_kinds, start_waits, submit_jobs, wait_for_all, wait_until_idle
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
@@ -16,133 +16,124 @@ from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import rate_limiter
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import connection_cache
-from airflow_provider_runway.triggers.poller import poller_for
+from airflow_provider_runway.triggers.poller import get_poller
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
-OLD, NEW = "SG_00000000000000aa", "SG_00000000000000bb"
+OLD_KEY, NEW_KEY = "SG_00000000000000aa", "SG_00000000000000bb"
 #: A minute of the account is this long here.
 WINDOW_S = 1.0
 
 
-def point(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, key: str = "", **extra: Any) -> None:
-    """Point the connection at a gateway."""
+def set_gateway(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, key: str = "", **extra: Any) -> None:
+    """Change the connection to another gateway."""
     fields = {"host": gateway.url, "password": key or gateway.test_key}
     set_extra(monkeypatch, fields, history_url=gateway.history_url, **extra)
 
 
 @pytest.fixture
 def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pace that is found out begins with as much for a window as it usually does for a minute."""
-    for name in ("FIRST_PER_MINUTE", "LEAST_PER_MINUTE", "MOST_PER_MINUTE"):
+    """Let a learnt rate begin with as many requests a window as it usually does a minute."""
+    for name in ("INITIAL_PER_MINUTE", "MIN_PER_MINUTE", "MAX_PER_MINUTE"):
         monkeypatch.setattr(rate_limiter, name, getattr(rate_limiter, name) * 60 / WINDOW_S)
 
 
-async def soon(waits: list[asyncio.Future[WaitOutcome]], seconds: float = 0.3) -> None:
-    """Let looks happen, and see that nobody's wait has ended."""
+async def let_polls_happen(waits: list[asyncio.Future[WaitOutcome]], seconds: float = 0.3) -> None:
+    """Wait for a while; no job may end meanwhile."""
     await asyncio.sleep(seconds)
     assert not any(each.done() for each in waits)
 
 
-def begin(reports: list[Any]) -> list[asyncio.Future[WaitOutcome]]:
-    """Begin to wait for jobs."""
-    return [asyncio.ensure_future(wait(report)) for report in reports]
+async def finish(waits: list[asyncio.Future[WaitOutcome]]) -> set[str]:
+    """Wait until all jobs ended and the poller is idle; return the kinds of outcomes."""
+    outcomes = await asyncio.gather(*waits)
+    await wait_until_idle(get_poller(CONN_ID))
+    return get_kinds(outcomes)
 
 
-async def ended(waits: list[asyncio.Future[WaitOutcome]]) -> set[str]:
-    """Wait until all waits are over and the poller is idle."""
-    endings = await asyncio.gather(*waits)
-    await idle(poller_for(CONN_ID))
-    return outcomes(endings)
-
-
-async def test_a_rotated_key_is_read_with_the_first_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Emulator(time_scale=0.02, keys=[f"{OLD},{NEW}"]) as gateway:
-        point(monkeypatch, gateway, OLD)
-        waits = begin(submit(gateway, 5))
-        await soon(waits, 0.1)
-        point(monkeypatch, gateway, NEW)
+async def test_a_rotated_key_is_read_after_the_first_401(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Emulator(time_scale=0.02, keys=[f"{OLD_KEY},{NEW_KEY}"]) as gateway:
+        set_gateway(monkeypatch, gateway, OLD_KEY)
+        waits = start_waits(submit_jobs(gateway, 5))
+        await let_polls_happen(waits, 0.1)
+        set_gateway(monkeypatch, gateway, NEW_KEY)
         gateway.add_fault("status:refuse_auth")
         async with asyncio.timeout(5):
-            while (used := poller_for(CONN_ID)._access.transport) is None or used.settings.api_key != NEW:  # noqa: ASYNC110
+            while (used := get_poller(CONN_ID)._connection.transport) is None or used.settings.api_key != NEW_KEY:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert await ended(waits) == {"completed"}
+        assert await finish(waits) == {"completed"}
 
 
 async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    monkeypatch.setattr(connection_cache, "REREAD_S", 0.2)
-    reports = submit(gateway, 5)
+    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.2)
+    summaries = submit_jobs(gateway, 5)
     with Emulator() as other:
         other.add_fault("any:server_error:times=0,status=503")
-        point(monkeypatch, other)
-        waits = begin(reports)
-        await soon(waits, 0.1)
-        point(monkeypatch, gateway)
-        assert await ended(waits) == {"completed"}
+        set_gateway(monkeypatch, other)
+        waits = start_waits(summaries)
+        await let_polls_happen(waits, 0.1)
+        set_gateway(monkeypatch, gateway)
+        assert await finish(waits) == {"completed"}
 
 
-async def test_a_connection_that_cannot_be_read_afresh_is_used_as_it_was(
+async def test_a_connection_that_cannot_be_read_again_is_used_as_it_was(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connection_cache, "REREAD_S", 0.05)
+    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.05)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
-    waits = begin(submit(gateway, 3))
-    await soon(waits)
+    waits = start_waits(submit_jobs(gateway, 3))
+    await let_polls_happen(waits)
 
-    async def broken(_: object) -> None:
+    async def fail(_: object) -> None:
         raise ConnectionError("the secrets backend is down")
 
-    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", broken)
-    assert await ended(waits) == {"completed"}
-    assert "can't be read afresh" in caplog.text
+    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", fail)
+    assert await finish(waits) == {"completed"}
+    assert "cannot be read again" in caplog.text
 
 
 @pytest.mark.parametrize("fields", [{"password": ""}, {"host": "ftp://nowhere"}], ids=["no key", "no address"])
-async def test_a_connection_that_is_none_ends_every_wait_and_says_why(
+async def test_an_unusable_connection_ends_every_wait_and_says_why(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, fields: dict[str, str]
 ) -> None:
-    reports = submit(gateway, 10)
+    summaries = submit_jobs(gateway, 10)
     set_extra(monkeypatch, fields)
-    endings = await wait_for_all(reports)
-    assert outcomes(endings) == {"error"}
-    assert {ending.code for ending in endings} == {"bad_connection"}
-    assert all(ending.job.request_id in str(ending.error) for ending in endings)
+    outcomes = await wait_for_all(summaries)
+    assert get_kinds(outcomes) == {"error"}
+    assert {outcome.code for outcome in outcomes} == {"bad_connection"}
+    assert all(outcome.job.request_id in str(outcome.error) for outcome in outcomes)
 
 
-async def test_a_secrets_backend_that_breaks_reaches_every_wait(
-    monkeypatch: pytest.MonkeyPatch, gateway: Emulator
-) -> None:
-    async def broken(_: object) -> None:
+async def test_a_failing_secrets_backend_ends_every_wait(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
+    async def fail(_: object) -> None:
         raise ConnectionError("the secrets backend is down")
 
-    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", broken)
-    found = await asyncio.gather(*begin(submit(gateway, 5)), return_exceptions=True)
-    assert [type(each) for each in found] == [ConnectionError] * 5
-    await idle(poller_for(CONN_ID))
+    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", fail)
+    results = await asyncio.gather(*start_waits(submit_jobs(gateway, 5)), return_exceptions=True)
+    assert [type(each) for each in results] == [ConnectionError] * 5
+    await wait_until_idle(get_poller(CONN_ID))
 
 
-@pytest.mark.parametrize("told", [None, 600.0], ids=["budget found out", "budget told"])
+@pytest.mark.parametrize("configured", [None, 600.0], ids=["learnt", "configured"])
 @pytest.mark.usefixtures("short_minutes")
-async def test_a_small_budget_fails_no_job(monkeypatch: pytest.MonkeyPatch, told: float | None) -> None:
+async def test_a_small_rate_limit_fails_no_job(monkeypatch: pytest.MonkeyPatch, configured: float | None) -> None:
     with Emulator(time_scale=0.02, requests_per_minute=10, rate_window=WINDOW_S) as gateway:
-        reports = submit(gateway, 9)
-        point(monkeypatch, gateway, requests_per_minute=told)
-        assert outcomes(await wait_for_all(reports)) == {"completed"}
+        summaries = submit_jobs(gateway, 9)
+        set_gateway(monkeypatch, gateway, requests_per_minute=configured)
+        assert get_kinds(await wait_for_all(summaries)) == {"completed"}
         requests = gateway.requests()
-    refused = sum(request["status"] == 429 for request in requests)
-    assert refused < len(requests) / 2
+    assert sum(request["status"] == 429 for request in requests) < len(requests) / 2
 
 
-@pytest.mark.usefixtures("short_minutes")
-async def test_a_change_of_connection_is_told_in_the_log_without_the_key(
+async def test_a_changed_connection_is_logged_without_its_key(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(connection_cache, "REREAD_S", 0.1)
+    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.1)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
-    waits = begin(submit(gateway, 2))
-    await soon(waits)
+    waits = start_waits(submit_jobs(gateway, 2))
+    await let_polls_happen(waits)
     set_extra(monkeypatch, timeout=7)
-    assert await ended(waits) == {"completed"}
+    assert await finish(waits) == {"completed"}
     assert f"Connection {CONN_ID} was changed" in caplog.text
     assert gateway.test_key not in caplog.text + json.dumps(gateway.requests())

@@ -87,7 +87,7 @@ class TaskContext:
 def _open_journal(context: Mapping[str, Any], read_identity: Callable[[], JobIdentity]) -> Journal | None:
     """Return the task instance's journal: files where ``[runway] journal_path`` is set, else Airflow's own store."""
     if (folder := get_config("runway", "journal_path")) is not None:
-        return Journal(JournalFile(make_storage_path(folder), read_identity))
+        return Journal(JournalFile(folder, make_storage_path, read_identity))
     store = get_task_state_store(context)
     return None if store is None else Journal(store)
 

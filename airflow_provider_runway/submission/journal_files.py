@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.segmind.timestamps import parse_timestamp
@@ -28,27 +28,22 @@ SWEEP_EVERY = 200
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-class StoragePath(Protocol):
-    """What is used of ``ObjectStoragePath``."""
-
-    def __truediv__(self, name: str) -> Any:
-        """Return the path of a file in this folder."""
-
-
 class JournalFile:
     """The journal of one logical job, as one file below a folder on any storage.
 
-    :param folder: an ``ObjectStoragePath``. :param read_identity: returns whose journal it is, when it is used.
+    :param folder: a path or a URL. :param make_path: returns the ``ObjectStoragePath`` of a text.
+    :param read_identity: returns whose journal it is; called when the file is used.
     """
 
-    def __init__(self, folder: StoragePath, read_identity: Callable[[], JobIdentity]) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, make_path: Callable[[str], Any], read_identity: Callable[[], JobIdentity]) -> None:
+        self.folder = folder.rstrip("/")
+        self.make_path = make_path
         self.read_identity = read_identity
 
     @cached_property
     def path(self) -> Any:
         """Where the file is."""
-        return self.folder / make_file_name(self.read_identity())
+        return self.make_path(f"{self.folder}/{make_file_name(self.read_identity())}")
 
     def get(self, key: str) -> Any:
         """Return the value, or None where there is no file.
@@ -73,7 +68,7 @@ class JournalFile:
         else:
             _replace_file(local, data)
         if random.randrange(SWEEP_EVERY) == 0:
-            delete_old_files(self.folder, time.time() - KEEP_S)
+            delete_old_files(self.make_path(self.folder), time.time() - KEEP_S)
 
 
 def make_file_name(identity: JobIdentity) -> str:

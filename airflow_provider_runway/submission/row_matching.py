@@ -17,7 +17,7 @@ from airflow_provider_runway.segmind.models import MODELS
 #: How far the clocks of a worker, the gateway and the history may be apart beyond what their headers show.
 CLOCK_TOLERANCE_S = 600.0
 #: So many letters at the start of a prompt tell two prompts apart where only digests of the sent one are left.
-PROMPT_START = 24
+PROMPT_START = 16
 
 
 class RowMatch(StrEnum):

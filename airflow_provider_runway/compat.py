@@ -53,13 +53,13 @@ __all__ = [
     "get_config",
     "get_connection_async",
     "get_deployment_id",
-    "get_link_xcom",
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
     "make_storage_path",
     "make_timer_trigger",
     "mask_secret",
+    "read_link_xcom",
     "report_lineage",
 ]
 
@@ -203,12 +203,15 @@ def get_stats() -> Any:
     return Stats
 
 
-def get_link_xcom(ti_key: Any, key: str) -> Any:
-    """Return an XCom for an operator link: on the worker on Airflow 3, in the webserver on Airflow 2."""
+def read_link_xcom(ti_key: Any, key: str) -> Any:
+    """Return an XCom for an operator link, in the webserver of Airflow 2.
+
+    None on Airflow 3: there links are asked on the worker, where reading an XCom that does not exist logs an error.
+    """
     try:
-        from airflow.sdk.execution_time.xcom import XCom
+        import airflow.sdk  # noqa: F401
     except ImportError:
-        from airflow.models.xcom import XCom  # type: ignore[no-redef]
+        from airflow.models.xcom import XCom
 
         return XCom.get_value(ti_key=ti_key, key=key)
-    return XCom.get_value(ti_key=ti_key, key=key)
+    return None

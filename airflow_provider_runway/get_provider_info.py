@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_runway import __version__
-from airflow_provider_runway.hooks.connection_form import HIDDEN, LABELS, PLACEHOLDERS, conn_fields
+from airflow_provider_runway.hooks.connection_form import HIDDEN, LABELS, PLACEHOLDERS, make_conn_fields
 
 _PACKAGE = "airflow_provider_runway"
 
@@ -29,7 +29,7 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "runway",
                 "hook-class-name": f"{_PACKAGE}.hooks.runway.RunwayHook",
                 "hook-name": "Runway (Segmind)",
-                "conn-fields": conn_fields(),
+                "conn-fields": make_conn_fields(),
                 "ui-field-behaviour": {
                     "hidden-fields": HIDDEN,
                     "relabeling": LABELS,

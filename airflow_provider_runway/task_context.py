@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import get_config, get_deployment_id, get_task_state_store, make_storage_path
 from airflow_provider_runway.inputs.input_images import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.inputs.job_request import JobIdentity
+from airflow_provider_runway.links.runway import show_link
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.task_attempt import TaskAttempt
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """One execution of a task instance: its identity, this try, and its XComs."""
+    """One execution of a task instance: its identity, this try, its XComs and its links.
+
+    :param operator: the operator that is running, whose links follow the XComs; None: there are no links to show.
+    """
 
     attempt: TaskAttempt
     task_instance: Any = field(repr=False)
     read_identity: Callable[[], JobIdentity] = field(repr=False)
+    operator: Any = field(default=None, repr=False)
 
     @property
     def identity(self) -> JobIdentity:
@@ -34,8 +39,8 @@ class TaskContext:
         return self.read_identity()
 
     @classmethod
-    def from_airflow(cls, context: Context) -> TaskContext:
-        """Unpack Airflow's context."""
+    def from_airflow(cls, context: Context, operator: Any = None) -> TaskContext:
+        """Unpack Airflow's context of a running operator."""
         ti = context["ti"]
         map_index = -1 if ti.map_index is None else ti.map_index
 
@@ -65,11 +70,14 @@ class TaskContext:
             ),
             task_instance=ti,
             read_identity=read_identity,
+            operator=operator,
         )
 
     def push_xcom(self, key: str, value: Any) -> None:
-        """Push an XCom of this task instance."""
+        """Push an XCom of this task instance, and show the link that belongs to it."""
         self.task_instance.xcom_push(key=key, value=value)
+        if self.operator is not None:
+            show_link(self.operator, key, value)
 
     def pull_xcom(self, key: str) -> Any:
         """Return an XCom that this task instance pushed in this try, or None. Resuming a deferral keeps them."""

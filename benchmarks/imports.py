@@ -1,7 +1,7 @@
-"""What a DAG file pays to import our operator and sensor, over Airflow's own base classes.
+"""How long a DAG file takes to import our operator and sensor, on top of Airflow's own base classes.
 
 A scheduler parses every DAG file again and again, each time in a fresh process: what a file imports is paid every
-time. Airflow's base classes are imported first, and the clock runs for what comes on top. The peer is the http
+time. Airflow's base classes are imported first, and what comes on top is timed. For comparison: the http
 provider, whose operator and sensor also talk HTTP and wait in a trigger.
 
     .venv/bin/python -m benchmarks.imports [PYTHON...]
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.report import machine, table
+from benchmarks.shared import describe_machine, print_table
 
 ROUNDS = 15
 BASE = (
@@ -77,8 +77,8 @@ def main(pythons: list[str]) -> None:
             over = sorted(run.over_ms for run in measured)
             base_ms = median(run.base_ms for run in measured)
             rows.append((measured[0].airflow, name, base_ms, median(over), over[0], measured[0].modules))
-    print(f"Medians of {ROUNDS} fresh processes each, interleaved. {machine()}")
-    table(("Airflow", "on top of the base classes", "base ms", "over base ms", "least", "modules"), rows)
+    print(f"Medians of {ROUNDS} fresh processes each, interleaved. {describe_machine()}")
+    print_table(("Airflow", "on top of the base classes", "base ms", "over base ms", "least", "modules"), rows)
 
 
 if __name__ == "__main__":

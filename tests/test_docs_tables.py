@@ -8,7 +8,7 @@ import re
 import pytest
 
 import docs_tables
-from airflow_provider_runway.segmind.catalogue_file import read_catalogue
+from airflow_provider_runway.hooks.custom_models_schema import parse_models
 from airflow_provider_runway.segmind.model_fields import KINDS
 from docs_tables import ROOT
 
@@ -32,6 +32,6 @@ def test_each_file_that_contributing_names_exists() -> None:
 
 def test_the_example_of_custom_models_is_valid_and_shows_each_kind_of_field() -> None:
     (example,) = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/videos.md").read_text(), re.MULTILINE | re.DOTALL)
-    models = read_catalogue(example, "models.json")
+    models = parse_models(example, "models.json")
     assert [model.slug for model in models] == list(json.loads(example))
     assert {field.kind for field in models[0].fields} == set(KINDS)

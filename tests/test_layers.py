@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "triggers": CORE | {"compat", "segmind", "polling", "transports", "hooks"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "task_context": CORE | {"compat", "inputs", "submission"},
+    "task_context": CORE | {"compat", "inputs", "links", "submission"},
     "waiting": CORE | {"compat", "task_context", "segmind", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),

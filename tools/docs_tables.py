@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from airflow_provider_runway.emulator.fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
+from airflow_provider_runway.emulator import FAULTS
 from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
@@ -99,14 +99,8 @@ def make_faults_table() -> str:
     """Return the emulator's faults, the calls that they apply to, and their parameters."""
     rows = []
     for fault in FAULTS.values():
-        calls = {ALL_CALLS: "any", KEYED_CALLS: "any but `output`"}.get(
-            fault.calls, ", ".join(f"`{call}`" for call in fault.calls)
-        )
-        parameters = ", ".join(
-            f"`{name}={'|'.join(map(str, value)) if isinstance(value, tuple) else value}`"
-            for name, value in fault.params.items()
-        )
-        rows.append([f"`{fault.name}`", fault.about, calls, parameters])
+        parameters = ", ".join(f"`{text}`" for text in fault.describe_params())
+        rows.append([f"`{fault.name}`", fault.about, fault.describe_calls(), parameters])
     return make_table(["fault", "effect", "calls", "parameters and defaults"], rows)
 
 

@@ -15,6 +15,7 @@ emulator cannot share one mistake.
 from .control_api import EmulatorControl
 from .emulator import Emulator
 from .fault_table import FAULTS
+from .history_forms import HISTORY_FORMS, HistoryForm
 from .options import EmulatorOptions
 
-__all__ = ["FAULTS", "Emulator", "EmulatorControl", "EmulatorOptions"]
+__all__ = ["FAULTS", "HISTORY_FORMS", "Emulator", "EmulatorControl", "EmulatorOptions", "HistoryForm"]

@@ -11,10 +11,11 @@ import sys
 from typing import Any
 
 from .control_api import HISTORY_PATH
-from .fault_rules import RULE_FIELDS, parse_rule
-from .fault_table import ALL_CALLS, FAULTS, KEYED_CALLS
+from .fault_rules import RULE_FIELDS
+from .fault_table import FAULTS
+from .history_forms import FORM_FIELDS, HISTORY_FORMS
 from .http_server import serve_http
-from .options import HISTORY_BODIES, RESET_FORMATS, UPLOAD_FIELDS, EmulatorOptions
+from .options import RESET_FORMATS, UPLOAD_FIELDS, EmulatorOptions, build_options
 from .state import EmulatorState
 
 _DESCRIPTION = """A local emulator of the Segmind v2 API: submit, poll, result, blocking call, credits, uploads, history
@@ -39,13 +40,17 @@ def describe_faults() -> str:
     """Return the part of the help text that lists the faults."""
     lines = ["faults, as CALL:FAULT:PARAMETER=VALUE,... (every PARAMETER can be left out):"]
     for fault in FAULTS.values():
-        defaults = [f"{key}={'|'.join(val) if isinstance(val, tuple) else val}" for key, val in fault.params.items()]
-        calls = {ALL_CALLS: "any call", KEYED_CALLS: "any call but output"}.get(fault.calls, ", ".join(fault.calls))
         lines.append(f"  {fault.name:<20} {fault.about}")
-        lines.append(f"  {'':<20}   at {'; '.join([calls, *defaults])}")
+        lines.append(f"  {'':<20}   at {'; '.join([fault.describe_calls(), *fault.describe_params()])}")
     lines.append("every rule also takes:")
     lines += [f"  {name:<20} {about}" for name, about in RULE_FIELDS.items()]
     return "\n".join(lines)
+
+
+def describe_history_forms() -> str:
+    """Return the part of the help text that lists the named forms of the history."""
+    lines = ["named forms of the history, for --history-form:"]
+    return "\n".join(lines + [f"  {form.name:<22} {form.about}" for form in HISTORY_FORMS.values()])
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -54,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_runway.emulator",
         description=_DESCRIPTION,
-        epilog=f"{_EXAMPLES}\n{describe_faults()}",
+        epilog=f"{_EXAMPLES}\n{describe_history_forms()}\n\n{describe_faults()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -76,21 +81,38 @@ def make_parser() -> argparse.ArgumentParser:
         default=defaults.record_ttl,
         help="seconds from submission until the record of a job expires (%(default)s)",
     )
-    add(
-        "--history-lag", default="0", help="seconds until a history row is complete, or MIN-MAX to draw one per job (0)"
-    )
-    add("--history-body", choices=HISTORY_BODIES, default=defaults.history_body, help="format of its request_body")
+    add("--clock-offset", type=float, default=0.0, help="seconds by which the emulator's clock is ahead (%(default)s)")
     add("--upload-field", choices=UPLOAD_FIELDS, default=defaults.upload_field, help="field with the URLs of an upload")
     add("--key", action="append", default=[], help="accepted key, repeatable; KEY1,KEY2 is one account (any key)")
     add("--model", action="append", default=[], help="slug that exists, repeatable (default: every slug)")
     add("--credits", type=float, default=defaults.credits, help="initial balance of each account, in USD (%(default)s)")
     add("--seed", type=int, default=defaults.seed, help="seed of the emulator's random numbers (%(default)s)")
     add("--fault", action="append", default=[], help="a fault rule, repeatable; see below")
+    add("--state", metavar="FILE", help="keep the jobs in this file, and read them at the start")
     add("--log", choices=("debug", "info", "warning", "error"), default="info", help="info logs a line per request")
+    _add_history_arguments(parser)
     return parser
 
 
-def build_options(arguments: argparse.Namespace) -> EmulatorOptions:
+def _add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    about = "What a real account's history looks like is not documented. Each option is one open question."
+    group = parser.add_argument_group("form of the request history", about)
+    group.add_argument(
+        "--history-form", choices=HISTORY_FORMS, default="plain", metavar="NAME", help="a named form; see below (plain)"
+    )
+    group.add_argument("--replay", metavar="FILE", help="use the form of the history in this transcript")
+    for name, spec in FORM_FIELDS.items():
+        choices, default = spec.get("choices"), spec["default"]
+        group.add_argument(
+            f"--history-{name.replace('_', '-')}",
+            choices=choices,
+            type=type(default),
+            metavar=None if choices else {int: "NUMBER", str: "TEXT"}[type(default)],
+            help=spec["about"],
+        )
+
+
+def parse_options(arguments: argparse.Namespace) -> EmulatorOptions:
     """Return the emulator's options from the parsed command line.
 
     :raises ValueError: for an invalid option or fault rule.
@@ -100,9 +122,7 @@ def build_options(arguments: argparse.Namespace) -> EmulatorOptions:
         del fields[other]
     for name in ("key", "model", "fault"):
         fields[f"{name}s"] = tuple(fields.pop(name))
-    for rule in fields["faults"]:
-        parse_rule(rule)
-    return EmulatorOptions(**fields)
+    return build_options(**fields)
 
 
 def format_connection(url: str, key: str) -> str:
@@ -118,6 +138,8 @@ async def _serve_until_signal(options: EmulatorOptions, host: str, port: int) ->
     async with serve_http(EmulatorState(options), host, port) as url:
         print(f"Segmind emulator on {url}", flush=True)
         print(f"export AIRFLOW_CONN_RUNWAY_DEFAULT='{format_connection(url, options.test_key)}'", flush=True)
+        if options.state is None:
+            print("Jobs are forgotten when the emulator stops; --state FILE keeps them.", flush=True)
         await stop.wait()
 
 
@@ -126,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser()
     parsed = parser.parse_args(arguments)
     try:
-        options = build_options(parsed)
+        options = parse_options(parsed)
     except ValueError as error:
         parser.error(str(error))
     logging.basicConfig(level=parsed.log.upper(), format="%(asctime)s %(message)s", stream=sys.stderr)

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from .control_api import HISTORY_PATH
 from .http_server import serve_http
-from .options import EmulatorOptions
+from .options import build_options
 from .state import EmulatorState
 
 T = TypeVar("T")
@@ -27,15 +27,12 @@ class Emulator:
 
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
-    :param options: the fields of :class:`.EmulatorOptions`.
+    :param options: the options, see :func:`.build_options`.
     :raises ValueError: for an invalid option or fault rule.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
-        for name in ("keys", "models", "faults"):
-            if isinstance(options.get(name), list):
-                options[name] = tuple(options[name])
-        self.options = EmulatorOptions(**options)
+        self.options = build_options(**options)
         self._state = EmulatorState(self.options)
         self._address = (host, port)
         self._url = ""

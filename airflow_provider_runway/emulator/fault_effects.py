@@ -82,6 +82,13 @@ def change_response(rule: FaultRule, response: ApiResponse) -> ApiResponse:
     match rule.fault:
         case "error_after_accept":
             return server_error(params["status"], params["body"])
+        case "proxy_status":
+            return _build_proxy_response(params["status"], params["body"])
+        case "drip":
+            delivery = "drip" if params["send"] == "bytes" else "headers"
+            return response.replace(delivery=delivery, drip_s=params["seconds"])
+        case "history_form":
+            return response  # the handler has used the form already
         case "cut_after":
             return ApiResponse(delivery="reset")
         case "cut_body":
@@ -126,6 +133,14 @@ def _change_body(rule: FaultRule, body: dict[str, Any]) -> dict[str, Any]:
         case "upload_urls":
             return {"urls": body["file_urls"], "message": body["message"]} if "file_urls" in body else body
     return body
+
+
+def _build_proxy_response(status: int, body: str) -> ApiResponse:
+    """Return the response of a proxy; a redirect leads to a login page."""
+    response = ApiResponse(status) if body == "empty" else server_error(status, body)
+    if 300 <= status < 400:
+        response.headers["location"] = "https://login.invalid/"
+    return response
 
 
 def _make_history_late(body: dict[str, Any], lacks: str) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .history_forms import HISTORY_FORMS
+
 ALL_CALLS = ("submit", "status", "result", "sync", "credits", "upload", "history", "history_one", "output")
 KEYED_CALLS = ALL_CALLS[:-1]
 POST_CALLS = ("submit", "sync")
 POLL_CALLS = ("status", "result")
 HISTORY_CALLS = ("history", "history_one")
+#: Longer lists of allowed values are shortened in descriptions.
+MAX_SHOWN_VALUES = 10
 
 #: When a fault acts: it replaces the call (nothing is accepted), it changes the response of a call that was
 #: carried out, it delays the call, or it changes the job that a POST creates.
@@ -31,6 +35,21 @@ class Fault:
     def get_stage(self, call: str) -> Stage:
         """Return when the fault acts at one call."""
         return "job" if call in self.job_calls else self.stage
+
+    def describe_calls(self) -> str:
+        """Return the calls that the fault fits, in words."""
+        named_sets = {ALL_CALLS: "any call", KEYED_CALLS: "any call but output"}
+        return named_sets.get(self.calls, ", ".join(self.calls))
+
+    def describe_params(self) -> list[str]:
+        """Return each parameter with its default, or with its allowed values, the default first."""
+        shown = {
+            name: "|".join(value[:MAX_SHOWN_VALUES]) + "|…" * (len(value) > MAX_SHOWN_VALUES)
+            if isinstance(value, tuple)
+            else value
+            for name, value in self.params.items()
+        }
+        return [f"{name}={value}" for name, value in shown.items()]
 
 
 _BODY_PARAM = {"body": ("json", "html")}
@@ -87,6 +106,13 @@ FAULTS = {
             "after",
             {"status": 502, "body": ("html", "json")},
         ),
+        Fault(
+            "proxy_status",
+            "any HTTP status, as a proxy sends it; `accepted` says whether the call is carried out",
+            ALL_CALLS,
+            "after",
+            {"status": 408, "body": ("html", "json", "empty"), "accepted": True},
+        ),
         Fault("cut_before", "the connection is reset before anything is accepted", ALL_CALLS, "instead"),
         Fault(
             "cut_after",
@@ -108,6 +134,13 @@ FAULTS = {
             ALL_CALLS,
             "wait",
             {"seconds": 5.0, "accept": ("before", "after")},
+        ),
+        Fault(
+            "drip",
+            "a byte of the response every `seconds`, or its headers and then nothing",
+            ALL_CALLS,
+            "after",
+            {"seconds": 1.0, "send": ("bytes", "headers")},
         ),
         Fault(
             "html_200",
@@ -183,6 +216,13 @@ FAULTS = {
             "after",
             {"seconds": 30.0, "lacks": ("rows", "fields")},
             job_calls=POST_CALLS,
+        ),
+        Fault(
+            "history_form",
+            "the rows come in another named form of the history; see the list of forms",
+            HISTORY_CALLS,
+            "after",
+            {"form": tuple(HISTORY_FORMS)},
         ),
         Fault("upload_urls", "the URLs come in the field `urls`, as in the documents", ("upload",), "after"),
         Fault("output_truncated", "200 with half of the file, and a Content-Length that agrees", ("output",), "after"),

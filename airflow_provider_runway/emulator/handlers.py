@@ -17,8 +17,10 @@ from typing import Any
 from aiohttp import web
 
 from .fault_rules import MatchedFaults
-from .history_rows import build_history_page, build_rows
-from .job_store import Job, JobStatus, draw_job
+from .history_forms import HistoryForm, find_form
+from .history_query import InvalidQueryError, build_history_page
+from .history_rows import build_rows, has_request_id
+from .job_lifecycle import Job, JobStatus, draw_job
 from .media_files import OUTPUT_TTL_S, build_file_response, parse_data_url, read_clip
 from .model_rules import (
     CONTENT_BLOCK_ERROR,
@@ -110,7 +112,7 @@ def _accept_job(call: ApiCall) -> Job | ApiResponse:
         now=state.clock(),
         rng=state.rng,
         time_scale=state.options.time_scale,
-        lag_range_s=state.options.lag_range_s,
+        lag_range_s=state.options.history.lag_range_s,
         faults=call.faults.job,
     )
     state.store.add(job)
@@ -212,25 +214,38 @@ async def upload_assets(call: ApiCall) -> ApiResponse:
     return json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
 
 
+def _choose_history_form(call: ApiCall) -> tuple[HistoryForm, float | None]:
+    """Return the form of this history response, and its lag where a fault chose another form."""
+    rule = call.faults.response
+    if rule is None or rule.fault != "history_form":
+        return call.state.options.history, None
+    form = find_form(str(rule.params["form"]))
+    return form, form.lag_range_s[1]
+
+
 async def list_history(call: ApiCall) -> ApiResponse:
     """``GET …/request-history``: one page of the account's rows."""
-    state = call.state
-    jobs = state.store.list_jobs(call.account)
+    form, lag_s = _choose_history_form(call)
+    jobs = call.state.store.list_jobs(call.account)
     try:
-        page = build_history_page(jobs, call.request.query, state.clock(), call.base_url, state.options.history_body)
-    except ValueError as error:
-        return error_response(400, str(error))
+        page = build_history_page(jobs, call.request.query, call.state.clock(), call.base_url, form, lag_s)
+    except InvalidQueryError as error:
+        return error_response(error.status, str(error))
+    if not page["data"] and form.no_rows != "empty_list":
+        return error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
     return json_response(page)
 
 
 async def get_history_row(call: ApiCall) -> ApiResponse:
     """``GET …/request-history/{id}``: one row of the account, of any age."""
-    state = call.state
-    job = state.store.jobs.get(call.argument)
-    rows = build_rows(job, state.clock(), call.base_url, state.options.history_body) if job else []
-    if job is None or job.account != call.account or not rows:
+    form, lag_s = _choose_history_form(call)
+    now = call.state.clock()
+    job = call.state.store.jobs.get(call.argument)
+    is_found = job is not None and job.account == call.account and form.lookup == "works"
+    if job is None or not is_found or not has_request_id(job, now, form):
         return error_response(404, "Request not found")
-    return json_response(rows[0])
+    rows = build_rows(job, now, call.base_url, form, lag_s)
+    return json_response(rows[0]) if rows else error_response(404, "Request not found")
 
 
 async def get_output(call: ApiCall) -> ApiResponse:

@@ -1,4 +1,4 @@
-"""HTTP server of the emulator: routes, middlewares, and responses that break while they are sent.
+"""HTTP server of the emulator: routes and middlewares.
 
 The middlewares run in this order: request log, key check, rate limit, fault injection; then the handler.
 """
@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from email.utils import formatdate
@@ -30,14 +28,13 @@ from .response_bodies import (
     rate_limit_error,
     unknown_path_error,
 )
+from .response_sender import send_response
 from .state import EmulatorState
 
 log = logging.getLogger("airflow_provider_runway.emulator")
 
 #: An upload is base64 text. 64 MiB is more than enough for the largest image of a model (16 MB).
 MAX_BODY_BYTES = 64 * 1024**2
-#: Half of a body gets this long to reach the client before the connection is reset.
-FLUSH_S = 0.05
 
 #: (name of the call, methods, path, handler)
 ROUTES: tuple[tuple[str, tuple[str, ...], str, Handler], ...] = (
@@ -136,12 +133,12 @@ async def log_request(request: web.Request, handler: _Next) -> web.StreamRespons
         entry.call,
         request.method,
         request.rel_url.raw_path,
-        response.status if response.delivery in ("whole", "chunked") else response.delivery,
+        response.status if response.delivery in ("whole", "chunked", "drip") else response.delivery,
         (state.clock() - entry.at) * 1000,
         f" [{entry.fault}]" if entry.fault else "",
     )
     response.headers.setdefault("date", formatdate(state.clock(), usegmt=True))
-    return await _send_response(request, response)
+    return await send_response(request, response)
 
 
 @web.middleware
@@ -203,37 +200,3 @@ async def inject_faults(request: web.Request, handler: _Next) -> web.StreamRespo
     if delay and not is_delayed_first:
         await asyncio.sleep(delay_s)
     return response
-
-
-async def _send_response(request: web.Request, response: ApiResponse) -> web.StreamResponse:
-    if response.delivery == "whole":
-        return response
-    stream = web.StreamResponse(status=response.status, headers=response.headers)
-    if response.delivery == "chunked":
-        stream.enable_chunked_encoding()
-        await stream.prepare(request)
-        with contextlib.suppress(ConnectionError):  # the client may have closed the connection
-            await stream.write(response.data)
-        return stream
-    if response.delivery in ("cut_reset", "cut_close"):
-        stream.content_length = len(response.data)
-        await stream.prepare(request)
-        await stream.write(response.data[: response.sent_bytes])
-    if response.delivery == "cut_close" and request.transport is not None:
-        request.transport.close()  # what was written is still sent
-        return stream
-    if response.delivery == "cut_reset":
-        await asyncio.sleep(FLUSH_S)
-    _reset_connection(request)
-    return stream
-
-
-def _reset_connection(request: web.Request) -> None:
-    """Close the connection with a TCP reset."""
-    transport = request.transport
-    if transport is None:
-        return
-    raw_socket = transport.get_extra_info("socket")
-    if raw_socket is not None:
-        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

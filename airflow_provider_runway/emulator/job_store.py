@@ -1,160 +1,32 @@
-"""Jobs and their store: the life of each accepted job, and what each account was billed.
-
-QUEUED -> PROCESSING -> COMPLETED or FAILED. A job's whole life is drawn when it is accepted, so its status is
-a function of the time, which the caller hands in.
-"""
+"""Store of the accepted jobs: the ledger, the balance of each account, and the state file."""
 
 from __future__ import annotations
 
-import math
-import random
-import uuid
+import json
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from .fault_rules import FaultRule
-from .model_rules import CONTENT_BLOCK_ERROR, ModelRules, choose_clip, compute_cost_usd, find_invalid_input
+from .job_lifecycle import Job, JobStatus
 from .options import mask_key
 
-#: Sigma of the log-normal latency; its mean is the documented one.
-LATENCY_SIGMA = 0.22
-#: Share of its latency that a job waits in the queue.
-QUEUE_SHARE = 0.12
-#: A job with invalid input fails early, after this share of its latency.
-INVALID_INPUT_SHARE = 0.15
-
-
-class JobStatus(StrEnum):
-    """The four statuses that the API documents."""
-
-    QUEUED = "QUEUED"
-    PROCESSING = "PROCESSING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One accepted job. Times are epoch seconds; ``account`` is the account's first key and is never shown."""
-
-    request_id: str
-    call: str
-    model: str
-    body: dict[str, Any]
-    account: str
-    submitted_at: float
-    queue_s: float
-    run_s: float
-    cost: float
-    seed: int
-    clip: str
-    output_paths: tuple[str, ...]
-    output_shape: str = "usual"
-    error: str | None = None
-    history_lag_s: float = 0.0
-    is_expired: bool = False
-
-    @property
-    def started_at(self) -> float:
-        """When it leaves the queue."""
-        return self.submitted_at + self.queue_s
-
-    @property
-    def finished_at(self) -> float:
-        """When it completes or fails; infinity for a stuck job."""
-        return self.started_at + self.run_s
-
-    @property
-    def is_billable(self) -> bool:
-        """Whether it is billed, now or later: only completed jobs are."""
-        return self.error is None and self.finished_at < math.inf
-
-    def get_status(self, now: float) -> JobStatus:
-        """Return the status at a time."""
-        if now < self.started_at:
-            return JobStatus.QUEUED
-        if now < self.finished_at:
-            return JobStatus.PROCESSING
-        return JobStatus.COMPLETED if self.error is None else JobStatus.FAILED
-
-    def has_record(self, now: float, ttl_s: float) -> bool:
-        """Tell whether the poll endpoints still know it."""
-        return not self.is_expired and now < self.submitted_at + ttl_s
-
-
-def draw_job(
-    *,
-    call: str,
-    rules: ModelRules,
-    body: dict[str, Any],
-    account: str,
-    now: float,
-    rng: random.Random,
-    time_scale: float,
-    lag_range_s: tuple[float, float],
-    faults: tuple[FaultRule, ...] = (),
-) -> Job:
-    """Return a new job with randomly drawn times, changed by the fault rules that apply to it."""
-    latency_s = (
-        rules.mean_latency_s * time_scale * rng.lognormvariate(-LATENCY_SIGMA * LATENCY_SIGMA / 2, LATENCY_SIGMA)
-    )
-    lag_s = rng.uniform(*lag_range_s)
-    seed = rng.randint(1, 99999)  # always drawn, so that a body with a seed does not change later draws
-    error = find_invalid_input(rules, body)
-    if error is not None:
-        latency_s *= INVALID_INPUT_SHARE
-    shape, count = "usual", 1
-    stuck_status = ""
-    for rule in faults:
-        match rule.fault:
-            case "job_fails":
-                error = str(rule.params["error"])
-            case "content_block":
-                error = CONTENT_BLOCK_ERROR
-            case "job_sticks":
-                stuck_status = str(rule.params["state"])
-            case "job_latency":
-                latency_s = float(rule.params["seconds"])
-            case "history_late":
-                lag_s = float(rule.params["seconds"])
-            case "lost_output":
-                shape = "none"
-            case "output_shape":
-                shape, count = str(rule.params["shape"]), int(rule.params["count"])
-    queue_s = math.inf if stuck_status == JobStatus.QUEUED else latency_s * QUEUE_SHARE
-    run_s = math.inf if stuck_status else latency_s - queue_s
-    requested_seed = str(body.get("seed"))
-    return Job(
-        request_id=str(uuid.uuid4()),  # not from `rng`: a restarted emulator must not repeat request ids
-        call=call,
-        model=rules.slug,
-        body=body,
-        account=account,
-        submitted_at=now,
-        queue_s=queue_s,
-        run_s=run_s,
-        cost=compute_cost_usd(body),
-        seed=int(requested_seed) if requested_seed.isdecimal() else seed,
-        clip=choose_clip(body),
-        output_paths=tuple(f"/outputs/{uuid.uuid4()}.mp4" for _ in range(max(1, count))),
-        output_shape=shape,
-        error=error,
-        history_lag_s=lag_s,
-    )
+#: Version of the state file.
+FILE_VERSION = 1
 
 
 class JobStore:
     """Every accepted job, and the balance of every account.
 
     :param initial_credits: USD that each account starts with.
+    :param file: file that keeps the jobs; None to forget them.
     """
 
-    def __init__(self, initial_credits: float) -> None:
+    def __init__(self, initial_credits: float, file: Path | None = None) -> None:
         self.initial_credits = initial_credits
+        self.file = file
         #: POSTs to a model, accepted or not.
         self.post_count = 0
         self.jobs: dict[str, Job] = {}
@@ -164,6 +36,10 @@ class JobStore:
 
     def add(self, job: Job) -> None:
         """Store an accepted job."""
+        self._index_job(job)
+        self.save()
+
+    def _index_job(self, job: Job) -> None:
         self.jobs[job.request_id] = job
         self._job_by_output.update(dict.fromkeys(job.output_paths, job.request_id))
         if job.is_billable:
@@ -192,12 +68,45 @@ class JobStore:
         self.jobs = {}
         self._charges.clear()
         for job in jobs:
-            self.add(job)
+            self._index_job(job)
+        self.save()
 
     def expire(self, request_ids: Iterable[str]) -> None:
         """Remove the records of jobs from the poll endpoints. The history keeps them."""
         for request_id in request_ids:
             self.jobs[request_id] = replace(self.jobs[request_id], is_expired=True)
+        self.save()
+
+    def save(self) -> None:
+        """Write the jobs to the file, if there is one. The file is replaced in one step."""
+        if self.file is None:
+            return
+        content = {
+            "version": FILE_VERSION,
+            "posts": self.post_count,
+            "jobs": [asdict(job) for job in self.jobs.values()],
+        }
+        new_file = self.file.with_name(f"{self.file.name}.new")
+        new_file.write_text(json.dumps(content), encoding="utf-8")
+        new_file.replace(self.file)
+
+    def load(self) -> None:
+        """Read the jobs from the file, if there is one.
+
+        :raises ValueError: if the file was not written by this emulator.
+        """
+        if self.file is None or not self.file.exists():
+            return
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+            if content["version"] != FILE_VERSION:
+                raise ValueError(f"version {content['version']!r} is not supported")
+            jobs = [Job(**fields | {"output_paths": tuple(fields["output_paths"])}) for fields in content["jobs"]]
+            self.post_count = int(content["posts"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.file} is not a state file of the emulator: {error}") from None
+        for job in jobs:
+            self._index_job(job)
 
     def build_ledger(self, now: float, base_url: str) -> dict[str, Any]:
         """Return ``{"jobs": [...], "posts", "accepted", "billable", "billed_usd"}``."""

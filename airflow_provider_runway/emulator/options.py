@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+from .fault_rules import parse_rule
+from .history_forms import FORM_FIELDS, HistoryForm, change_form, find_form
+from .history_replay import read_replay
+
 RESET_FORMATS = ("iso", "iso-naive", "iso-space", "epoch")
-HISTORY_BODIES = ("python", "json", "object")
 UPLOAD_FIELDS = ("file_urls", "urls")
 
 #: An API key is ``SG_`` and 16 hex digits.
@@ -26,9 +30,8 @@ class EmulatorOptions:
     :param reset_format: format of ``x-rate-limit-reset-at-utc``, one of ``RESET_FORMATS``.
     :param retry_after: also send ``Retry-After`` with a 429, which the documents do not mention.
     :param record_ttl: seconds from submission until the poll endpoints forget a job.
-    :param history_lag: seconds from submission until a history row is complete: a number, or ``"min-max"``
-        to draw one for each job. In the first half the row is missing, in the second half its fields are empty.
-    :param history_body: format of ``request_body`` in a history row, one of ``HISTORY_BODIES``.
+    :param history: form of the request history, see :mod:`.history_forms`.
+    :param clock_offset: seconds by which the emulator's clock is ahead of the real time; negative for behind.
     :param upload_field: field of the upload's response with the URLs, one of ``UPLOAD_FIELDS``.
     :param keys: accepted API keys. Each is an account of its own; ``"KEY1,KEY2"`` is one account with two keys,
         for trying a key rotation. Empty: every key of the right form is accepted.
@@ -36,6 +39,7 @@ class EmulatorOptions:
     :param credits: balance of each account at the start, in USD.
     :param seed: seed of the random latencies, lags and faults with a probability.
     :param faults: fault rules that apply from the start, see :mod:`.fault_rules`.
+    :param state: file that keeps the jobs, so that a restarted emulator knows them; None to forget them.
     """
 
     time_scale: float = 1.0
@@ -44,8 +48,9 @@ class EmulatorOptions:
     reset_format: str = "iso"
     retry_after: bool = False
     record_ttl: float = 3600.0
-    history_lag: float | str = 0.0
-    history_body: str = "python"
+    history: HistoryForm = field(default_factory=HistoryForm)
+    clock_offset: float = 0.0
+    state: str | None = None
     upload_field: str = "file_urls"
     keys: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -56,7 +61,6 @@ class EmulatorOptions:
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("reset_format", self.reset_format, RESET_FORMATS),
-            ("history_body", self.history_body, HISTORY_BODIES),
             ("upload_field", self.upload_field, UPLOAD_FIELDS),
         ):
             if value not in allowed:
@@ -68,19 +72,6 @@ class EmulatorOptions:
         for name in ("keys", "models", "faults"):
             if isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a list, not the single text {getattr(self, name)!r}")
-        _ = self.lag_range_s
-
-    @property
-    def lag_range_s(self) -> tuple[float, float]:
-        """The history lag as (shortest, longest) seconds."""
-        try:
-            shortest, _, longest = str(self.history_lag).partition("-")
-            lag_range = (float(shortest), float(longest or shortest))
-        except ValueError:
-            raise ValueError(f'history_lag must be seconds or "min-max", not {self.history_lag!r}') from None
-        if not 0 <= lag_range[0] <= lag_range[1]:
-            raise ValueError(f"history_lag must rise from min to max, not {self.history_lag!r}")
-        return lag_range
 
     @property
     def test_key(self) -> str:
@@ -96,6 +87,32 @@ class EmulatorOptions:
             if key in account_keys:
                 return account_keys[0]
         return None
+
+
+def build_options(
+    history_form: str | HistoryForm = "plain", replay: str | Path | None = None, **arguments: Any
+) -> EmulatorOptions:
+    """Return options from the arguments of ``Emulator(...)`` or of the command line.
+
+    :param history_form: a name of :data:`.HISTORY_FORMS`, or a form.
+    :param replay: file with the transcript of a real account's history, whose form is used instead.
+    :param arguments: the fields of :class:`EmulatorOptions`, and ``history_<field>`` for each field of
+        :class:`.HistoryForm` that shall differ from the named form.
+    :raises ValueError: for an invalid option or fault rule.
+    :raises OSError: if the transcript cannot be read.
+    """
+    form = find_form(history_form) if replay is None else read_replay(replay)
+    changes = {name: arguments.pop(f"history_{name}", None) for name in FORM_FIELDS}
+    form = change_form(form, **{name: value for name, value in changes.items() if value is not None})
+    for name in ("keys", "models", "faults"):
+        if isinstance(arguments.get(name), list):
+            arguments[name] = tuple(arguments[name])
+    if unknown := set(arguments) - {each.name for each in fields(EmulatorOptions)}:
+        raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
+    options = EmulatorOptions(history=form, **arguments)
+    for rule in options.faults:
+        parse_rule(rule)
+    return options
 
 
 def mask_key(key: str) -> str:

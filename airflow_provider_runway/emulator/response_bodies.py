@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from .job_store import Job, JobStatus
+from .job_lifecycle import Job, JobStatus
 
 #: How a response is sent. "reset": the connection is reset before any byte. "cut_reset", "cut_close": half of the body
-#: is sent, then the connection is reset or closed. "chunked": the body is sent without a Content-Length.
-Delivery = Literal["whole", "reset", "cut_reset", "cut_close", "chunked"]
+#: is sent, then the connection is reset or closed. "chunked": the body is sent without a Content-Length. "drip": the
+#: body is sent a byte at a time. "headers": the headers are sent, and then nothing.
+Delivery = Literal["whole", "reset", "cut_reset", "cut_close", "chunked", "drip", "headers"]
 
 
 class ApiResponse(web.Response):
@@ -25,16 +26,18 @@ class ApiResponse(web.Response):
         data: bytes = b"",
         headers: Mapping[str, str] | None = None,
         delivery: Delivery = "whole",
+        drip_s: float = 0.0,
     ) -> None:
         super().__init__(status=status, body=data, headers=headers)
         self.data = data
         self.delivery = delivery
+        self.drip_s = drip_s
 
     @property
     def sent_bytes(self) -> int:
         """How many bytes of the body are sent."""
         match self.delivery:
-            case "whole" | "chunked":
+            case "whole" | "chunked" | "drip":
                 return len(self.data)
             case "cut_reset" | "cut_close":
                 return len(self.data) // 2
@@ -48,8 +51,9 @@ class ApiResponse(web.Response):
             return None
 
     def replace(self, **changes: Any) -> ApiResponse:
-        """Return a copy with other ``status``, ``data``, ``headers`` or ``delivery``."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in ("status", "data", "headers", "delivery")}
+        """Return a copy with other ``status``, ``data``, ``headers``, ``delivery`` or ``drip_s``."""
+        names = ("status", "data", "headers", "delivery", "drip_s")
+        fields: dict[str, Any] = {name: getattr(self, name) for name in names}
         return ApiResponse(**fields | changes)
 
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from .fault_rules import FaultRuleSet
@@ -43,21 +44,27 @@ class EmulatorState:
     """Everything that an emulator remembers.
 
     :param options: see :class:`.EmulatorOptions`.
-    :param clock: returns epoch seconds. By default it is the wall clock at the start plus the time since then, so
-        that a correction of the wall clock cannot finish a job.
+    :raises ValueError: if the state file cannot be used.
+    :param clock: returns epoch seconds. By default it is the wall clock at the start plus the time since then (so
+        that a correction of the wall clock cannot finish a job) and the option ``clock_offset``.
     """
 
     def __init__(self, options: EmulatorOptions, clock: Callable[[], float] | None = None) -> None:
-        started_at = time.time() - time.monotonic()
+        started_at = time.time() - time.monotonic() + options.clock_offset
         self.options = options
         self.clock = clock or (lambda: started_at + time.monotonic())
-        self.reset()
+        self._set_initial_state()
+        self.store.load()
 
     def reset(self) -> None:
         """Forget jobs, charges, requests, uploads, rate limits, and every fault rule that was added later."""
+        self._set_initial_state()
+        self.store.save()
+
+    def _set_initial_state(self) -> None:
         options = self.options
         self.rng = random.Random(f"{options.seed}:jobs")
-        self.store = JobStore(options.credits)
+        self.store = JobStore(options.credits, Path(options.state) if options.state else None)
         self.rate_limits = RateLimits(options.requests_per_minute, options.rate_window)
         self.faults = FaultRuleSet(options.faults, random.Random(f"{options.seed}:faults"))
         #: file name -> (content type, content)

@@ -1,1 +1,1 @@
-"""From an Airflow connection to the API, for workers (``requests``) and for triggerers (``aiohttp``)."""
+"""From an Airflow connection to the API: for workers (``requests``) and for event loops (``aiohttp``)."""

@@ -1,1 +1,1 @@
-"""The buttons on a task's page."""
+"""The link buttons on a task's page."""

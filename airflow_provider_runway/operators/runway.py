@@ -15,7 +15,7 @@ from airflow_provider_runway.compat import BaseOperator, compute_next_retry_dela
 from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
@@ -170,6 +170,7 @@ class RunwayGenerateOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit or resume the job; return it, or wait for its video."""
+        hide_links(self)
         return self._submit_and_wait(context, throttle_count=0)
 
     def submit_again(
@@ -200,6 +201,7 @@ class RunwayGenerateOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
+        hide_links(self)
         task = self._unpack(context)
         if next_method != TRIGGER_FAILED or (pushed := pull_job(task)) is None:
             return super().resume_execution(next_method, next_kwargs, context)
@@ -226,9 +228,9 @@ class RunwayGenerateOperator(BaseOperator):
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
             if self.output_path is not None:
                 # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
-                from airflow_provider_runway.outputs.store import check_target
+                from airflow_provider_runway.outputs.store import check_output_path
 
-                check_target(self.output_path, self.output_conn_id)  # before money moves
+                check_output_path(self.output_path, self.output_conn_id)  # before money moves
             if self.request_id is None:
                 self._job = job = self._submit_or_resume(hook, task, throttle_count)
             else:
@@ -364,8 +366,7 @@ class RunwayGenerateOperator(BaseOperator):
         self._submitter(hook, task).mark_delivered(job.request_id)
         return result
 
-    @staticmethod
-    def _unpack(context: Context) -> TaskContext:
+    def _unpack(self, context: Context) -> TaskContext:
         from airflow_provider_runway.task_context import TaskContext
 
-        return TaskContext.from_airflow(context)
+        return TaskContext.from_airflow(context, self)

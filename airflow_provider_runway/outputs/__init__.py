@@ -1,1 +1,1 @@
-"""From a finished job to stored files: path template, download, media check, storing in one step."""
+"""Downloads and stores the outputs of a finished job."""

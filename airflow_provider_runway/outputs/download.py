@@ -1,7 +1,6 @@
-"""Fetches a finished output. It is public and paid for: no key is sent, and fetching again is free.
+"""Downloads a finished output. It is public and paid for: no key is sent, and downloading it again is free.
 
-A transfer that breaks off goes on where it ended, where the server can name the version of the file. What
-came is judged by its length and its bytes, and fetched again where they prove a loss.
+The file is checked by its length and its bytes. One that is not complete is downloaded again from the start.
 """
 
 from __future__ import annotations
@@ -19,34 +18,36 @@ from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import DownloadFailedError, NoUsableResponseError, OutputRejectedError
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.media_check import Media, inspect
-from airflow_provider_runway.outputs.range_requests import PartialFile, part_of, total_of
 from airflow_provider_runway.segmind.error_mapping import map_response_to_error
 from airflow_provider_runway.segmind.http import Request, Response
 from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s
-from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES, ca_bundle_error, no_netrc_auth
+from airflow_provider_runway.segmind.timing import get_timing
+from airflow_provider_runway.transports.client_settings import (
+    MAX_OUTPUT_BYTES,
+    ca_bundle_error,
+    find_proxy,
+    no_netrc_auth,
+)
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_runway.transports.client_settings import ClientSettings, Log
 
-#: What a break can lose of what had arrived already: urllib3 2 drops a chunk that it could not fill.
-CHUNK_BYTES = 8 * 1024
-#: Twice the usual attempts: a video that was paid for is worth insisting on.
-POLICY = RetryPolicy(attempts=8, max_elapsed_s=300.0)
-#: A line that brings this much between two breaks is slow, and not hopeless: the attempts are counted anew.
-PROGRESS_BYTES = 1024**2
-MOST_REDIRECTS = 5
+CHUNK_BYTES = 64 * 1024
+MAX_REDIRECTS = 5
+#: One attempt takes no longer than this, however slowly the bytes come: 2 GiB at 1.2 MB/s.
+MAX_ATTEMPT_S = 1800.0
 
-#: No more than this: neither the connection's key nor anything that the session would add. The bytes are wanted
-#: as they are, for lengths and ranges are counted in them.
+#: Neither the connection's key nor anything that the session would add. The bytes are wanted uncompressed, because
+#: lengths are counted in them.
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"airflow-provider-runway/{__version__}"}
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadedFile:
-    """A file that arrived whole: its bytes, and what it is."""
+    """A complete file: its length in bytes, and what it is."""
 
     size: int
     media: Media
@@ -57,168 +58,160 @@ def download(
     sink: BinaryIO,
     settings: ClientSettings,
     log: Log,
-    policy: RetryPolicy = POLICY,
+    policy: RetryPolicy | None = None,
     *,
-    most_bytes: int = MAX_OUTPUT_BYTES,
-    reach: DownloadAllowlist | None = None,
+    max_bytes: int = MAX_OUTPUT_BYTES,
+    allowlist: DownloadAllowlist | None = None,
 ) -> DownloadedFile:
-    """Stream a file into ``sink``, which can be read and is emptied first, and return what it is.
+    """Stream a file into ``sink``, which must be readable and is emptied first, and return what the file is.
 
-    :param reach: the hosts that may be asked; None: the connection's and the URL's own.
-    :raises OutputRejectedError: it is too large, or its address is none to be asked; it would be so again.
-    :raises DownloadFailedError: gone, refused, or not whole within the policy. The video is still there to be
-        fetched for the days that Segmind keeps it (7, by its docs).
+    :param policy: how often and how long to try; None: the process's timing says it.
+    :param allowlist: the hosts that may be asked; None: the connection's and the URL's own.
+    :raises OutputRejectedError: it is too large, or its URL must not be requested. A retry would not help.
+    :raises DownloadFailedError: gone, refused, or not complete within the policy. The file stays at its URL for as long
+        as Segmind keeps it (7 days, by its docs).
     """
-    download = _Download(url, sink, settings, most_bytes, reach or DownloadAllowlist.for_job(settings.base_urls, [url]))
-    began, attempts, vain, farthest = time.time(), 0, 0, 0
+    policy = policy or get_timing().download_retry
+    allowlist = allowlist or DownloadAllowlist.for_job(settings.base_urls, [url])
+    attempt = _DownloadAttempt(Request("download", "GET", url), sink, settings, max_bytes, allowlist)
+    started_at, attempts = time.time(), 0
     while True:
         attempts += 1
-        vain += 1
         try:
-            return download.attempt()
+            return attempt.run()
         except NoUsableResponseError as problem:
             now = time.time()
-            # Farther than ever, and not only than before: a server may take back what it gave, again and again.
-            if download.held_bytes >= farthest + PROGRESS_BYTES:
-                began, vain, farthest = now, 1, download.held_bytes
-            pause_s = compute_retry_delay_s(policy, problem, vain, now - began, now, random.random())
+            pause_s = compute_retry_delay_s(policy, problem, attempts, now - started_at, now, random.random())
             if pause_s is None:
-                raise DownloadFailedError(f"Not fetched in {attempts} attempts: {problem}", url=url) from problem
-            going_on = f"Going on at byte {download.held_bytes}" if download.held_bytes else "Fetching it again"
-            log.info("%s %s in %.1f s.", problem, going_on, pause_s)
+                raise DownloadFailedError(f"Not downloaded in {attempts} attempts: {problem}", url=url) from problem
+            log.info("%s The download starts again in %.1f s.", problem, pause_s)
         time.sleep(pause_s)
 
 
-class _Download:
-    """One file on its way, over several attempts: what is in the sink, and whether the rest can be asked for."""
+@dataclass(frozen=True, slots=True)
+class _DownloadAttempt:
+    """One attempt to download a file, which may be repeated."""
 
-    def __init__(
-        self, url: str, sink: BinaryIO, settings: ClientSettings, most_bytes: int, reach: DownloadAllowlist
-    ) -> None:
-        self._request = Request("download", "GET", url)
-        self._sink = sink
-        self._settings = settings
-        self._most_bytes = most_bytes
-        self._reach = reach
-        self._part: PartialFile | None = None
-        sink.seek(0)
-        sink.truncate()
+    request: Request
+    sink: BinaryIO
+    settings: ClientSettings
+    max_bytes: int
+    allowlist: DownloadAllowlist
 
-    @property
-    def held_bytes(self) -> int:
-        """How much of the file is here, to go on from."""
-        return self._part.size if self._part else 0
+    def run(self) -> DownloadedFile:
+        """Request the file, write it into the sink, and check it.
 
-    def attempt(self) -> DownloadedFile:
-        """Ask once for the file, or for what is lacking of it.
-
-        :raises NoUsableResponseError: it is not whole. Asking again may help.
+        :raises NoUsableResponseError: it did not come, or not all of it. Another attempt may help.
         """
-        part = self._part
-        with self._opened(_HEADERS | (part.headers() if part else {})) as answer:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            self._check(answer.status_code, headers)
-            self._receive(answer, headers, part.size if part and answer.status_code == 206 else 0)
-        size = self._sink.tell()
-        self._sink.flush()
-        media = inspect(self._read, size)
+        import requests  # where it is used: parsing a DAG file must not load it
+
+        self.sink.seek(0)
+        self.sink.truncate()
+        try:
+            with self._open_response() as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                self._check_head(response.status_code, headers)
+                self._write_body(response)
+        except requests.RequestException as error:
+            # ``requests`` also raises for a body that is shorter than its Content-Length.
+            host = urlsplit(self.request.url).hostname
+            raise NoUsableResponseError(f"download: {type(error).__name__} at {host}.") from error
+        size = self.sink.tell()
+        self.sink.flush()
+        media = inspect(self._read_bytes, size)
         defect = media.defect
         if media.mime is None and headers.get("content-type", "").startswith("text/"):
-            defect = defect or "it says that it is text"
+            defect = defect or "its content type is text"
         if defect:
             raise NoUsableResponseError(
-                f"download: HTTP {answer.status_code} with {size} bytes is no whole output: {defect}."
+                f"download: HTTP {response.status_code} with {size} bytes is no complete output: {defect}."
             )
         return DownloadedFile(size, media)
 
-    def _check(self, status: int, headers: Mapping[str, str]) -> None:
-        """Look at an answer's head, before a byte of what is held is given up for it."""
-        if status == 416 or (status == 206 and not (self._part and self._part.goes_on(headers))):
-            self._part = None
-            raise NoUsableResponseError(f"download: HTTP {status} for another part than the one that is lacking.")
-        if status not in (200, 206):
-            raise self._refusal(status, headers)
-        kind = headers.get("content-type", "")
-        if kind.startswith(("text/html", "application/json")):
-            raise NoUsableResponseError(f"download: HTTP {status} with {kind} is no output.")
-        if (told := total_of(headers) or 0) > self._most_bytes:
-            raise self._too_large(f"{told:,} bytes")
+    def _check_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check status and headers before the body is read."""
+        if status != 200:
+            raise self._make_status_error(status, headers)
+        content_type = headers.get("content-type", "")
+        if content_type.startswith(("text/html", "application/json")):
+            raise NoUsableResponseError(f"download: HTTP {status} with {content_type} is no output.")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self.max_bytes:
+            raise self._make_size_error(f"{int(length):,} bytes")
 
-    def _receive(self, answer: requests.Response, headers: Mapping[str, str], start: int) -> None:
-        import requests
-
-        total = total_of(headers)
-        self._part = None
-        self._sink.seek(start)
-        self._sink.truncate()
-        try:
-            for chunk in answer.iter_content(CHUNK_BYTES):
-                if self._sink.tell() + len(chunk) > self._most_bytes:
-                    raise self._too_large("more bytes, and does not say how many,")
-                self._sink.write(chunk)
-        except requests.RequestException as error:
-            # ``requests`` itself raises for a body shorter than its Content-Length.
-            self._part = part_of(headers, self._sink.tell(), total)
-            raise self._lost(error) from error
+    def _write_body(self, response: requests.Response) -> None:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            if self.sink.tell() + len(chunk) > self.max_bytes:
+                raise self._make_size_error("more bytes than allowed (its length is not given),")
+            self.sink.write(chunk)
 
     @contextmanager
-    def _opened(self, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-        """Send the request, follow its redirects as far as they may be followed, and close what was opened."""
-        import requests  # where it is used: a DAG file that is parsed pays nothing for it
+    def _open_response(self) -> Iterator[requests.Response]:
+        """Send the request, follow allowed redirects, and close everything at the end."""
+        from airflow_provider_runway.transports.requests_transport import TimeLimitedSession
 
-        url = self._request.url
-        with requests.Session() as session:
+        url = self.request.url
+        with TimeLimitedSession() as session, session.limit_time(MAX_ATTEMPT_S):
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            rejection_reason = self._reach.rejection_reason(url)
-            for _ in range(MOST_REDIRECTS + 1):
+            rejection_reason = self._get_rejection_reason(url, redirected_from=None)
+            for _ in range(MAX_REDIRECTS + 1):
                 if rejection_reason:
-                    raise OutputRejectedError(f"The output is not fetched: {rejection_reason}.", url=self._request.url)
-                with self._ask(session, url, headers) as answer:
-                    target = answer.headers.get("location") if answer.status_code in _REDIRECTS else None
-                    if target is None:
-                        yield answer
+                    raise OutputRejectedError(
+                        f"The output is not downloaded: {rejection_reason}.", url=self.request.url
+                    )
+                with self._get(session, url) as response:
+                    location = response.headers.get("location") if response.status_code in _REDIRECT_STATUSES else None
+                    if location is None:
+                        yield response
                         return
-                    there = urljoin(url, target)
-                    rejection_reason = self._reach.rejection_reason(there, after=url)
-                    url = there
-        raise NoUsableResponseError(f"download: more than {MOST_REDIRECTS} redirects.")
+                    target = urljoin(url, location)
+                rejection_reason = self._get_rejection_reason(target, redirected_from=url)
+                url = target
+        raise NoUsableResponseError(f"download: more than {MAX_REDIRECTS} redirects.")
 
-    def _ask(self, session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _get_rejection_reason(self, url: str, redirected_from: str | None) -> str:
+        try:
+            return self.allowlist.get_rejection_reason(url, redirected_from)
+        except (OSError, UnicodeError) as problem:
+            if find_proxy(url):
+                return ""  # behind a proxy, which connects by itself, names often cannot be resolved
+            host = urlsplit(url).hostname
+            raise NoUsableResponseError(
+                f"download: {host}, where a redirect leads, was not found: {problem}."
+            ) from None
+
+    def _get(self, session: requests.Session, url: str) -> requests.Response:
         import requests
 
-        timeout = (self._settings.connect_timeout_s, self._settings.read_timeout_s)
         try:
             return session.get(
                 url,
-                headers=dict(headers),
+                headers=dict(_HEADERS),
                 stream=True,
-                timeout=timeout,
-                # Ours to follow: every hop is judged first.
+                timeout=(self.settings.connect_timeout_s, self.settings.read_timeout_s),
+                # They are followed above, where each target is checked first.
                 allow_redirects=False,
                 auth=no_netrc_auth,
-                verify=self._settings.verify,
+                verify=self.settings.verify,
             )
-        except requests.RequestException as error:
-            raise self._lost(error) from error
-        except OSError as problem:  # what ``requests`` raises, before it connects, where a bundle is missing
+        except requests.RequestException:
+            raise
+        except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
             raise ca_bundle_error(problem) from None
 
-    def _read(self, offset: int, length: int) -> bytes:
-        self._sink.seek(offset)
-        return self._sink.read(length)
+    def _read_bytes(self, offset: int, length: int) -> bytes:
+        self.sink.seek(offset)
+        return self.sink.read(length)
 
-    def _lost(self, error: requests.RequestException) -> NoUsableResponseError:
-        return NoUsableResponseError(f"download: {type(error).__name__} at {urlsplit(self._request.url).hostname}.")
-
-    def _too_large(self, size: str) -> OutputRejectedError:
+    def _make_size_error(self, size: str) -> OutputRejectedError:
         return OutputRejectedError(
-            f"The output has {size} and the most that is taken is {self._most_bytes:,} bytes: raise max_output_bytes.",
-            url=self._request.url,
+            f"The output has {size} and the limit is {self.max_bytes:,} bytes: raise max_output_bytes.",
+            url=self.request.url,
         )
 
-    def _refusal(self, status: int, headers: Mapping[str, str]) -> Exception:
-        if status == 429 or status >= 500:
-            return map_response_to_error(self._request, Response(status, headers, b"", received_at=time.time()))
+    def _make_status_error(self, status: int, headers: Mapping[str, str]) -> Exception:
+        if status == 429 or status >= 500 or status < 300:
+            return map_response_to_error(self.request, Response(status, headers, b"", received_at=time.time()))
         return DownloadFailedError(
-            f"The output cannot be fetched: HTTP {status}. Segmind keeps outputs for 7 days.", url=self._request.url
+            f"The output cannot be downloaded: HTTP {status}. Segmind keeps outputs for 7 days.", url=self.request.url
         )

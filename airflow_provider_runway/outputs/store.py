@@ -1,4 +1,4 @@
-"""Puts a job's outputs where the author wants them: any path that Airflow's ``ObjectStoragePath`` takes."""
+"""Stores a job's outputs at the author's ``output_path``: on any storage of Airflow, each file in one step."""
 
 from __future__ import annotations
 
@@ -33,30 +33,31 @@ if TYPE_CHECKING:
     from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.transports.client_settings import ClientSettings, Log
 
-#: Where an upload appears under its name whole, or not at all, and renaming is a copy that needs more rights.
-#: Everywhere else a file is written beside its place, and renamed.
-WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
-_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}")
-#: (the file's ending, None while it is not known) -> its full path.
-Name = Callable[[str | None], str]
+#: Storages where an upload appears under its name when it is complete, or not at all, and where renaming is a copy that
+#: needs more permissions. On any other storage a file is uploaded under a temporary name, and renamed.
+ATOMIC_UPLOAD_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
+#: (the file's extension, None while it is not known) -> its full path.
+FormatPath = Callable[[str | None], str]
 
 
-def check_target(output_path: str, conn_id: str | None) -> None:
-    """Find out whether a path can be stored at, while nothing is paid for.
+def check_output_path(output_path: str, conn_id: str | None) -> None:
+    """Check that outputs can be stored at a path, before anything is paid for.
 
-    :raises BadInputError: the path is empty, has an unknown placeholder, or is a folder without a "/" at its
-        end; no provider serves its scheme, or its connection does not exist.
+    :raises BadInputError: the path is empty, has an unknown placeholder, or is a folder without a "/" at its end; no
+        provider serves its scheme, or its connection does not exist.
     """
-    target = OutputPathTemplate.parse(output_path).path(
+    path = OutputPathTemplate.parse(output_path).format_path(
         {"index": 0, "request_id": "video", "model": "model", "seed": 1}
     )
     try:
-        if (named := get_storage_conn_id(target, conn_id)) is not None and "://" in target:
-            BaseHook.get_connection(named)  # the amazon provider would go on without it, as nobody
-        local = _local(target, conn_id)
-        if local is None:
-            _ = make_storage_path(target, conn_id).fs
-        elif local.is_dir():
+        if (storage_conn_id := get_storage_conn_id(path, conn_id)) is not None and "://" in path:
+            # Without this the amazon provider would go on with anonymous credentials.
+            BaseHook.get_connection(storage_conn_id)
+        local_path = _get_local_path(path, conn_id)
+        if local_path is None:
+            _ = make_storage_path(path, conn_id).fs
+        elif local_path.is_dir():
             raise BadInputError(
                 f"output_path {output_path!r} is a folder: end it in '/' to store in it. Nothing was sent."
             )
@@ -67,139 +68,146 @@ def check_target(output_path: str, conn_id: str | None) -> None:
 
 
 def store_outputs(
-    report: JobSummary,
+    summary: JobSummary,
     output_path: str,
     conn_id: str | None,
     settings: ClientSettings,
     log: Log,
-    most_bytes: int = MAX_OUTPUT_BYTES,
+    max_bytes: int = MAX_OUTPUT_BYTES,
 ) -> str:
     """Store every output of a job, one after the other, and return the path of the first.
 
-    Each is fetched into a local temporary file, checked, and only then appears under its name, at once: a
-    reader never sees half of it. Storing it again replaces it; where one of several fails, those before it
-    are in their places, and a retry fetches all of them again, which is free.
+    Each is downloaded into a temporary file, checked, and appears under its name only then: no reader sees half of it.
+    Storing it again replaces it. Where one of several fails, those before it are stored, and a retry downloads all of
+    them again, which is free.
 
-    :param most_bytes: the largest output that is taken.
-    :raises DownloadFailedError: one could not be fetched, or not be stored; the job itself is not touched.
+    :param max_bytes: the largest output that is stored.
+    :raises DownloadFailedError: one could not be downloaded or stored; the job itself is not touched.
     :raises OutputRejectedError: the same, and a retry would not help.
     """
-    target, count = OutputPathTemplate.parse(output_path), len(report.output_urls)
-    reach = DownloadAllowlist.for_job(settings.base_urls, report.output_urls)
+    template, count = OutputPathTemplate.parse(output_path), len(summary.output_urls)
+    allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
     paths = []
-    for index, url in enumerate(report.output_urls):
-        values = {"index": index, "request_id": report.request_id, "model": report.model, "seed": report.seed}
-        name: Name = partial(target.path, values)
-        get = partial(download, url, settings=settings, log=log, most_bytes=most_bytes, reach=reach)
+    for index, url in enumerate(summary.output_urls):
+        values = {"index": index, "request_id": summary.request_id, "model": summary.model, "seed": summary.seed}
+        fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
         try:
-            path, fetched = _store_one(url, name, conn_id, get)
+            path, file = _store_output(url, partial(template.format_path, values), conn_id, fetch)
         except DownloadFailedError as problem:
-            raise _told(problem, report, url, index) from problem
-        if odd := fetched.media.warning:
-            log.warning("Job %s: the output at %s is kept as it came: %s.", report.request_id, path, odd)
+            raise _add_job_facts(problem, summary, url, index) from problem
+        if file.media.warning:
+            log.warning(
+                "Job %s: the output at %s is stored as it is: %s.", summary.request_id, path, file.media.warning
+            )
         log.info(
-            "Job %s: output %d of %d stored, %d bytes at %s.", report.request_id, index + 1, count, fetched.size, path
+            "Job %s: output %d of %d stored, %d bytes at %s.", summary.request_id, index + 1, count, file.size, path
         )
         paths.append(path)
     return paths[0]
 
 
-def _told(problem: DownloadFailedError, report: JobSummary, url: str, index: int) -> DownloadFailedError:
-    """Return the problem of one output with what people need to know when money was paid."""
-    which = f"output {index + 1} of {len(report.output_urls)}: " if len(report.output_urls) > 1 else ""
-    final = isinstance(problem, OutputRejectedError)
-    after = "a retry would end the same" if final else "a retry only fetches again"
-    back = how_to_resume(report.request_id, report.submitted_at)
+def _add_job_facts(problem: DownloadFailedError, summary: JobSummary, url: str, index: int) -> DownloadFailedError:
+    """Return a failed download's error with what people need to know about a job that was paid for."""
+    which = f"output {index + 1} of {len(summary.output_urls)}: " if len(summary.output_urls) > 1 else ""
+    is_final = isinstance(problem, OutputRejectedError)
+    retry = "a retry would end the same way" if is_final else "a retry only downloads again"
     return type(problem)(
-        f"Job {report.request_id}: {which}{problem} The job is done and paid for; {after}. "
-        f"{where_output_is(url, report.submitted_at)} {back}",
+        f"Job {summary.request_id}: {which}{problem} The job is done and paid for; {retry}. "
+        f"{where_output_is(url, summary.submitted_at)} {how_to_resume(summary.request_id, summary.submitted_at)}",
         **problem.facts,
     )
 
 
-def _store_one(
-    url: str, name: Name, conn_id: str | None, get: Callable[..., DownloadedFile]
+def _store_output(
+    url: str, format_path: FormatPath, conn_id: str | None, fetch: Callable[..., DownloadedFile]
 ) -> tuple[str, DownloadedFile]:
-    """Fetch one output and put it into its place; return its path and what it is."""
-    part: Path | None = None
-    target = name(None)
+    """Download one output and store it; return its path and what it is."""
+    path = format_path(None)
+    temporary_path: Path | None = None
     try:
-        local = _local(target, conn_id)
-        if local is not None:
-            local.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its final place where that is local, so that the last step is one rename.
-        with tempfile.NamedTemporaryFile(
-            dir=local.parent if local else None, prefix=".runway-", suffix=".part", delete=False
-        ) as sink:
-            part = Path(sink.name)
-            fetched = get(sink=cast("BinaryIO", sink))
+        local_path = _get_local_path(path, conn_id)
+        with _open_temporary_file(local_path) as sink:
+            temporary_path = Path(sink.name)
+            file = fetch(sink=sink)
             os.fsync(sink.fileno())
-        target = name(ending := fetched.media.ending or _ending_in(url))
-        if local is None:
-            # Storages tell a reader the type of a file by the ending of what was uploaded.
-            part = part.rename(part.with_suffix(ending))
-            _upload(part, target, conn_id)
+        extension = file.media.extension or _get_url_extension(url)
+        path = format_path(extension)
+        if local_path is None:
+            # Storages take the content type from the extension of the uploaded file.
+            temporary_path = temporary_path.rename(temporary_path.with_suffix(extension))
+            _upload(temporary_path, path, conn_id)
         else:
-            part.chmod(0o644)  # a temporary file is its owner's alone; a video is for whoever may enter the folder
-            part.replace(_local(target, conn_id) or local)
+            temporary_path.replace(_get_local_path(path, conn_id) or local_path)
     except OSError as problem:
-        raise DownloadFailedError(f"The output could not be stored at {target}: {problem}.", url=url) from problem
+        raise DownloadFailedError(f"The output could not be stored at {path}: {problem}.", url=url) from problem
     finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-    return target, fetched
+        if temporary_path is not None:
+            temporary_path.unlink(missing_ok=True)
+    return path, file
 
 
-def _local(target: str, conn_id: str | None) -> Path | None:
-    """Return a target as a file of this machine, or None."""
-    if "://" not in target:
-        # A plain path is taken as it stands: Airflow 2.11 would begin a relative one at the root.
-        return Path(target)
-    path = make_storage_path(target, conn_id)
-    return Path(path.path) if path.protocol == "file" else None
+def _open_temporary_file(local_path: Path | None) -> BinaryIO:
+    """Open a new file to download into: beside its final place where that is local, so the last step is one rename.
+
+    There it gets the permissions of the process's umask, like any new file, because it becomes the video. A file that
+    is only uploaded stays private.
+    """
+    if local_path is None:
+        return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix=".runway-", suffix=".part", delete=False))
+    local_path.parent.mkdir(parents=True, exist_ok=True)
+    return cast("BinaryIO", (local_path.parent / f".runway-{uuid4().hex}.part").open("x+b"))
 
 
-def _upload(file: Path, target: str, conn_id: str | None) -> None:
-    """Put a whole local file under its name on another storage, in one step as its readers see it.
+def _get_local_path(path: str, conn_id: str | None) -> Path | None:
+    """Return a path on this machine's file system, or None for another storage."""
+    if "://" not in path:
+        # A plain path is taken as it is: Airflow 2.11 would begin a relative one at the root.
+        return Path(path)
+    on_storage = make_storage_path(path, conn_id)
+    return Path(on_storage.path) if on_storage.protocol == "file" else None
 
-    Writing through ``path.open("wb")`` would not do: leaving that by an exception closes it, and closing
-    publishes what was written so far (fsspec 2026.9).
+
+def _upload(file: Path, path: str, conn_id: str | None) -> None:
+    """Upload a complete local file, so that it appears under its name in one step.
+
+    Writing through ``ObjectStoragePath.open("wb")`` would not do: an exception closes it, and closing publishes what
+    was written so far (fsspec 2026.9).
     """
     try:
-        path = make_storage_path(target, conn_id)
-        fs, place = path.fs, path.path
-        if path.protocol in WHOLE_OR_NOTHING:
-            fs.put_file(str(file), place)
+        target = make_storage_path(path, conn_id)
+        if target.protocol in ATOMIC_UPLOAD_SCHEMES:
+            target.fs.put_file(str(file), target.path)
         else:
-            _upload_beside(fs, file, place)
+            _upload_and_rename(target.fs, file, target.path)
     except OSError:
         raise
-    except Exception as problem:  # each storage's client has errors of its own, and none may hide what was paid for
+    except Exception as problem:  # storage clients have errors of their own; none may hide what was paid for
         raise OSError(f"{type(problem).__name__}: {problem}") from problem
-    report_lineage(path)
+    report_lineage(target)
 
 
-def _upload_beside(fs: Any, file: Path, place: str) -> None:
-    folder = place.rpartition("/")[0]
-    beside = f"{folder}/.runway-{uuid4().hex}.part"
+def _upload_and_rename(file_system: Any, file: Path, path: str) -> None:
+    """Upload under a temporary name in the same folder, and rename."""
+    folder = path.rpartition("/")[0]
+    temporary_path = f"{folder}/.runway-{uuid4().hex}.part"
     try:
-        fs.makedirs(folder, exist_ok=True)
-        fs.put_file(str(file), beside)
+        file_system.makedirs(folder, exist_ok=True)
+        file_system.put_file(str(file), temporary_path)
         try:
-            fs.mv(beside, place)
+            file_system.mv(temporary_path, path)
         except OSError as problem:
-            # Some, like SMB, do not rename onto a file that is there. For any other reason it stays.
+            # Some storages, like SMB, do not rename onto a file that exists.
             if problem.errno != errno.EEXIST:
                 raise
-            fs.rm_file(place)
-            fs.mv(beside, place)
+            file_system.rm_file(path)
+            file_system.mv(temporary_path, path)
     except BaseException:
-        with suppress(Exception):  # at best: what is left is hidden, and under no name that anyone reads
-            fs.rm_file(beside)
+        with suppress(Exception):  # if this fails, a hidden file stays under a name that nobody reads
+            file_system.rm_file(temporary_path)
         raise
 
 
-def _ending_in(url: str) -> str:
-    """Return the ending of a file of no known kind: the one that its URL shows."""
-    ending = PurePosixPath(urlsplit(url).path).suffix
-    return ending if _ENDING.fullmatch(ending) else ".bin"
+def _get_url_extension(url: str) -> str:
+    """Return the extension in an output's URL, for a file whose type is not known."""
+    extension = PurePosixPath(urlsplit(url).path).suffix
+    return extension if _EXTENSION.fullmatch(extension) else ".bin"

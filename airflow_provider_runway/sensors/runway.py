@@ -24,7 +24,7 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
@@ -98,6 +98,7 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
+        hide_links(self)
         with self._no_skip_for_errors():
             job = self._job()
             if not self.deferrable:
@@ -139,6 +140,7 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, poll the job once more."""
+        hide_links(self)
         with self._no_skip_for_errors():
             if next_method == TRIGGER_FAILED:
                 reason = trigger_failure_reason(next_kwargs)
@@ -202,8 +204,7 @@ class RunwayJobSensor(BaseSensorOperator):
         except _NotSkippable as problem:
             raise problem.airflow_error from problem
 
-    @staticmethod
-    def _unpack(context: Context) -> TaskContext:
+    def _unpack(self, context: Context) -> TaskContext:
         from airflow_provider_runway.task_context import TaskContext
 
-        return TaskContext.from_airflow(context)
+        return TaskContext.from_airflow(context, self)

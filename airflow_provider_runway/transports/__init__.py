@@ -1,1 +1,1 @@
-"""The same few steps twice, an ``await`` apart: they send, sleep, log and draw dice, and decide nothing."""
+"""The HTTP clients. Both drive the same exchanges, one blocking and one with ``await``; they decide nothing."""

@@ -1,4 +1,4 @@
-"""The triggerer's transport, on ``aiohttp``: proxies and certificates as the worker's transport has them."""
+"""The triggerer's HTTP transport, on ``aiohttp``: proxies and certificates as the worker's transport has them."""
 
 from __future__ import annotations
 
@@ -13,47 +13,51 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from yarl import URL
 
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
-from airflow_provider_runway.transports.client_settings import ClientSettings, Log, ca_bundle_error, log_step
+from airflow_provider_runway.transports.client_settings import (
+    ClientSettings,
+    Log,
+    ca_bundle_error,
+    find_proxy,
+    log_step,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-#: What ``requests`` reads to find a certificate authority; both transports must trust the same hosts.
-_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+#: The environment variables that ``requests`` reads to find certificate authorities. Both transports trust alike.
+_CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class AiohttpTransport:
-    """Drives flows over one ``aiohttp`` session, opened with the first request. Belongs to one event loop."""
+    """Drives exchanges over one ``aiohttp`` session, opened with the first request. Belongs to one event loop."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
         self._session: aiohttp.ClientSession | None = None
-        self._ways: dict[tuple[str, bool, str, str], dict[str, Any]] = {}
+        self._options: dict[tuple[str, int, str, str], dict[str, Any]] = {}
 
-    async def run(self, flow: Exchange[T], log: Log = log) -> T:
-        """Drive a flow to its end, and return what it returns; its lines go to ``log``."""
+    async def run(self, exchange: Exchange[T], log: Log = log) -> T:
+        """Drive an exchange to its end, and return what it returns. Its lines go to ``log``."""
         try:
-            step = next(flow)
+            step = next(exchange)
             while True:
                 if isinstance(step, Send):
-                    step = flow.send(Received(await self._send(step), random.random()))
+                    step = exchange.send(Received(await self._send(step.request), random.random()))
                     continue
                 log_step(step, log)
                 if isinstance(step, Sleep):
                     await asyncio.sleep(step.seconds)
-                step = flow.send(Resumed(time.time()))
+                step = exchange.send(Resumed(time.time()))
         except StopIteration as stop:
             value: T = stop.value
             return value
 
-    async def _send(self, step: Send) -> Response | TransportFailure:
-        request = step.request
-        session, url = await self._opened(), URL(request.url, encoded=True)
+    async def _send(self, request: Request) -> Response | TransportFailure:
+        session, url = await self._open_session(), URL(request.url, encoded=True)
         try:
             async with session.request(
                 request.method,
@@ -61,43 +65,44 @@ class AiohttpTransport:
                 params=request.query or None,
                 data=request.body or None,
                 allow_redirects=False,
-                **self._way(request, url),
-            ) as answer:
-                body = await answer.read()
+                **self._request_options(request, url),
+            ) as response:
+                body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return TransportFailure(
-                _kind(error), f"{type(error).__name__} at {request.url.split('/')[2]}", received_at=time.time()
-            )
-        said = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, said, body, received_at=time.time())
+            detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
+            return TransportFailure(_classify_failure(error), detail, received_at=time.time())
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status, headers, body, received_at=time.time())
 
-    async def _opened(self) -> aiohttp.ClientSession:
+    async def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Reading certificate files blocks for tens of milliseconds, too long for an event loop.
             try:
-                trust = await asyncio.to_thread(_trust, self.settings.verify, dict(os.environ))
+                ssl_context = await asyncio.to_thread(_make_ssl_context, self.settings.verify, dict(os.environ))
             except OSError as problem:
                 raise ca_bundle_error(problem) from None
             if self._session is None:  # another job of this transport may have opened it meanwhile
                 # Without ``trust_env``, which would also take an Authorization header from a .netrc file.
-                connector = aiohttp.TCPConnector(ssl=trust)
+                connector = aiohttp.TCPConnector(ssl=ssl_context)
                 self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
-    def _way(self, request: Request, url: URL) -> dict[str, Any]:
-        """Return headers, timeout and proxy, which are worked out once for each kind of request and host.
+    def _request_options(self, request: Request, url: URL) -> dict[str, Any]:
+        """Return headers, timeout and proxy, which are computed once for each kind of request and host.
 
-        Reading the environment and taking URLs apart takes as long as all else that is ours about a request.
+        Reading the environment and parsing URLs takes as long as all else that this package does for a request.
         """
-        kind = (request.call, bool(request.body), url.scheme, url.raw_authority)
-        if kind not in self._ways:
+        key = (request.call, len(request.body), url.scheme, url.raw_authority)
+        if key not in self._options:
             settings = self.settings
             timeout = aiohttp.ClientTimeout(
-                total=None, sock_connect=settings.connect_timeout_s, sock_read=settings.read_timeout_for(request)
+                total=settings.total_timeout_for(request),
+                sock_connect=settings.connect_timeout_s,
+                sock_read=settings.read_timeout_for(request),
             )
-            headers, proxy = settings.headers_for(request), _proxy(request.url)
-            self._ways[kind] = {"headers": headers, "timeout": timeout, "proxy": proxy}
-        return self._ways[kind]
+            headers, proxy = settings.headers_for(request), find_proxy(request.url)
+            self._options[key] = {"headers": headers, "timeout": timeout, "proxy": proxy}
+        return self._options[key]
 
     async def close(self) -> None:
         """Close the session, if one was opened."""
@@ -114,30 +119,24 @@ class AiohttpTransport:
         await self.close()
 
 
-def _trust(verify: bool | str, environment: dict[str, str]) -> ssl.SSLContext | bool:
-    """Return what to trust, from the same sources and in the same order as ``requests``."""
+def _make_ssl_context(verify: bool | str, environment: dict[str, str]) -> ssl.SSLContext | bool:
+    """Return the certificate authorities to trust, from the same sources and in the same order as ``requests``."""
     if verify is False:
         return False
-    authorities = verify if isinstance(verify, str) else None
-    for name in _BUNDLE_VARIABLES:
-        authorities = authorities or environment.get(name) or None
-    if authorities is None:
-        import certifi  # what requests itself trusts when nothing else is said
+    ca_bundle = verify if isinstance(verify, str) else None
+    for name in _CA_BUNDLE_VARIABLES:
+        ca_bundle = ca_bundle or environment.get(name) or None
+    if ca_bundle is None:
+        import certifi  # the default of ``requests``
 
-        authorities = certifi.where()
-    if Path(authorities).is_dir():
-        return ssl.create_default_context(capath=authorities)
-    return ssl.create_default_context(cafile=authorities)
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL, by the rules of ``requests``."""
-    proxy = select_proxy(url, get_environ_proxies(url))
-    return str(prepend_scheme_if_needed(proxy, "http")) if proxy else None  # type: ignore[no-untyped-call]
+        ca_bundle = certifi.where()
+    if Path(ca_bundle).is_dir():
+        return ssl.create_default_context(capath=ca_bundle)
+    return ssl.create_default_context(cafile=ca_bundle)
 
 
-def _kind(error: Exception) -> FailureKind:
-    """Sort by what the failure proves. Only a connection that never came about proves "not sent"."""
+def _classify_failure(error: Exception) -> FailureKind:
+    """Return what a failure proves. Only a connection that was never made proves that nothing was sent."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return FailureKind.UNTRUSTED
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)):

@@ -1,4 +1,4 @@
-"""What both transports share: what they must know of a connection, and how a flow's lines are logged."""
+"""The settings of one connection, and what both HTTP transports do alike with them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from airflow_provider_runway.segmind.http import BaseUrls, Request
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
-#: Seconds. Connecting is quick or hopeless; a submit carries at most 16 MB, an upload a third more.
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 60.0
-#: The blocking v1 call answers when the video is there; the vendor's SDK gives v2 jobs 600 s.
+DEFAULT_CONNECT_TIMEOUT_S = 10.0
+#: How long the next byte of a response may take to come.
+DEFAULT_READ_TIMEOUT_S = 60.0
+#: The blocking v1 call answers when the video is ready; the vendor's SDK gives v2 jobs 600 s.
 SYNC_READ_TIMEOUT_S = 600.0
-#: The largest output taken unless the author says otherwise: some hundred times a ten second video.
+#: A request whose bytes leave slower than this is cut; an upload has up to 22 MB.
+MIN_UPLOAD_BYTES_PER_S = 50_000
+#: The largest output that is stored, unless the author says otherwise: some hundred times a ten-second video.
 MAX_OUTPUT_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """One connection, checked. The key is not in its ``repr``.
+    """One checked connection. The key is not in its ``repr``.
 
     :param verify: True, False, or the path of a file or folder of certificate authorities.
-    :param requests_per_minute: the account's budget where it is known; None: find out.
+    :param requests_per_minute: the account's rate limit where it is known; None: find it out.
     """
 
     api_key: str = field(repr=False)
     base_urls: BaseUrls = field(default_factory=BaseUrls)
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
-    read_timeout_s: float = READ_TIMEOUT_S
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
+    read_timeout_s: float = DEFAULT_READ_TIMEOUT_S
     verify: bool | str = True
     requests_per_minute: float | None = None
 
     def headers_for(self, request: Request) -> Mapping[str, str]:
-        """Return the headers of a request; the key is among them on the connection's own hosts only."""
+        """Return the headers of a request. The key is among them on the connection's own hosts only."""
         headers = {"Accept": "application/json, */*", "User-Agent": f"airflow-provider-runway/{__version__}"}
         if request.body:
             headers["Content-Type"] = "application/json"
@@ -48,35 +50,51 @@ class ClientSettings:
         return headers
 
     def read_timeout_for(self, request: Request) -> float:
-        """Return the seconds that may pass between two bytes of the answer."""
+        """Return the seconds that may pass between two bytes of the response."""
         return max(self.read_timeout_s, SYNC_READ_TIMEOUT_S) if request.call == "run_sync" else self.read_timeout_s
+
+    def total_timeout_for(self, request: Request) -> float:
+        """Return the seconds from the start of a request to the last byte of its response.
+
+        A response that comes a byte at a time passes every other timeout, and would hold its place for ever.
+        """
+        upload_s = len(request.body) / MIN_UPLOAD_BYTES_PER_S
+        return self.connect_timeout_s + upload_s + 2 * self.read_timeout_for(request)
 
 
 def no_netrc_auth(request: PreparedRequest) -> PreparedRequest:
-    """Stand in for an auth object, so that ``requests`` does not take one from a .netrc file."""
+    """Stand in for an auth object, so that ``requests`` takes none from a .netrc file."""
     return request
+
+
+def find_proxy(url: str) -> str | None:
+    """Return the URL of the proxy that the environment names for a URL, by the rules of ``requests``."""
+    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return str(prepend_scheme_if_needed(proxy, "http")) if proxy else None  # type: ignore[no-untyped-call]
 
 
 def ca_bundle_error(problem: OSError) -> BadConnectionError:
     """Return the error for certificate authorities that cannot be read, in the same words for both transports."""
     return BadConnectionError(
-        f'The certificate authorities cannot be read ({problem}). Look at the connection\'s extra "verify", and at '
-        "the variables REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE. Nothing was sent."
+        f'The certificate authorities cannot be read ({problem}). Check the connection\'s extra "verify", and the '
+        "environment variables REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE. Nothing was sent."
     )
 
 
 class Log(Protocol):
-    """Where a flow's lines go: a logger of the standard library, or an Airflow task's."""
+    """Where log lines go: a logger of the standard library, or that of an Airflow task."""
 
     def info(self, message: str, /, *values: Any) -> Any:
-        """Write a line of the ordinary course."""
+        """Log an ordinary line."""
 
     def warning(self, message: str, /, *values: Any) -> Any:
-        """Write a line that people should notice."""
+        """Log a line that people should notice."""
 
 
 def log_step(step: Sleep | LogLine | GetTime, log: Log) -> None:
-    """Write a flow's line into the log; an ordinary pause has none."""
+    """Log what a step of an exchange says. An ordinary pause says nothing."""
     if isinstance(step, LogLine):
         (log.warning if step.problem else log.info)("%s", step.line)
     elif isinstance(step, Sleep) and step.because:

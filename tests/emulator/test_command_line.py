@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from airflow_provider_runway.emulator import FAULTS, EmulatorControl
-from airflow_provider_runway.emulator.__main__ import build_options, main, make_parser
+from airflow_provider_runway.emulator import FAULTS, HISTORY_FORMS, EmulatorControl
+from airflow_provider_runway.emulator.__main__ import main, make_parser, parse_options
 
 COMMAND = [sys.executable, "-W", "error", "-m", "airflow_provider_runway.emulator", "--port", "0"]
 
@@ -37,7 +37,7 @@ def run_emulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_a_signal(number):
     with run_emulator("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
-        variable = process.stdout.readline()
+        variable, advice = process.stdout.readline(), process.stdout.readline()
         connection = json.loads(shlex.split(variable)[1].partition("=")[2])
         headers = {"x-api-key": connection["password"]}
         submit = requests.post(f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10)
@@ -46,6 +46,7 @@ def test_it_serves_until_a_signal(number):
         ledger = EmulatorControl(url).ledger()
         process.send_signal(number)
         _, log = process.communicate(timeout=10)
+    assert "--state FILE keeps them" in advice
     assert variable.startswith("export AIRFLOW_CONN_RUNWAY_DEFAULT='{")
     assert connection["conn_type"] == "runway"
     assert connection["host"] == connection["extra"]["storage_url"] == url
@@ -60,7 +61,7 @@ def test_it_serves_until_a_signal(number):
     assert "secret wish" not in log
 
 
-def test_help_lists_every_fault(capsys):
+def test_help_lists_every_fault_and_every_form(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     text = capsys.readouterr().out
@@ -68,6 +69,8 @@ def test_help_lists_every_fault(capsys):
     assert "examples:" in text
     for name, fault in FAULTS.items():
         assert re.search(rf"^  {name} +{re.escape(fault.about)}$", text, re.MULTILINE)
+    for name, form in HISTORY_FORMS.items():
+        assert re.search(rf"^  {name} +{re.escape(form.about)}$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,12 @@ def test_a_used_port_ends_with_exit_code_1(gateway, capsys):
 
 
 def test_the_arguments_become_options():
-    line = "--time-scale 0.5 --key SG_a --key SG_b,SG_c --model m --history-lag 1-2 --record-ttl 9 --credits 3 --seed 4"
-    options = build_options(make_parser().parse_args(shlex.split(line)))
+    line = (
+        "--history-form snake_case --history-seed float --clock-offset -300 --state jobs.json --time-scale 0.5"
+        " --key SG_a --key SG_b,SG_c --model m --history-lag 1-2 --record-ttl 9 --credits 3 --seed 4"
+    )
+    options = parse_options(make_parser().parse_args(shlex.split(line)))
     assert (options.time_scale, options.record_ttl, options.credits, options.seed) == (0.5, 9, 3, 4)
-    assert (options.keys, options.models, options.lag_range_s) == (("SG_a", "SG_b,SG_c"), ("m",), (1, 2))
+    assert (options.history.keys, options.history.seed) == ("snake_case", "float")
+    assert (options.clock_offset, options.state) == (-300, "jobs.json")
+    assert (options.keys, options.models, options.history.lag_range_s) == (("SG_a", "SG_b,SG_c"), ("m",), (1, 2))

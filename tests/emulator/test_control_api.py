@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import socket
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -165,3 +168,40 @@ def test_a_used_port_is_an_error_at_the_start(gateway):
 def test_an_invalid_option_is_refused(options):
     with pytest.raises(ValueError, match=r"must|there is no fault"):
         Emulator(**options)
+
+
+@pytest.mark.parametrize("offset", [300, -300])
+def test_the_clock_can_be_wrong(start_api, offset):
+    api = start_api(clock_offset=offset, requests_per_minute=2)
+    response = api.post()
+    sent_at = parsedate_to_datetime(response.headers["date"]).timestamp()
+    assert sent_at - time.time() == pytest.approx(offset, abs=5)
+    row_time = datetime.fromisoformat(api.list_rows()[0]["model_created"]).timestamp()
+    assert row_time - time.time() == pytest.approx(offset, abs=5)
+    reset = datetime.fromisoformat(api.post().headers["x-rate-limit-reset-at-utc"]).timestamp()
+    assert reset - time.time() == pytest.approx(offset + 60, abs=5)
+
+
+def test_jobs_survive_a_restart_in_a_state_file(start_api, tmp_path):
+    file = tmp_path / "state.json"
+    api = start_api(state=file)
+    finished, running = api.submit_finished(), api.submit()
+    api.gateway.close()
+    restarted = start_api(state=file)
+    ledger = restarted.gateway.ledger()
+    assert [job["request_id"] for job in ledger["jobs"]] == [finished, running]
+    assert (ledger["posts"], ledger["billable"], ledger["billed_usd"]) == (2, 2, 0.5)
+    assert restarted.get_result(finished).status_code == 200
+    assert restarted.get("/v1/get-user-credits").json()["credits"] == 999.5
+    restarted.gateway.reset()
+    assert start_api(state=file).gateway.ledger()["accepted"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+    file.write_text("{}")
+    with pytest.raises(ValueError, match=r"state\.json is not a state file of the emulator"):
+        start_api(state=file)
+
+
+def test_a_stuck_job_survives_a_restart(start_api, tmp_path):
+    file = tmp_path / "state.json"
+    request_id = start_api(state=file, faults=["submit:job_sticks"]).submit()
+    assert start_api(state=file).finish(request_id).json()["status"] == "PROCESSING"

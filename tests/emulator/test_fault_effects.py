@@ -146,6 +146,47 @@ def error_after_accept(api, gateway):
 
 
 @check
+def proxy_status(api, gateway):
+    for status in (408, 409, 425, 499, 503, 200):
+        gateway.add_fault({"call": "submit", "fault": "proxy_status", "status": status})
+        response = api.post()
+        assert (response.status_code, response.text[:6]) == (status, "<html>")
+    assert count_accepted(gateway) == 6
+    gateway.add_fault("submit:proxy_status:status=302,body=empty,accepted=false")
+    response = api.post()
+    assert (response.status_code, response.content) == (302, b"")
+    assert response.headers["location"] == "https://login.invalid/"
+    gateway.add_fault("submit:proxy_status:status=409,body=json,accepted=false")
+    assert api.post().json() == {"error": "Conflict"}
+    assert count_accepted(gateway) == 6
+
+
+@check
+def drip(api, gateway):
+    request_id = api.submit()
+    gateway.add_fault("status:drip:seconds=0.001")
+    started_at = time.monotonic()
+    assert api.get_status(request_id).json()["status"] == "QUEUED"
+    assert time.monotonic() - started_at > 0.2, "it has more than 200 bytes"
+    gateway.add_fault("submit:drip:send=headers,seconds=0")
+    with api.post(stream=True, timeout=0.2) as response:
+        assert response.status_code == 200
+        with pytest.raises(requests.ConnectionError, match="timed out"):
+            _ = response.content
+    assert count_accepted(gateway) == 2
+
+
+@check
+def history_form(api, gateway):
+    request_id = api.submit_finished()
+    gateway.add_fault("history:history_form:form=object")
+    gateway.add_fault("history_one:history_form:form=empty")
+    assert isinstance(api.list_rows()[0]["request_body"], dict)
+    assert api.get(f"{gateway.history_url}/{request_id}").status_code == 404
+    assert isinstance(api.list_rows()[0]["request_body"], str)
+
+
+@check
 def cut_before(api, gateway):
     gateway.add_fault("submit:cut_before")
     with pytest.raises(CONNECTION_LOST):

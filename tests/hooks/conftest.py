@@ -14,8 +14,8 @@ from airflow_provider_runway.emulator import Emulator
 
 
 @dataclass
-class Plain:
-    """What is read of an Airflow connection."""
+class PlainConnection:
+    """The fields that are read of an Airflow connection."""
 
     host: str | None = None
     schema: str | None = None
@@ -25,14 +25,14 @@ class Plain:
 
 
 @pytest.fixture
-def plain() -> type[Plain]:
-    """Make a connection without Airflow."""
-    return Plain
+def make_connection() -> type[PlainConnection]:
+    """Makes a connection without Airflow."""
+    return PlainConnection
 
 
 @pytest.fixture
 def connect(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Define ``runway_default``; what is given replaces a field of the connection to the gateway."""
+    """Defines ``runway_default`` as a connection to the gateway; keyword arguments replace its fields."""
 
     def define(**changes: Any) -> None:
         extra = {"storage_url": gateway.storage_url, "history_url": gateway.history_url}

@@ -1,9 +1,8 @@
-"""A user's own catalogue: the same in every process, strict where money moves, patient where jobs are waited for."""
+"""A user's own models: the same in every process; a bad file stops submits, and never a wait."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.hooks import custom_models
 from airflow_provider_runway.hooks.custom_models import load_models
-from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL, MODELS, expected_latency_s
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL, MODELS
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
-LOG = logging.getLogger("tests.catalogue")
 ENTRIES = {
     "veo-9": {
         "latency_s": 80,
@@ -39,37 +37,37 @@ ENTRIES = {
 }
 
 
-def begin_process() -> None:
-    """Forget what this process has read, as a new one has read nothing."""
+def forget_models() -> None:
+    """Forget what this process has read, like a new process."""
     MODELS.clear()
     MODELS.update(BUILT_IN_MODELS)
-    custom_models._read.cache_clear()
-    custom_models._told.clear()
+    custom_models._read_file.cache_clear()
+    custom_models._warned.clear()
 
 
 @pytest.fixture(autouse=True)
-def process() -> Iterator[None]:
-    begin_process()
+def new_process() -> Iterator[None]:
+    forget_models()
     yield
-    begin_process()
+    forget_models()
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Write the file of the configuration."""
+    """Writes the configured models file."""
     path = tmp_path / "models.json"
     monkeypatch.setenv("AIRFLOW__RUNWAY__CATALOGUE", str(path))
 
-    def written(text: str) -> Path:
+    def write_file(text: str) -> Path:
         path.write_text(text)
         return path
 
-    return written
+    return write_file
 
 
 @pytest.fixture
 def models(write: Callable[[str], Path]) -> Path:
-    """A good catalogue with a model of its own, and another latency for a built-in one."""
+    """A valid file with a new model, and another latency for a built-in one."""
     return write(json.dumps(ENTRIES))
 
 
@@ -78,9 +76,7 @@ def submit(ti: TaskInstance, **arguments: Any) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_a_model_of_the_users_own_gets_its_fields_and_a_seed(
-    gateway: Emulator, ti: TaskInstance, picture: Path
-) -> None:
+def test_a_custom_model_gets_its_fields_and_a_derived_seed(gateway: Emulator, ti: TaskInstance, picture: Path) -> None:
     submit(ti, prompt_image=str(picture), model_params={"cfg": "0.5"})
     (job,) = gateway.ledger()["jobs"]
     body = job["body"]
@@ -91,7 +87,7 @@ def test_a_model_of_the_users_own_gets_its_fields_and_a_seed(
 
 
 @pytest.mark.usefixtures("models")
-def test_a_lost_submit_of_such_a_model_is_found_by_that_seed(gateway: Emulator, ti: TaskInstance) -> None:
+def test_a_lost_submit_of_a_custom_model_is_found_by_its_seed(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:cut_after")
     submit(ti)
     assert gateway.ledger()["posts"] == 1
@@ -107,7 +103,7 @@ def test_a_lost_submit_of_such_a_model_is_found_by_that_seed(gateway: Emulator, 
         pytest.param({"ratio": "16:9"}, "veo-9 has no place for ratio", id="an argument it has no place for"),
     ],
 )
-def test_its_inputs_are_checked_like_those_of_the_built_in_ones(
+def test_inputs_of_a_custom_model_are_checked(
     gateway: Emulator, ti: TaskInstance, arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(AirflowFailException) as caught:
@@ -117,49 +113,49 @@ def test_its_inputs_are_checked_like_those_of_the_built_in_ones(
 
 
 @pytest.mark.usefixtures("models")
-def test_its_latency_is_known_wherever_a_job_is_waited_for(gateway: Emulator, ti: TaskInstance) -> None:
+def test_the_sensor_knows_the_latency_of_a_custom_model(gateway: Emulator, ti: TaskInstance) -> None:
     submit(ti)
-    begin_process()  # the sensor's, which never makes an order
+    forget_models()  # the sensor's, which never builds a request
     sense(only_job(gateway), deferrable=False).execute(TaskInstance(task_id="sense").context())
-    assert (expected_latency_s("veo-9"), expected_latency_s(DEFAULT_MODEL)) == (80, 99)
+    assert (MODELS["veo-9"].latency_s, MODELS[DEFAULT_MODEL].latency_s) == (80, 99)
 
 
 @pytest.mark.usefixtures("models")
-def test_a_triggerer_that_never_ran_the_dag_file_knows_it(ti: TaskInstance) -> None:
+def test_a_triggerer_that_never_ran_the_dag_file_knows_a_custom_model(ti: TaskInstance) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         submit(ti, wait_for_completion=True)
-    begin_process()
+    forget_models()
     assert event_of(deferred.value.trigger)["status"] == "completed"
-    assert expected_latency_s("veo-9") == 80
+    assert MODELS["veo-9"].latency_s == 80
 
 
-def test_without_a_file_the_built_in_models_are_all() -> None:
+def test_without_a_file_there_are_the_built_in_models() -> None:
     load_models()
     assert dict(BUILT_IN_MODELS) == MODELS
 
 
-def test_the_file_is_read_once_in_a_process(models: Path) -> None:
+def test_a_process_reads_the_file_once(models: Path) -> None:
     load_models()
     models.write_text("no longer JSON")
     load_models()
     assert "veo-9" in MODELS
 
 
-BAD = [
-    pytest.param("{", "is not JSON", id="no JSON"),
-    pytest.param('{"veo-9": {"latency": 1}}', "Entry 'veo-9': it has 'latency'", id="a bad entry"),
+INVALID = [
+    pytest.param("{", "It is not JSON", id="no JSON"),
+    pytest.param('{"veo-9": {"latency": 1}}', "Entry 'veo-9', latency: is no known property", id="a bad entry"),
     pytest.param(None, "cannot be read: No such file", id="no file"),
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD)
-def test_a_bad_file_ends_a_task_before_money_moves(
+@pytest.mark.parametrize(("text", "said"), INVALID)
+def test_an_invalid_file_fails_the_task_before_the_submit(
     gateway: Emulator, ti: TaskInstance, write: Callable[[str], Path], text: str | None, said: str
 ) -> None:
     path = write(text or "")
     if text is None:
         path.unlink()
-    for _ in range(2):  # the second task of a process hears of it, too
+    for _ in range(2):  # the second task of a process fails, too
         with pytest.raises(AirflowFailException) as caught:
             submit(ti, model=DEFAULT_MODEL, duration=5)
         for part in (str(path), said, "Nothing was sent"):
@@ -168,15 +164,15 @@ def test_a_bad_file_ends_a_task_before_money_moves(
     assert dict(BUILT_IN_MODELS) == MODELS, "half of a file is not used"
 
 
-def test_a_file_that_is_no_text_is_bad_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models.json").write_bytes(b"\xff\xfe")
     monkeypatch.setenv("AIRFLOW__RUNWAY__CATALOGUE", str(tmp_path / "models.json"))
     with pytest.raises(BadInputError, match="cannot be read"):
         load_models()
 
 
-@pytest.mark.parametrize(("text", "said"), BAD)
-def test_a_bad_file_ends_no_wait_and_is_warned_of_once(
+@pytest.mark.parametrize(("text", "said"), INVALID)
+def test_an_invalid_file_ends_no_wait_and_gives_one_warning(
     gateway: Emulator,
     write: Callable[[str], Path],
     caplog: pytest.LogCaptureFixture,
@@ -193,23 +189,23 @@ def test_a_bad_file_ends_no_wait_and_is_warned_of_once(
     path = write(text or "")
     if text is None:
         path.unlink()
-    begin_process()
+    forget_models()
     for ti, deferral in zip(waiting, deferrals, strict=True):
         event = event_of(deferral.trigger)
         assert resume(generate(), ti, deferral, event)["status"] == "COMPLETED"
     assert gateway.ledger()["posts"] == 2
-    warned = [record for record in caplog.records if "catalogue" in record.getMessage()]
+    warned = [record for record in caplog.records if "models file" in record.getMessage()]
     assert [record.levelname for record in warned] == ["WARNING"]
     assert said in warned[0].getMessage()
 
 
-def test_a_bad_file_that_meets_a_retry_names_the_job(
+def test_an_invalid_file_at_a_retry_names_the_job(
     gateway: Emulator, ti: TaskInstance, write: Callable[[str], Path]
 ) -> None:
     write("{}")
     submit(ti, model=DEFAULT_MODEL, duration=5)
     write("{")
-    begin_process()
+    forget_models()
     ti.retry()
     with pytest.raises(AirflowFailException) as caught:
         submit(ti, model=DEFAULT_MODEL, duration=5)

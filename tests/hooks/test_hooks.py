@@ -1,4 +1,4 @@
-"""Every method of both hooks against the gateway, by an Airflow connection."""
+"""Every method of both hooks, against the emulator and through an Airflow connection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Connect = Callable[..., None]
 pytestmark = pytest.mark.usefixtures("connection")
 
 
-def reading(hook: type) -> dict[str, inspect.Signature]:
+def list_reading_methods(hook: type) -> dict[str, inspect.Signature]:
     """The reading methods of a hook: those that begin with get or find, of its own."""
     return {
         name: inspect.signature(method)
@@ -40,26 +40,34 @@ def reading(hook: type) -> dict[str, inspect.Signature]:
     }
 
 
-def test_both_hooks_read_alike() -> None:
-    assert reading(RunwayHook) == reading(RunwayAsyncHook)
-    assert set(reading(RunwayHook)) == {"get_status", "get_result", "get_credits", "get_request", "find_requests"}
-    assert all(inspect.iscoroutinefunction(getattr(RunwayAsyncHook, name)) for name in reading(RunwayAsyncHook))
+def test_both_hooks_have_the_same_reading_methods() -> None:
+    assert list_reading_methods(RunwayHook) == list_reading_methods(RunwayAsyncHook)
+    assert set(list_reading_methods(RunwayHook)) == {
+        "get_status",
+        "get_result",
+        "get_credits",
+        "get_request",
+        "find_requests",
+    }
+    assert all(
+        inspect.iscoroutinefunction(getattr(RunwayAsyncHook, name)) for name in list_reading_methods(RunwayAsyncHook)
+    )
     assert inspect.signature(RunwayHook) == inspect.signature(RunwayAsyncHook)
 
 
 @pytest.mark.parametrize("name", ["submit", "run_sync", "upload_asset", "upload_bytes"])
-def test_the_asynchronous_hook_has_nothing_that_costs(name: str) -> None:
+def test_the_async_hook_has_no_method_that_costs(name: str) -> None:
     assert hasattr(RunwayHook, name)
     assert not hasattr(RunwayAsyncHook, name)
 
 
 @pytest.mark.parametrize("hook", [RunwayHook, RunwayAsyncHook])
-def test_building_a_hook_touches_nothing(gateway: Emulator, hook: type) -> None:
+def test_creating_a_hook_does_no_io(gateway: Emulator, hook: type) -> None:
     hook("there_is_no_such_connection")
     assert gateway.requests() == []
 
 
-def test_a_job_from_its_submit_to_its_row(gateway: Emulator) -> None:
+def test_a_job_from_its_submit_to_its_history_row(gateway: Emulator) -> None:
     gateway.add_fault("submit:job_latency:seconds=60")
     with RunwayHook() as hook:
         job = hook.submit(MODEL, BODY)
@@ -77,7 +85,7 @@ def test_a_job_from_its_submit_to_its_row(gateway: Emulator) -> None:
     assert gateway.ledger()["posts"] == 1
 
 
-async def test_the_asynchronous_hook_sees_the_same(gateway: Emulator) -> None:
+async def test_the_async_hook_returns_the_same_as_the_blocking_one(gateway: Emulator) -> None:
     job = await asyncio.to_thread(lambda: RunwayHook().submit(MODEL, BODY))
     gateway.advance(120)
     blocking = RunwayHook()
@@ -95,7 +103,7 @@ async def test_the_asynchronous_hook_sees_the_same(gateway: Emulator) -> None:
     blocking.close()
 
 
-def test_the_blocking_call_brings_a_video_and_its_bill(gateway: Emulator) -> None:
+def test_run_sync_returns_the_video_and_its_cost(gateway: Emulator) -> None:
     with RunwayHook() as hook:
         found = hook.run_sync(MODEL, BODY)
     assert (found.content_type, found.cost, found.seed) == ("video/mp4", 0.5, 7)
@@ -103,7 +111,7 @@ def test_the_blocking_call_brings_a_video_and_its_bill(gateway: Emulator) -> Non
 
 
 @pytest.mark.parametrize("as_text", [True, False])
-def test_a_picture_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) -> None:
+def test_an_image_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) -> None:
     with RunwayHook() as hook:
         url = hook.upload_asset(str(picture) if as_text else picture)
         gateway.add_fault("upload:upload_urls")
@@ -120,7 +128,7 @@ def test_a_picture_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) 
         pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(MAX_IMAGE_BYTES), "more than 16 MB", id="too large"),
     ],
 )
-def test_a_picture_that_is_none_is_not_sent(
+def test_a_file_that_is_no_valid_image_is_not_sent(
     gateway: Emulator, tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     path = tmp_path / "a.png"
@@ -131,12 +139,12 @@ def test_a_picture_that_is_none_is_not_sent(
     assert gateway.requests() == []
 
 
-def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
     with RunwayHook() as hook, pytest.raises(BadInputError, match="cannot be read"):
         hook.upload_asset(tmp_path)
 
 
-def test_a_slug_or_an_id_that_leaves_its_path_is_not_sent(gateway: Emulator) -> None:
+def test_a_slug_or_an_id_that_leaves_its_url_path_is_not_sent(gateway: Emulator) -> None:
     with RunwayHook() as hook:
         with pytest.raises(BadInputError):
             hook.submit("../v1/x", BODY)
@@ -151,7 +159,7 @@ def test_a_body_that_is_no_json_is_not_sent(gateway: Emulator) -> None:
     assert gateway.requests() == []
 
 
-def test_a_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
+def test_a_time_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
     with RunwayHook() as hook, pytest.raises(BadInputError, match="31 days"):
         hook.find_requests(since=time.time() - 40 * 86_400)
     assert gateway.requests() == []
@@ -192,13 +200,13 @@ def test_an_unknown_connection_says_how_to_add_it() -> None:
         RunwayHook("nope").get_credits()
 
 
-async def test_an_unknown_connection_says_the_same_on_the_event_loop() -> None:
+async def test_an_unknown_connection_says_the_same_in_the_async_hook() -> None:
     async with RunwayAsyncHook("nope") as hook:
         with pytest.raises(BadConnectionError, match=r"no connection 'nope'.*airflow connections add nope"):
             await hook.get_credits()
 
 
-def test_the_vendors_variable_is_the_fallback(
+def test_the_key_may_come_from_the_vendors_environment_variable(
     gateway: Emulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(password=None)
@@ -207,7 +215,7 @@ def test_the_vendors_variable_is_the_fallback(
         assert hook.get_credits().credits == 1000.0
 
 
-async def test_a_closed_hook_reads_the_connection_afresh(connect: Connect, gateway: Emulator) -> None:
+async def test_a_closed_hook_reads_the_connection_again(connect: Connect, gateway: Emulator) -> None:
     connect(password="SG_nonsense")
     async with RunwayAsyncHook(policy=UI_RETRY) as hook:
         with pytest.raises(UnauthorizedError):
@@ -226,7 +234,7 @@ def test_a_hook_may_be_closed_at_any_time() -> None:
     hook.close()
 
 
-def test_an_expired_record_is_not_found_and_its_row_is(gateway: Emulator) -> None:
+def test_an_expired_record_is_not_found_but_its_history_row_is(gateway: Emulator) -> None:
     with RunwayHook() as hook:
         job = hook.submit(MODEL, BODY)
         gateway.advance(7200)
@@ -239,7 +247,7 @@ def test_the_key_is_masked_and_in_no_log(
     gateway: Emulator, connect: Connect, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_runway.hooks.runway.mask_secret", masked.append)
+    monkeypatch.setattr("airflow_provider_runway.hooks.async_hook.mask_secret", masked.append)
     caplog.set_level(logging.DEBUG)
     gateway.add_fault("credits:server_error")
     with RunwayHook() as hook:

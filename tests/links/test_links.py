@@ -1,4 +1,4 @@
-"""The buttons on a task's page: a value when there is one, and "" when there is none."""
+"""The link buttons on a task's page: which links a task has, and where they lead."""
 
 from __future__ import annotations
 
@@ -12,89 +12,119 @@ from airflow.serialization import serialized_objects
 from airflow_runtime import TaskInstance, run_task
 from tasks import generate, sense
 
-from airflow_provider_runway.compat import BaseOperatorLink
+from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.get_provider_info import get_provider_info
-from airflow_provider_runway.links.runway import CONSOLE_URL, RunwayConsoleLink, RunwayVideoLink
+from airflow_provider_runway.links.runway import CONSOLE_URL, RunwayConsoleLink, RunwayVideoLink, hide_links, show_link
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
+
+try:
+    from airflow.sdk.execution_time.xcom import XCom
+
+    IS_AIRFLOW_3 = True
+except ImportError:
+    from airflow.models.xcom import XCom
+
+    IS_AIRFLOW_3 = False
 
 LINKS = [RunwayVideoLink, RunwayConsoleLink]
 
 
-def _airflows_xcom() -> Any:
-    """Return the class that a link asks: on the worker on Airflow 3, in the webserver on Airflow 2."""
-    try:
-        from airflow.sdk.execution_time.xcom import XCom
-    except ImportError:
-        from airflow.models.xcom import XCom
-    return XCom
+def list_links(task: Any, ti: TaskInstance) -> dict[str, str]:
+    """Return what Airflow 3 stores when a worker leaves a task: the answer of each of the operator's links, by key."""
+    return {link.xcom_key: link.get_link(task, ti_key=ti) for link in task.operator_extra_links}
 
 
 @pytest.fixture(autouse=True)
-def stored(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Airflow's XCom table be the task instance's: the table itself needs a database or a supervisor."""
+def xcom_reads(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of XComs that links read. Airflow's XCom table needs a database, so the task instance stands in."""
+    reads = []
 
     def get_value(*, ti_key: TaskInstance, key: str) -> Any:
+        reads.append(key)
         return ti_key.xcom(key)
 
-    monkeypatch.setattr(_airflows_xcom(), "get_value", get_value)
+    monkeypatch.setattr(XCom, "get_value", get_value)
+    return reads
 
 
-def test_the_video_link_is_the_videos_address(ti: TaskInstance, connection: str, quick: None) -> None:
-    outcome = run_task(generate, ti)
-    assert RunwayVideoLink().get_link(generate(), ti_key=ti) == outcome["output_url"]  # type: ignore[arg-type]
+def test_a_finished_task_has_both_links(ti: TaskInstance, connection: str, quick: None) -> None:
+    """The console's link is stored when the task is deferred, the video's when it has finished."""
+    tasks: list[Any] = []
+    result = run_task(lambda: tasks.append(generate()) or tasks[-1], ti)
+    before_deferral, after_deferral = (list_links(task, ti) for task in tasks)
+    assert before_deferral == {"_link_runway_console": CONSOLE_URL}
+    assert after_deferral == {"_link_runway_video": result["output_url"]}
 
 
-@pytest.mark.parametrize("map_index", [-1, 0, 3], ids=["unmapped", "first", "fourth"])
-def test_a_mapped_tasks_link_leads_to_its_own_video(
-    ti: TaskInstance, connection: str, quick: None, map_index: int
+def test_a_finished_sensor_has_both_links(ti: TaskInstance, connection: str, quick: None) -> None:
+    request_id = run_task(lambda: generate(wait_for_completion=False), ti)["request_id"]
+    tasks, sensor_ti = [], TaskInstance(map_index=2)
+    result = run_task(lambda: tasks.append(sense(request_id)) or tasks[-1], sensor_ti)
+    assert list_links(tasks[-1], sensor_ti)["_link_runway_video"] == result["output_url"]
+
+
+def test_a_deferred_task_has_the_console_link_only(
+    gateway: Emulator, ti: TaskInstance, connection: str, quick: None, xcom_reads: list[str]
 ) -> None:
+    task = generate()
+    with pytest.raises(TaskDeferred):
+        task.execute(ti.context())
+    assert list_links(task, ti) == {"_link_runway_console": CONSOLE_URL}
+    assert xcom_reads == []
+
+
+def test_a_task_without_a_job_has_no_links_and_reads_no_xcom(
+    gateway: Emulator, ti: TaskInstance, connection: str, quick: None, xcom_reads: list[str]
+) -> None:
+    gateway.add_fault("submit:forbidden")
+    task = generate()
+    with pytest.raises(AirflowFailException):
+        task.execute(ti.context())
+    assert list_links(task, ti) == {}
+    assert xcom_reads == []
+
+
+def test_a_links_url_replaces_an_earlier_one() -> None:
+    task = generate()
+    hide_links(task)
+    for url in ("https://a.example/1.mp4", "https://a.example/2.mp4", None, ""):
+        show_link(task, "output_url", url)
+    assert [link.url for link in task.operator_extra_links] == ["https://a.example/2.mp4"]
+
+
+@pytest.mark.skipif(IS_AIRFLOW_3, reason="Airflow 3 asks no link in its server")
+@pytest.mark.parametrize("map_index", [-1, 3], ids=["unmapped", "mapped"])
+def test_airflow_2_reads_the_links_from_the_xcoms_of_the_task(ti: TaskInstance, map_index: int) -> None:
     ti.map_index = map_index
     ti.xcoms["generate", 7, "output_url"] = '"https://another.example/7.mp4"'
-    outcome = run_task(generate, ti)
-    assert RunwayVideoLink().get_link(generate(), ti_key=ti) == outcome["output_url"]  # type: ignore[arg-type]
+    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
+    ti.xcom_push("request_id", "0b1c")
+    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": CONSOLE_URL}
+    ti.xcom_push("output_url", "https://images.example/a.mp4")
+    assert list_links(generate(), ti)["_link_runway_video"] == "https://images.example/a.mp4"
 
 
-def test_the_sensors_video_link_is_the_videos_address(ti: TaskInstance, connection: str, quick: None) -> None:
-    request_id = run_task(lambda: generate(wait_for_completion=False), ti)["request_id"]
-    other = TaskInstance(map_index=2)
-    outcome = run_task(lambda: sense(request_id), other)
-    assert RunwayVideoLink().get_link(sense(request_id), ti_key=other) == outcome["output_url"]  # type: ignore[arg-type]
+@pytest.mark.skipif(not IS_AIRFLOW_3, reason="Airflow 2 reads XComs in its webserver")
+def test_airflow_3_reads_no_xcom_for_a_link(ti: TaskInstance, xcom_reads: list[str]) -> None:
+    """There a link is asked on the worker, and reading an XCom that does not exist logs an error."""
+    ti.xcom_push("output_url", "https://images.example/a.mp4")
+    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
+    assert xcom_reads == []
 
 
-def test_while_a_task_is_deferred_the_video_is_empty_and_the_console_is_there(
-    gateway: Emulator, ti: TaskInstance, connection: str, quick: None
-) -> None:
-    """Airflow 3 stores the links whenever a worker lets go of a task, also at a deferral."""
-    with pytest.raises(TaskDeferred):
-        generate().execute(ti.context())
-    assert [link().get_link(generate(), ti_key=ti) for link in LINKS] == ["", CONSOLE_URL]  # type: ignore[arg-type, abstract]
-
-
-@pytest.mark.parametrize("value", [None, 7, ["https://a.example"], {}], ids=repr)
-def test_the_video_link_is_empty_where_there_is_no_video(ti: TaskInstance, value: Any) -> None:
-    if value is not None:
-        ti.xcom_push("output_url", value)
-    assert RunwayVideoLink().get_link(generate(), ti_key=ti) == ""  # type: ignore[arg-type]
-
-
-def test_the_console_link_needs_no_job(ti: TaskInstance) -> None:
-    assert RunwayConsoleLink().get_link(generate(), ti_key=ti) == CONSOLE_URL  # type: ignore[arg-type]
-    assert CONSOLE_URL.startswith("https://")
-
-
-def test_the_keys_under_which_airflow_keeps_the_links_stay() -> None:
+def test_the_xcom_keys_of_the_links_are_unchanged() -> None:
     assert {link().xcom_key for link in LINKS} == {"_link_runway_video", "_link_runway_console"}
 
 
-def test_each_link_has_a_name_of_its_own() -> None:
+def test_the_names_of_the_links_are_unique() -> None:
     assert len({link.name for link in LINKS}) == len(LINKS)
     assert all(issubclass(link, BaseOperatorLink) for link in LINKS)
 
 
 @pytest.mark.parametrize("task", [RunwayGenerateOperator, RunwayJobSensor])
-def test_a_tasks_links_stand_on_its_class(task: type) -> None:
+def test_the_links_are_attributes_of_the_class(task: type) -> None:
     """Airflow reads them from the class; a property would be lost when the DAG is serialised."""
     links = vars(task)["operator_extra_links"]
     assert isinstance(links, tuple)
@@ -110,7 +140,7 @@ def test_a_tasks_links_stand_on_its_class(task: type) -> None:
     ],
     ids=["operator", "sensor"],
 )
-def test_the_links_survive_a_dags_serialisation(
+def test_the_links_survive_the_serialisation_of_a_dag(
     task: Any, fixed: dict[str, Any], each: dict[str, list[str]], mapped: bool
 ) -> None:
     """A webserver has the serialised DAG only; 2.11 rebuilds our links from it, 3 its own by the XComs' keys."""
@@ -124,6 +154,6 @@ def test_the_links_survive_a_dags_serialisation(
     assert set(found.get_task("one").extra_links) == {link.name for link in LINKS}
 
 
-def test_the_provider_names_every_link() -> None:
+def test_the_provider_info_names_every_link() -> None:
     named = set(get_provider_info()["extra-links"])
     assert named == {f"{link.__module__}.{link.__qualname__}" for link in LINKS}

@@ -1,6 +1,8 @@
-"""Where a download may go, and what is said of where it may not."""
+"""Where a download may go, without a network: names resolve by a table."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import pytest
 
@@ -8,48 +10,116 @@ from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.segmind.http import BaseUrls
 
 OUTPUT = "https://images.segmind.com/a.mp4"
-REACH = DownloadAllowlist.for_job(BaseUrls(), [OUTPUT, "no address at all"])
-PLAIN = DownloadAllowlist.for_job(
+SEGMIND = DownloadAllowlist.for_job(BaseUrls(), [OUTPUT, "no address at all"])
+LOOPBACK = DownloadAllowlist.for_job(
     BaseUrls("http://127.0.0.1:8081", "http://127.0.0.1:8081", "http://127.0.0.1:8081/h"), []
 )
+ADDRESSES = {
+    "cdn.example": ["93.184.216.34", "2606:2800:220:1::1"],
+    "half-private.example": ["93.184.216.34", "10.0.0.7"],
+    "loopback.example": ["127.0.0.1"],
+    "link-local.example": ["fe80::1%eth0"],
+    "metadata.example": ["169.254.169.254"],
+    "mapped.example": ["::ffff:192.168.0.1"],
+    "shared.example": ["100.64.0.1"],
+    "api.segmind.com": ["104.18.0.1"],
+}
 
 
-@pytest.mark.parametrize("after", [None, OUTPUT])
+def resolve(host: str, port: int) -> Iterable[str]:
+    """Look a name up in the table; an address is its own."""
+    if host in ADDRESSES:
+        return ADDRESSES[host]
+    if host.replace(".", "").isdigit() or ":" in host:
+        return [host]
+    raise OSError("Name or service not known")
+
+
+def forbid_resolving(host: str, port: int) -> Iterable[str]:
+    raise AssertionError(f"{host} need not be resolved")
+
+
+@pytest.mark.parametrize("redirected_from", [None, OUTPUT], ids=["output", "redirect"])
 @pytest.mark.parametrize(
-    ("url", "rejection_reason"),
+    "url",
     [
-        pytest.param(OUTPUT, "", id="the output's host"),
-        pytest.param("https://IMAGES.segmind.com:443/b?c=d", "", id="the same host, written otherwise"),
-        pytest.param("https://workflows-api.segmind.com/x", "", id="the connection's storage"),
-        pytest.param("https://elsewhere.example/a.mp4", "elsewhere.example:443, which neither", id="another host"),
-        pytest.param("https://images.segmind.com.evil.example/", "which neither", id="a host that only looks so"),
-        pytest.param("https://images.segmind.com:8443/", "images.segmind.com:8443, which neither", id="another port"),
+        pytest.param(OUTPUT, id="the output's host"),
+        pytest.param("https://IMAGES.segmind.com:443/b?c=d", id="the same host in another spelling"),
+        pytest.param("https://workflows-api.segmind.com/x", id="the connection's storage"),
+    ],
+)
+def test_known_hosts_are_allowed(url: str, redirected_from: str | None) -> None:
+    assert SEGMIND.get_rejection_reason(url, redirected_from, forbid_resolving) == ""
+
+
+@pytest.mark.parametrize("redirected_from", [None, OUTPUT], ids=["output", "redirect"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
         pytest.param("http://images.segmind.com/a.mp4", "plain http", id="plain http"),
         pytest.param("https://user:word@images.segmind.com/a.mp4", "user part", id="a user part"),
-        pytest.param("ftp://images.segmind.com/a.mp4", "no http(s) address", id="FTP"),
-        pytest.param("file:///etc/passwd", "no http(s) address", id="a file"),
-        pytest.param("s3://images.segmind.com/a.mp4", "no http(s) address", id="a bucket"),
-        pytest.param("https:///a.mp4", "no http(s) address", id="no host"),
-        pytest.param("https://images.segmind.com:port/", "no http(s) address", id="no port"),
+        pytest.param("ftp://images.segmind.com/a.mp4", "no http(s) URL", id="FTP"),
+        pytest.param("file:///etc/passwd", "no http(s) URL", id="a file"),
+        pytest.param("https:///a.mp4", "no http(s) URL", id="no host"),
+        pytest.param("https://images.segmind.com:port/", "no http(s) URL", id="an unreadable port"),
     ],
 )
-def test_only_known_hosts_are_asked(url: str, rejection_reason: str, after: str | None) -> None:
-    said = REACH.rejection_reason(url, after)
-    assert rejection_reason in said
-    assert bool(said) is bool(rejection_reason)
-    assert "raw_status" not in said
+def test_urls_that_are_never_requested(url: str, reason: str, redirected_from: str | None) -> None:
+    found = SEGMIND.get_rejection_reason(url, redirected_from, forbid_resolving)
+    assert reason in found
+    assert "word" not in found
 
 
 @pytest.mark.parametrize(
-    ("url", "after", "rejection_reason"),
+    "url",
     [
-        pytest.param("http://127.0.0.1:8081/b", "http://127.0.0.1:8081/a", "", id="plain to plain"),
-        pytest.param("https://127.0.0.1/b", "http://127.0.0.1:8081/a", "", id="up to https"),
-        pytest.param("http://127.0.0.1:8081/b", "https://127.0.0.1/a", "from https to http", id="down to http"),
-        pytest.param("http://127.0.0.1:9999/b", "http://127.0.0.1:8081/a", "which neither", id="another port"),
+        "https://elsewhere.example/a.mp4",
+        "https://images.segmind.com.evil.example/",
+        "https://images.segmind.com:8443/",
     ],
 )
-def test_a_plain_gateway_permits_plain_outputs_and_no_step_down(url: str, after: str, rejection_reason: str) -> None:
-    said = PLAIN.rejection_reason(url, after)
-    assert rejection_reason in said
-    assert bool(said) is bool(rejection_reason)
+def test_an_outputs_own_url_must_be_on_a_known_host(url: str) -> None:
+    assert "which neither the connection names" in SEGMIND.get_rejection_reason(url, None, forbid_resolving)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        pytest.param("https://cdn.example/a.mp4", "", id="a public host"),
+        pytest.param("https://cdn.example:8443/a.mp4", "", id="another port"),
+        pytest.param("https://half-private.example/", "in a private network", id="one private address among others"),
+        pytest.param("https://loopback.example/", "in a private network", id="loopback by name"),
+        pytest.param("https://127.0.0.1/", "in a private network", id="loopback"),
+        pytest.param("https://[::1]/", "in a private network", id="loopback, IPv6"),
+        pytest.param("https://metadata.example/", "in a private network", id="link-local"),
+        pytest.param("https://link-local.example/", "in a private network", id="link-local with a zone"),
+        pytest.param("https://mapped.example/", "in a private network", id="IPv4 in IPv6"),
+        pytest.param("https://shared.example/", "in a private network", id="carrier-grade NAT"),
+        pytest.param("https://0.0.0.0/", "in a private network", id="the unspecified address"),
+    ],
+)
+def test_a_redirect_goes_to_any_public_https_host(url: str, reason: str) -> None:
+    found = SEGMIND.get_rejection_reason(url, OUTPUT, resolve)
+    assert reason in found
+    assert bool(found) is bool(reason)
+
+
+def test_a_redirect_to_a_name_without_an_address_is_no_final_refusal() -> None:
+    with pytest.raises(OSError, match="not known"):
+        SEGMIND.get_rejection_reason("https://nowhere.example/", OUTPUT, resolve)
+
+
+@pytest.mark.parametrize(
+    ("url", "redirected_from", "reason"),
+    [
+        pytest.param("http://127.0.0.1:8081/b", "http://127.0.0.1:8081/a", "", id="http to http"),
+        pytest.param("https://127.0.0.1/b", "http://127.0.0.1:8081/a", "", id="http to https"),
+        pytest.param("http://127.0.0.1:9999/b", "http://127.0.0.1:8081/a", "", id="another port"),
+        pytest.param("http://127.0.0.1:8081/b", "https://127.0.0.1/a", "from https to http", id="https to http"),
+        pytest.param("http://cdn.example/b", "http://127.0.0.1:8081/a", "plain http", id="a public host by http"),
+    ],
+)
+def test_a_gateway_in_a_private_network_permits_redirects_there(url: str, redirected_from: str, reason: str) -> None:
+    found = LOOPBACK.get_rejection_reason(url, redirected_from, resolve)
+    assert reason in found
+    assert bool(found) is bool(reason)

@@ -1,4 +1,4 @@
-"""What an output is called: placeholders, endings, and never a step out of its folder."""
+"""The path of each output: placeholders, extensions, and never a path outside the folder."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ VALUES = {"index": 0, "request_id": "id", "model": "runway-gen4-turbo", "seed": 
         pytest.param("/v/{index}/", 2, "/v/2/id.mp4", id="a folder by index"),
         pytest.param("s3://b/{model}/{seed}/{request_id}.mp4", 0, "s3://b/runway-gen4-turbo/4711/id.mp4", id="all"),
         pytest.param("s3://b/{request_id}.mp4", 1, "s3://b/id-1.mp4", id="a placeholder and no index"),
-        pytest.param("/v/{{{request_id}}}.mp4", 0, "/v/{id}.mp4", id="braces that are meant"),
+        pytest.param("/v/{{{request_id}}}.mp4", 0, "/v/{id}.mp4", id="literal braces"),
     ],
 )
-def test_each_output_has_a_name(output_path: str, index: int, target: str) -> None:
-    assert OutputPathTemplate.parse(output_path).path({**VALUES, "index": index}) == target
+def test_each_output_gets_its_path(output_path: str, index: int, target: str) -> None:
+    assert OutputPathTemplate.parse(output_path).format_path({**VALUES, "index": index}) == target
 
 
-def test_a_file_in_a_folder_ends_as_what_it_is_and_a_named_one_as_its_author_wants() -> None:
-    assert OutputPathTemplate.parse("/v/").path(VALUES, ".png") == "/v/id.png"
-    assert OutputPathTemplate.parse("/v/").path({**VALUES, "index": 1}, ".png") == "/v/id-1.png"
-    assert OutputPathTemplate.parse("/v/clip.mp4").path(VALUES, ".png") == "/v/clip.mp4"
+def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
+    assert OutputPathTemplate.parse("/v/").format_path(VALUES, ".png") == "/v/id.png"
+    assert OutputPathTemplate.parse("/v/").format_path({**VALUES, "index": 1}, ".png") == "/v/id-1.png"
+    assert OutputPathTemplate.parse("/v/clip.mp4").format_path(VALUES, ".png") == "/v/clip.mp4"
 
 
 @pytest.mark.parametrize(
     ("output_path", "why"),
     [
-        pytest.param("", "give a file", id="nothing"),
+        pytest.param("", "give a file", id="empty"),
         pytest.param("  ", "give a file", id="blanks"),
-        pytest.param(None, "give a file", id="a template that gave nothing"),
+        pytest.param(None, "give a file", id="None"),
         pytest.param("/v/{name}.mp4", "{name} is no placeholder", id="an unknown placeholder"),
         pytest.param("/v/{}.mp4", "{} is no placeholder", id="empty braces"),
         pytest.param("/v/{0}.mp4", "{0} is no placeholder", id="a number"),
@@ -57,18 +57,18 @@ def test_a_file_in_a_folder_ends_as_what_it_is_and_a_named_one_as_its_author_wan
         pytest.param("/v/{request_id[0]}.mp4", "is no placeholder", id="an item"),
         pytest.param("/v/{index!r}.mp4", "takes no format", id="a conversion"),
         pytest.param("/v/{request_id:>9}.mp4", "takes no format", id="a format"),
-        pytest.param("/v/{index:099999999}.mp4", "takes no format", id="a width without end"),
+        pytest.param("/v/{index:099999999}.mp4", "takes no format", id="a huge width"),
         pytest.param("/v/{index:{seed}}.mp4", "takes no format", id="a placeholder in a format"),
-        pytest.param("/v/{index.mp4", "expected '}'", id="a brace left open"),
-        pytest.param("/v/index}.mp4", "Single '}'", id="a brace that closes nothing"),
+        pytest.param("/v/{index.mp4", "expected '}'", id="an open brace"),
+        pytest.param("/v/index}.mp4", "Single '}'", id="a closing brace alone"),
     ],
 )
-def test_a_path_that_means_nothing_is_refused(output_path: Any, why: str) -> None:
+def test_a_malformed_path_is_refused(output_path: Any, why: str) -> None:
     with pytest.raises(BadInputError, match=re.escape(why)):
         OutputPathTemplate.parse(output_path)
 
 
-def test_the_refusal_lists_what_there_is() -> None:
+def test_the_refusal_lists_every_placeholder() -> None:
     with pytest.raises(BadInputError) as caught:
         OutputPathTemplate.parse("/v/{date}/")
     for name in PLACEHOLDERS:
@@ -85,14 +85,16 @@ def test_the_refusal_lists_what_there_is() -> None:
         (None, "unknown"),
     ],
 )
-def test_what_is_put_in_is_a_part_of_a_name(value: Any, name: str) -> None:
-    assert OutputPathTemplate.parse("/v/{model}/clip.mp4").path({**VALUES, "model": value}) == f"/v/{name}/clip.mp4"
+def test_a_value_becomes_part_of_one_name(value: Any, name: str) -> None:
+    assert (
+        OutputPathTemplate.parse("/v/{model}/clip.mp4").format_path({**VALUES, "model": value}) == f"/v/{name}/clip.mp4"
+    )
 
 
 @given(st.text(), st.sampled_from(["/v/{model}", "/v/{model}/", "/v/a{model}b/{model}", "s3://b/{model}/{index}/x"]))
-def test_no_value_leads_out_of_the_folder_or_deeper_into_it(value: str, output_path: str) -> None:
-    path = OutputPathTemplate.parse(output_path).path({**VALUES, "model": value})
-    plain = OutputPathTemplate.parse(output_path).path({**VALUES, "model": "m"})
+def test_no_value_changes_the_folder(value: str, output_path: str) -> None:
+    path = OutputPathTemplate.parse(output_path).format_path({**VALUES, "model": value})
+    plain = OutputPathTemplate.parse(output_path).format_path({**VALUES, "model": "m"})
     assert path.count("/") == plain.count("/")
     assert not {"", ".", ".."} & set(path.removeprefix("s3://").removeprefix("/").split("/"))
 
@@ -101,6 +103,9 @@ def test_no_value_leads_out_of_the_folder_or_deeper_into_it(value: str, output_p
     "output_path", ["/v/", "/v/c.mp4", "/v/c", "/v/{index}/", "/v/{seed}.tar.gz", "/v/{index:02}-{request_id}.mp4"]
 )
 def test_no_two_outputs_of_a_job_share_a_path(output_path: str) -> None:
-    target = OutputPathTemplate.parse(output_path)
-    paths = [target.path({**VALUES, "index": index}, ending) for index, ending in enumerate([".mp4", ".png"] * 60)]
+    template = OutputPathTemplate.parse(output_path)
+    paths = [
+        template.format_path({**VALUES, "index": index}, extension)
+        for index, extension in enumerate([".mp4", ".png"] * 60)
+    ]
     assert len(set(paths)) == len(paths)

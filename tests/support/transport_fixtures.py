@@ -1,4 +1,4 @@
-"""Both shells behind one face, and small servers on loopback for what no gateway does."""
+"""Both transports behind one function, and small servers on loopback for what no gateway does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,8 @@ class Recorder:
     body: bytes = b'{"credits": 7.0, "free-credits": 0.0}'
     #: Hang up after the request was read, instead of answering.
     hangs_up: bool = False
+    #: Send the response a byte at a time, with this pause; None: at once.
+    seconds_between_bytes: float | None = None
     url: str = ""
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -127,8 +130,14 @@ def recording(trust: ssl.SSLContext | None = None, **fields: Any) -> Iterator[Re
             self.send_response(recorder.status)
             for name, value in (recorder.headers | {"Content-Length": str(len(recorder.body))}).items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(recorder.body)
+            if recorder.seconds_between_bytes is None:
+                self.end_headers()
+                self.wfile.write(recorder.body)
+                return
+            head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
+            for byte in head + recorder.body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(recorder.seconds_between_bytes)
 
         do_GET = do_POST = do_CONNECT = answer  # noqa: N815  # names that http.server looks for
 

@@ -1,3 +1,3 @@
-"""Both transports, and small servers on loopback for what no gateway does."""
+"""Fixtures of both transports, and small servers on loopback."""
 
 from transport_fixtures import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""What the gateway may do to a request, on both shells: a billable one is sent once wherever it could have arrived."""
+"""Faults of the gateway, on both transports: a billable request is never sent twice where it may have arrived."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 Run = Callable[..., Any]
 MODEL = "runway-gen3-alphaturbo"
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
-QUICK = RetryPolicy(attempts=3, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
+THREE_ATTEMPTS = RetryPolicy(attempts=3, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
 
-#: Faults after which a submit may have become a job, and whether it did.
+#: Faults after which a submit may have become a job, and how many jobs it became.
 AMBIGUOUS = [
     pytest.param("cut_before", {}, 0, id="cut before"),
     pytest.param("cut_after", {}, 1, id="cut after"),
@@ -37,14 +37,14 @@ AMBIGUOUS = [
     pytest.param("html_200", {}, 1, id="HTML 200, accepted"),
     pytest.param("html_200", {"accepted": False}, 0, id="HTML 200, not accepted"),
     pytest.param("empty_body", {}, 1, id="empty 200"),
-    *(pytest.param("nonsense_json", {"body": form}, 1, id=f"nonsense: {form}") for form in ("list", "types", "broken")),
+    pytest.param("nonsense_json", {"body": "types"}, 1, id="JSON of another shape"),
     pytest.param("missing_request_id", {}, 1, id="no id"),
-    *(pytest.param("server_error", {"status": status}, 0, id=str(status)) for status in (500, 502, 503, 504)),
-    *(pytest.param("error_after_accept", {"status": status}, 1, id=f"{status}, accepted") for status in (500, 504)),
+    pytest.param("server_error", {"status": 503}, 0, id="503"),
+    pytest.param("error_after_accept", {"status": 504}, 1, id="504, accepted"),
     pytest.param("slow", {"seconds": 1.0}, 1, id="read timeout, accepted"),
 ]
-#: Noise that a look gets over.
-NOISE = [
+#: Faults that a poll is retried after.
+TEMPORARY = [
     *(
         pytest.param({"fault": fault, **params}, id=f"{fault}{list(params.values()) or ''}")
         for fault, params in (
@@ -52,7 +52,6 @@ NOISE = [
             ("cut_body", {}),
             ("html_200", {}),
             ("empty_body", {}),
-            ("server_error", {"status": 500}),
             ("server_error", {"status": 503, "body": "html"}),
             ("slow", {"seconds": 1.0}),
             ("nonsense_json", {"body": "broken"}),
@@ -61,34 +60,36 @@ NOISE = [
 ]
 
 
-def posts(gateway: Emulator) -> int:
-    """Submits that reached the gateway."""
+def count_posts(gateway: Emulator) -> int:
+    """Return how many submits reached the gateway."""
     return sum(entry["call"] == "submit" for entry in gateway.requests())
 
 
 @pytest.mark.parametrize(("fault", "params", "accepted"), AMBIGUOUS)
-def test_a_submit_whose_fate_is_unknown_is_on_the_wire_once(
+def test_a_submit_that_may_have_been_accepted_is_sent_once(
     run: Run, gateway: Emulator, settings: ClientSettings, fault: str, params: dict[str, Any], accepted: int
 ) -> None:
     gateway.add_fault({"call": "submit", "fault": fault, "times": 0, **params})
-    impatient = replace(settings, read_timeout_s=0.3)
+    short_timeout = replace(settings, read_timeout_s=0.3)
     with pytest.raises(SubmitOutcomeUnknownError):
-        run(impatient, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
-    assert posts(gateway) == gateway.ledger()["posts"] == 1
+        run(short_timeout, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+    assert count_posts(gateway) == gateway.ledger()["posts"] == 1
     assert gateway.ledger()["accepted"] == accepted
 
 
-@pytest.mark.parametrize("rule", NOISE)
-def test_a_look_gets_over_noise(run: Run, gateway: Emulator, settings: ClientSettings, rule: dict[str, Any]) -> None:
-    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
+@pytest.mark.parametrize("rule", TEMPORARY)
+def test_a_poll_is_retried_after_a_temporary_fault(
+    run: Run, gateway: Emulator, settings: ClientSettings, rule: dict[str, Any]
+) -> None:
+    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     gateway.add_fault({"call": "status", "times": 2, **rule})
-    impatient = replace(settings, read_timeout_s=0.3)
-    found = run(impatient, execute(endpoints.make_status_call(settings.base_urls, job.request_id), QUICK))
+    short_timeout = replace(settings, read_timeout_s=0.3)
+    found = run(short_timeout, execute(endpoints.make_status_call(settings.base_urls, job.request_id), THREE_ATTEMPTS))
     assert found.state in JobState
     assert [entry["call"] for entry in gateway.requests()] == ["submit", "status", "status", "status"]
 
 
-def test_a_look_that_gives_up_says_what_it_heard(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
+def test_a_call_that_gives_up_names_the_last_failure(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:cut_before:times=0")
     with pytest.raises(
         NoUsableResponseError, match=r"credits: \w+ at 127.0.0.1:\d+\. The request may have arrived"
@@ -102,32 +103,32 @@ def test_a_429_is_waited_out_and_the_submit_sent_again(
     run: Run, gateway: Emulator, settings: ClientSettings, reset_format: str
 ) -> None:
     gateway.add_fault(call="submit", fault="rate_limited", window=0.2, reset_format=reset_format, hold=True)
-    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
+    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     ledger = gateway.ledger()
     assert (ledger["posts"], ledger["accepted"]) == (2, 1)
     assert ledger["jobs"][0]["request_id"] == job.request_id
 
 
-def test_a_429_beyond_the_patience_is_throttled(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
+def test_a_429_beyond_the_policy_is_raised_as_throttled(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("submit:rate_limited:window=60")
     began = time.time()
     with pytest.raises(ThrottledError) as caught:
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     assert caught.value.reset_at == pytest.approx(began + 60, abs=5)
-    assert posts(gateway) == 1
+    assert count_posts(gateway) == 1
 
 
 @pytest.mark.parametrize(
     "host",
     [pytest.param("http://127.0.0.1:{port}", id="refused"), pytest.param("http://nowhere.invalid", id="no such")],
 )
-def test_a_host_that_is_not_there_got_nothing(run: Run, pointed: Run, dead_port: int, host: str) -> None:
+def test_an_unreachable_host_was_sent_nothing(run: Run, pointed: Run, dead_port: int, host: str) -> None:
     settings = pointed(host.format(port=dead_port))
     with pytest.raises(UnreachableError, match="Nothing was sent"):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
 
 
-def test_connecting_and_reading_have_timeouts_of_their_own(run: Run, pointed: Run, full_port: int) -> None:
+def test_the_connect_timeout_is_separate_from_the_read_timeout(run: Run, pointed: Run, full_port: int) -> None:
     settings = pointed(f"http://127.0.0.1:{full_port}", connect_timeout_s=0.2, read_timeout_s=60.0)
     began = time.monotonic()
     with pytest.raises(UnreachableError):
@@ -135,7 +136,7 @@ def test_connecting_and_reading_have_timeouts_of_their_own(run: Run, pointed: Ru
     assert time.monotonic() - began < 5
 
 
-def test_the_blocking_call_may_think_for_long(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
+def test_the_blocking_call_has_a_longer_read_timeout(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("sync:job_latency:seconds=0.6")
     found = run(
         replace(settings, read_timeout_s=0.3),
@@ -145,8 +146,8 @@ def test_the_blocking_call_may_think_for_long(run: Run, gateway: Emulator, setti
     assert found.cost == 0.5
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_the_key_stays_home(
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_of_the_api_is_not_followed(
     run: Run, gateway: Emulator, settings: ClientSettings, recorder: Any, status: int
 ) -> None:
     gateway.add_fault(fault="redirect", to=f"{recorder.url}/steal", status=status, times=0)
@@ -155,7 +156,7 @@ def test_a_redirect_is_not_followed_and_the_key_stays_home(
         endpoints.make_credits_call(settings.base_urls),
     ):
         with pytest.raises(BadRequestError, match="redirects are not followed"):
-            run(settings, execute(call, QUICK))
+            run(settings, execute(call, THREE_ATTEMPTS))
     assert recorder.seen == []
     assert gateway.ledger()["posts"] == 1
 
@@ -172,9 +173,31 @@ def test_a_redirect_is_not_followed_and_the_key_stays_home(
         pytest.param("retired", "retired", id="410"),
     ],
 )
-def test_a_refusal_is_heard_once(run: Run, gateway: Emulator, settings: ClientSettings, rule: str, error: str) -> None:
+def test_a_refused_submit_is_sent_once(
+    run: Run, gateway: Emulator, settings: ClientSettings, rule: str, error: str
+) -> None:
     gateway.add_fault(f"submit:{rule}:times=0")
     with pytest.raises(RunwayError) as caught:
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), QUICK))
+        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     assert caught.value.code == error
-    assert posts(gateway) == 1
+    assert count_posts(gateway) == 1
+
+
+def test_a_response_that_comes_in_drips_is_cut_after_a_total_time(run: Run, serve: Run, pointed: Run) -> None:
+    """Each byte arrives within the read timeout, so only a total time ends it."""
+    with serve(seconds_between_bytes=0.1) as server:
+        settings = pointed(server.url, connect_timeout_s=0.2, read_timeout_s=0.3)
+        started_at = time.monotonic()
+        with pytest.raises(NoUsableResponseError, match=r"Time\w* at 127\.0\.0\.1"):
+            run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+    total_s = settings.total_timeout_for(endpoints.make_credits_call(settings.base_urls).request)
+    assert total_s == pytest.approx(0.8)
+    assert 0.7 < time.monotonic() - started_at < 5
+
+
+def test_a_submit_whose_response_is_cut_may_have_been_accepted(run: Run, serve: Run, pointed: Run) -> None:
+    with serve(seconds_between_bytes=0.1) as server:
+        settings = pointed(server.url, connect_timeout_s=0.2, read_timeout_s=0.3)
+        with pytest.raises(SubmitOutcomeUnknownError):
+            run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+        assert server.methods == ["POST"]

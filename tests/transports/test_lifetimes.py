@@ -1,4 +1,4 @@
-"""Sessions: opened late, opened once, closed with their owner, and left in order by a cancellation."""
+"""The sessions of both transports: when they are opened and closed, and what a cancellation leaves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_closed_transport_opens_again(settings: ClientSettings) -> None:
     assert transport._session is None
 
 
-async def test_a_cancellation_passes_and_touches_nothing(gateway: Emulator, settings: ClientSettings) -> None:
+async def test_a_cancelled_request_leaves_the_transport_usable(gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:slow:seconds=5")
     async with AiohttpTransport(settings) as transport:
         task = asyncio.create_task(transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)))
@@ -56,7 +56,7 @@ async def test_a_cancellation_passes_and_touches_nothing(gateway: Emulator, sett
     assert len(gateway.requests()) == 2
 
 
-async def test_a_pause_holds_nobody_else_up(settings: ClientSettings) -> None:
+async def test_a_pause_does_not_block_the_event_loop(settings: ClientSettings) -> None:
     turns = 0
 
     async def other() -> None:
@@ -75,7 +75,7 @@ async def test_a_pause_holds_nobody_else_up(settings: ClientSettings) -> None:
     assert turns > 10
 
 
-def test_a_submit_never_goes_over_a_connection_that_was_kept(settings: ClientSettings) -> None:
+def test_a_submit_never_uses_a_kept_connection(settings: ClientSettings) -> None:
     with RequestsTransport(settings) as transport:
         closed: list[None] = []
         keep = transport.session.close
@@ -102,7 +102,7 @@ def test_a_submit_never_goes_over_a_connection_that_was_kept(settings: ClientSet
         pytest.param({"exc": requests.exceptions.ReadTimeout}, id="read timeout"),
     ],
 )
-def test_an_odd_end_of_a_submit_is_unknown(answer: dict[str, Any]) -> None:
+def test_any_unexpected_end_of_a_submit_leaves_its_outcome_unknown(answer: dict[str, Any]) -> None:
     settings = ClientSettings("SG_x", BaseUrls())
     with requests_mock.Mocker() as mocked, RequestsTransport(settings) as transport:
         mocked.post("https://api.segmind.com/v2/m", **answer)

@@ -1,4 +1,4 @@
-"""Where the key goes, what travels with a request, and what of the environment counts: the same on both shells."""
+"""The headers of a request, where the key goes, and what of the environment counts, on both transports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 QUICK = RetryPolicy(attempts=3, max_elapsed_s=5.0, first_pause_s=0.01, max_pause_s=0.02)
 
 
-def test_each_request_says_who_asks_and_brings_the_key(run: Run, pointed: Run, recorder: Any) -> None:
+def test_a_request_has_a_user_agent_and_the_key(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
     run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
     ((method, path, headers),) = recorder.seen
@@ -33,7 +33,7 @@ def test_each_request_says_who_asks_and_brings_the_key(run: Run, pointed: Run, r
     assert "cookie" not in headers
 
 
-def test_a_body_is_json_and_says_so(run: Run, pointed: Run, recorder: Any) -> None:
+def test_a_body_has_the_json_content_type(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
     with pytest.raises(SubmitOutcomeUnknownError):  # a balance is no answer to a submit
         run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {"promptText": "é"}), NO_RETRY))
@@ -41,7 +41,7 @@ def test_a_body_is_json_and_says_so(run: Run, pointed: Run, recorder: Any) -> No
     assert (method, path, headers["content-type"]) == ("POST", "/v2/m", "application/json")
 
 
-def test_a_query_arrives_as_it_was_meant(run: Run, pointed: Run, recorder: Any) -> None:
+def test_a_query_is_encoded(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
     request = Request("history", "GET", f"{recorder.url}/rows", query=(("model_name", "a b&c=d/é"), ("page", "1")))
 
@@ -53,7 +53,7 @@ def test_a_query_arrives_as_it_was_meant(run: Run, pointed: Run, recorder: Any) 
     assert re.fullmatch(r"/rows\?model_name=a(\+|%20)b%26c(%3D|=)d(%2F|/)%C3%A9&page=1", path)
 
 
-def test_another_host_never_sees_the_key(run: Run, settings: ClientSettings, recorder: Any) -> None:
+def test_another_host_never_receives_the_key(run: Run, settings: ClientSettings, recorder: Any) -> None:
     def flow() -> Any:
         return (yield Send(Request("status", "GET", f"{recorder.url}/v2/requests/a/status")))
 
@@ -78,7 +78,7 @@ def test_a_netrc_file_is_not_used(
 
 
 @pytest.mark.parametrize("form", ["{url}", "{bare}"])
-def test_a_proxy_of_the_environment_is_taken(
+def test_a_proxy_of_the_environment_is_used(
     run: Run, pointed: Run, recorder: Any, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.setenv("http_proxy", form.format(url=recorder.url, bare=recorder.url.removeprefix("http://")))
@@ -90,7 +90,7 @@ def test_a_proxy_of_the_environment_is_taken(
     assert found.credits == 7.0
 
 
-def test_no_proxy_is_heeded(
+def test_no_proxy_is_respected(
     run: Run, gateway: Any, settings: ClientSettings, recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", recorder.url)
@@ -100,7 +100,7 @@ def test_no_proxy_is_heeded(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_got_nothing(
+def test_an_unreachable_proxy_was_sent_nothing(
     run: Run, pointed: Run, dead_port: int, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{dead_port}")
@@ -109,7 +109,7 @@ def test_a_proxy_that_is_not_there_got_nothing(
         run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
 
 
-def test_a_proxy_that_refuses_a_tunnel_passed_nothing_on(
+def test_a_proxy_that_refuses_a_tunnel_forwarded_nothing(
     run: Run, serve: Run, pointed: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = pointed("https://gateway.invalid")
@@ -143,7 +143,7 @@ def test_the_key_is_in_no_log_and_no_repr(
     assert settings.api_key not in repr(settings)
 
 
-def test_a_flows_lines_go_to_the_log_that_was_handed_in(settings: ClientSettings, run: Run) -> None:
+def test_log_lines_of_an_exchange_go_to_the_given_log(settings: ClientSettings, run: Run) -> None:
     lines: list[tuple[str, str]] = []
 
     class Log:
@@ -158,7 +158,7 @@ def test_a_flows_lines_go_to_the_log_that_was_handed_in(settings: ClientSettings
     assert lines == [("info", "calm"), ("warning", "odd"), ("info", "429. Next request in 1.5 s.")]
 
 
-def test_time_passes_in_a_pause(run: Run, settings: ClientSettings) -> None:
+def test_a_pause_takes_its_time(run: Run, settings: ClientSettings) -> None:
     def flow() -> Any:
         before = yield from run_step(Sleep(0.0))
         return (yield from run_step(Sleep(0.05))) - before
@@ -167,7 +167,7 @@ def test_time_passes_in_a_pause(run: Run, settings: ClientSettings) -> None:
 
 
 @pytest.mark.parametrize("call", ["status", "run_sync", "submit"])
-def test_only_the_blocking_call_reads_for_long(call: str) -> None:
+def test_only_the_blocking_call_has_a_long_read_timeout(call: str) -> None:
     short = ClientSettings("SG_x", BaseUrls(), read_timeout_s=5.0)
     assert short.read_timeout_for(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
     long = ClientSettings("SG_x", BaseUrls(), read_timeout_s=900.0)

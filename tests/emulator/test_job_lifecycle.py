@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from airflow_provider_runway.emulator.fault_rules import parse_rule
-from airflow_provider_runway.emulator.job_store import Job, JobStatus, draw_job
+from airflow_provider_runway.emulator.job_lifecycle import Job, JobStatus, draw_job
 from airflow_provider_runway.emulator.model_rules import MODELS, choose_clip, compute_cost_usd, get_model_rules
 
 BODY = {"promptText": "x", "promptImage": "https://example.com/x.png"}

@@ -1,4 +1,4 @@
-"""Other ways to wait for many jobs in one event loop, as they are seen in the field; each polls at a fixed interval."""
+"""Other ways to poll many jobs in one event loop, as seen in the field; each polls at a fixed interval."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import requests
 
-#: The mean latency of the jobs, from the catalogue.
-CATALOGUED_S = 27.38
+#: The mean latency of the jobs, from the model registry.
+REGISTRY_MEAN_S = 27.38
 
 
-class Peer(ABC):
-    """Waits for one job after another's example: look, sleep an interval, look again; at the end fetch the result."""
+class AlternativePoller(ABC):
+    """Waits for a job: polls, sleeps, polls again, and at the end fetches the result."""
 
     def __init__(self, url: str, key: str, interval_s: float) -> None:
         self.url = url
@@ -33,29 +33,29 @@ class Peer(ABC):
         """Return the JSON at a URL."""
 
     async def close(self) -> None:  # noqa: B027  not all keep something open
-        """Let go of what is kept open."""
+        """Close what is kept open."""
 
     async def wait(self, request_id: str, submitted_at: float) -> float:
         """Wait for a job; return how many seconds after its end its output was known."""
         record = f"{self.url}/v2/requests/{request_id}"
-        await asyncio.sleep(random.uniform(0, self.interval_s))  # else all would look in the same moment
+        await asyncio.sleep(random.uniform(0, self.interval_s))  # else all would poll at the same time
         while (await self.get(f"{record}/status"))["status"] != "COMPLETED":  # noqa: ASYNC110
             await asyncio.sleep(self.interval_s)
         metrics = (await self.get(record))["metrics"]
         return float(time.time() - submitted_at - metrics["total_time"])
 
 
-class BareLoop(Peer):
-    """One session for all, and nothing else: the least that asking costs."""
+class BareLoop(AlternativePoller):
+    """One session for all, and nothing else: the least that polling can cost."""
 
     _session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> Any:
-        """Ask over the one session."""
+        """Send the request over the one session."""
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self.headers)
-        async with self._session.get(url) as answer:
-            return json.loads(await answer.read())
+        async with self._session.get(url) as response:
+            return json.loads(await response.read())
 
     async def close(self) -> None:
         """Close the session."""
@@ -63,43 +63,43 @@ class BareLoop(Peer):
             await self._session.close()
 
 
-class SessionPerPoll(Peer):
+class SessionPerPoll(AlternativePoller):
     """A session for each request, as async hooks of several providers have it."""
 
     async def get(self, url: str) -> Any:
-        """Open a session, ask, close it."""
-        async with aiohttp.ClientSession(headers=self.headers) as session, session.get(url) as answer:
-            return json.loads(await answer.read())
+        """Open a session, send the request, and close it."""
+        async with aiohttp.ClientSession(headers=self.headers) as session, session.get(url) as response:
+            return json.loads(await response.read())
 
 
-class ThreadPerPoll(Peer):
+class ThreadPerPoll(AlternativePoller):
     """A blocking client in the loop's threads."""
 
     async def get(self, url: str) -> Any:
-        """Ask in a thread."""
+        """Send the request in a thread."""
         return await asyncio.to_thread(lambda: requests.get(url, headers=self.headers, timeout=60).json())
 
 
-class BlockingCall(Peer):
+class BlockingCall(AlternativePoller):
     """A blocking client in the loop itself."""
 
     async def get(self, url: str) -> Any:
-        """Ask, and let everybody wait."""
+        """Send the request and block the loop meanwhile."""
         return requests.get(url, headers=self.headers, timeout=60).json()  # noqa: ASYNC210  # that is the point
 
 
-class HttpSensor(Peer):
-    """``HttpSensorTrigger`` of the http provider, made anew for each look, as its sensor does.
+class HttpSensor(AlternativePoller):
+    """``HttpSensorTrigger`` of the http provider, created for each poll, as its sensor does.
 
-    It fires at the first answer that is no 404, whatever that says, and hands no body on. So it can't tell when a job
-    ends: here it looks until the job has lived the catalogue's mean, and no lateness is known.
+    It fires at the first response that is no 404 and does not pass the body on, so it cannot tell when a job ends.
+    Here it polls until the job is as old as the registry's mean, and its lateness is unknown.
     """
 
     def __init__(self, url: str, key: str, interval_s: float) -> None:
         super().__init__(url, key, interval_s)
         parts = urlsplit(url)
         connection = {"conn_type": "http", "schema": parts.scheme, "host": parts.hostname, "port": parts.port}
-        os.environ["AIRFLOW_CONN_PEER"] = json.dumps(connection)
+        os.environ["AIRFLOW_CONN_ALTERNATIVE"] = json.dumps(connection)
 
     async def get(self, url: str) -> Any:
         """Run a trigger to its event."""
@@ -107,7 +107,7 @@ class HttpSensor(Peer):
 
         trigger = HttpSensorTrigger(
             endpoint=urlsplit(url).path.lstrip("/"),
-            http_conn_id="peer",
+            http_conn_id="alternative",
             method="GET",
             headers=self.headers,
             poke_interval=self.interval_s,
@@ -116,15 +116,15 @@ class HttpSensor(Peer):
             break
 
     async def wait(self, request_id: str, submitted_at: float) -> float:
-        """Look until most jobs are done; return that no lateness is known."""
+        """Poll until most jobs are done; return NaN, because the lateness is unknown."""
         await asyncio.sleep(random.uniform(0, self.interval_s))
-        while time.time() < submitted_at + CATALOGUED_S:
+        while time.time() < submitted_at + REGISTRY_MEAN_S:
             await self.get(f"{self.url}/v2/requests/{request_id}/status")
             await asyncio.sleep(self.interval_s)
         return math.nan
 
 
-PEERS: dict[str, type[Peer]] = {
+ALTERNATIVES: dict[str, type[AlternativePoller]] = {
     "bare loop": BareLoop,
     "session per poll": SessionPerPoll,
     "thread per poll": ThreadPerPoll,
@@ -133,8 +133,8 @@ PEERS: dict[str, type[Peer]] = {
 }
 
 
-def why_not(name: str) -> str | None:
-    """Return why a peer cannot take part, or None."""
+def missing_requirement(name: str) -> str | None:
+    """Return why an alternative cannot run here, or None."""
     if name == "HttpSensorTrigger" and find_spec("airflow.providers.http") is None:
         return "apache-airflow-providers-http is not installed"
     return None

@@ -1,0 +1,182 @@
+"""The parser of the models file: what it accepts, and one message for everything that is wrong in a file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.hooks.custom_models_schema import ARGUMENT_KINDS, parse_models
+from airflow_provider_runway.segmind.model_fields import KINDS, ModelField
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
+
+PROMPT = {"name": "prompt", "kind": "text", "argument": "prompt_text", "required": True}
+
+
+def parse(entries: Any) -> list[Model]:
+    return parse_models(json.dumps(entries), "/etc/models.json")
+
+
+def test_a_full_entry_becomes_a_model() -> None:
+    rows = [
+        PROMPT,
+        {"name": "image_url", "kind": "url", "argument": "prompt_image"},
+        {"name": "seconds", "kind": "choice", "argument": "duration", "allowed": [4, 8]},
+        {"name": "cfg_scale", "kind": "number", "low": 0, "high": 1.5},
+        {"name": "audio", "kind": "boolean", "argument": None},
+    ]
+    assert parse({"veo-9": {"latency_s": 80, "fields": rows}}) == [
+        Model(
+            "veo-9",
+            80.0,
+            (
+                ModelField("prompt", "text", "prompt_text", required=True),
+                ModelField("image_url", "url", "prompt_image"),
+                ModelField("seconds", "choice", "duration", allowed=(4, 8)),
+                ModelField("cfg_scale", "number", low=0, high=1.5),
+                ModelField("audio", "boolean"),
+            ),
+        )
+    ]
+
+
+def test_an_entry_without_a_latency_gets_that_of_an_unknown_model() -> None:
+    (model,) = parse({"veo-9": {"fields": [PROMPT]}})
+    assert model.latency_s == UNKNOWN_LATENCY_S
+
+
+@pytest.mark.parametrize("slug", BUILT_IN_MODELS)
+def test_a_built_in_model_keeps_what_an_entry_leaves_out(slug: str) -> None:
+    (model,) = parse({slug: {"latency_s": 12.5}})
+    assert model == Model(slug, 12.5, BUILT_IN_MODELS[slug].fields)
+    (model,) = parse({slug: {"fields": [PROMPT]}})
+    assert (model.latency_s, len(model.fields)) == (BUILT_IN_MODELS[slug].latency_s, 1)
+
+
+def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
+    entries = {
+        slug: {
+            "latency_s": model.latency_s,
+            "fields": [
+                {name: getattr(field, name) for name in ModelField.__slots__} | {"allowed": list(field.allowed)}
+                for field in model.fields
+            ],
+        }
+        for slug, model in BUILT_IN_MODELS.items()
+    }
+    assert parse(entries) == list(BUILT_IN_MODELS.values())
+
+
+def with_field(**properties: Any) -> dict[str, Any]:
+    """Return a file with one field, which has these properties."""
+    return {"veo-9": {"fields": [{"name": "x", "kind": "text", **properties}]}}
+
+
+KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice' or 'boolean'"
+INVALID = [
+    pytest.param([], "It must be a JSON object", id="a list"),
+    pytest.param({"a/b": {"fields": [PROMPT]}}, "Entry 'a/b': slug='a/b' is not usable", id="a slug with a slash"),
+    pytest.param({"veo-9": []}, "Entry 'veo-9': must be a JSON object", id="an entry that is a list"),
+    pytest.param({"veo-9": {"latency": 3}}, "Entry 'veo-9', latency: is no known property", id="a misspelt latency"),
+    pytest.param({"veo-9": {"latency_s": 3}}, "Entry 'veo-9': fields is missing", id="no fields"),
+    pytest.param({"veo-9": {"fields": []}}, "Entry 'veo-9', fields: must not be empty", id="an empty list of fields"),
+    pytest.param({"veo-9": {"fields": {}}}, "Entry 'veo-9', fields: is {}; it must be a list", id="fields by name"),
+    *(
+        pytest.param(
+            {"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}},
+            f"Entry 'veo-9', latency_s: is {latency_s!r}; it must be",
+            id=f"latency {latency_s!r}",
+        )
+        for latency_s in (0, "40", True, None)
+    ),
+    pytest.param({"veo-9": {"fields": ["x"]}}, "Entry 'veo-9', field 1: must be a JSON object", id="a field as text"),
+    pytest.param({"veo-9": {"fields": [PROMPT, {"kind": "text"}]}}, "field 2, name: is missing", id="no name"),
+    pytest.param(with_field(name=" "), "Entry 'veo-9', field 1: name is empty", id="an empty name"),
+    pytest.param(with_field(name=7), "field 1, name: is 7; it must be text", id="a name that is a number"),
+    pytest.param(with_field(kind="string"), f"kind: is 'string'; allowed: {KIND_WORDS}", id="an unknown kind"),
+    pytest.param(with_field(argument="prompt"), "argument: is 'prompt'; allowed: 'prompt_text'", id="an argument"),
+    pytest.param(with_field(argument="seed"), "fills a field of kind integer, not text", id="a seed that is a text"),
+    pytest.param(with_field(required=1), "required: is 1; it must be true or false", id="required: 1"),
+    pytest.param(with_field(allowed="abc"), "allowed: is 'abc'; it must be a list", id="allowed that is no list"),
+    pytest.param(with_field(kind="choice"), "a choice needs the list", id="a choice of nothing"),
+    pytest.param(with_field(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field", id="no integer"),
+    pytest.param(with_field(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts", id="a choice of lists"),
+    pytest.param(with_field(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
+    pytest.param(with_field(kind="integer", low=True), "low: is True; it must be a number", id="low: true"),
+    pytest.param(with_field(kind="integer", low=9, high=1), "low is 9, and high is 1", id="low above high"),
+    pytest.param(with_field(max=9), "Entry 'veo-9', field 1, max: is no known property", id="an unknown property"),
+    pytest.param({"veo-9": {"fields": [PROMPT, PROMPT]}}, "two fields have the name 'prompt'", id="one name twice"),
+    pytest.param(
+        {"veo-9": {"fields": [PROMPT, {**PROMPT, "name": "text"}]}},
+        "two fields have the argument 'prompt_text'",
+        id="one argument twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("entries", "message"), INVALID)
+def test_an_invalid_file_is_refused_with_entry_and_property(entries: Any, message: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        parse(entries)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("The models file /etc/models.json cannot be used. ")
+    assert str(caught.value).endswith(". Nothing was sent.")
+
+
+def test_all_problems_of_a_file_are_in_one_message() -> None:
+    entries = {
+        "a": {"latency_s": 0},
+        "b": {"fields": [PROMPT]},
+        "c": {"fields": [{"kind": "no"}, {"max": 1, **PROMPT}]},
+    }
+    with pytest.raises(BadInputError) as caught:
+        parse(entries)
+    for part in ("Entry 'a', latency_s:", "Entry 'c', field 1, name:", "field 1, kind:", "Entry 'c', field 2, max:"):
+        assert part in str(caught.value)
+    assert "Entry 'b'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("latency_s", [float("inf"), float("nan")])
+def test_a_latency_must_be_finite(latency_s: float) -> None:
+    with pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"):
+        parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
+
+
+@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[" * 100_000])
+def test_a_file_that_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="It is not JSON: "):
+        parse_models(text, "/etc/models.json")
+
+
+def test_every_argument_of_the_schema_takes_a_known_kind() -> None:
+    assert {kind for kinds in ARGUMENT_KINDS.values() for kind in kinds} <= set(KINDS)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["latency_s", "fields", "name", "kind", "argument", "required", "allowed", "low", "high", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["veo-9", "a/b", "runway-gen4-turbo"]), json_values, max_size=2))
+def test_any_json_gives_models_or_a_bad_input_error(entries: Any) -> None:
+    try:
+        models = parse(entries)
+    except BadInputError as problem:
+        assert "/etc/models.json" in str(problem)
+    else:
+        assert [model.slug for model in models] == list(entries)

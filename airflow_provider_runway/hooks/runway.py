@@ -17,7 +17,8 @@ from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missi
 from airflow_provider_runway.hooks.connection_form import make_field_behaviour, make_form_widgets
 from airflow_provider_runway.hooks.custom_models import load_models_or_warn
 from airflow_provider_runway.segmind import endpoints, exchange
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.exchange import HistorySearch
+from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
 from airflow_provider_runway.segmind.model_fields import safe_repr
@@ -91,16 +92,23 @@ class RunwayHook(BaseHook):
         """Return the transport, which holds the ``requests`` session."""
         return self._transport
 
-    def submit(self, model: str, payload: Mapping[str, Any], policy: RetryPolicy | None = None) -> Job:
+    def submit(
+        self,
+        model: str,
+        payload: Mapping[str, Any],
+        policy: RetryPolicy | None = None,
+        not_after: float | None = None,
+    ) -> Job:
         """Submit a job. **Every call is a new billable job**, about USD 0.50 to 1.00.
 
+        :param not_after: epoch seconds; nothing is sent later than this. None: no limit.
         :param policy: how often and how long to retry where nothing was accepted; None: the hook's own.
         :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API said no.
         :raises ThrottledError: 429 for longer than the policy allows; nothing was queued.
         :raises UnreachableError: the connection could not be made; nothing was sent.
         :raises SubmitOutcomeUnknownError: no usable response; the job may exist, and its id is not known.
         """
-        return self._run(endpoints.make_submit_call, model, payload, policy=policy)
+        return self._run(endpoints.make_submit_call, model, payload, not_after, policy=policy)
 
     def get_status(self, request_id: str) -> JobStatus:
         """Poll a job once. FAILED, which comes as HTTP 422, is returned and not raised.
@@ -152,6 +160,15 @@ class RunwayHook(BaseHook):
         """
         query = make_history_query(model, since, until)
         return self._transport.run(exchange.find_requests(self.settings.base_urls, query, self.policy))
+
+    def search_history(self, *, since: float, until: float, read_all: bool = False) -> HistorySearch:
+        """Return all rows of a time window, with what is known about how completely they were read.
+
+        :param since: epoch seconds. :param until: epoch seconds. :param read_all: also read pages older than ``since``.
+        """
+        query = HistoryQuery.from_timestamps(since, until)
+        search = exchange.search_history(self.settings.base_urls, query, self.policy, None if read_all else since)
+        return self._transport.run(search)
 
     def get_request(self, request_id: str) -> HistoryRow:
         """Return one request of any age from the account's history.

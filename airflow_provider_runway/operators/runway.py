@@ -239,7 +239,7 @@ class RunwayGenerateOperator(BaseOperator):
             task.push_xcom("request_id", job.request_id)
             if not self.wait_for_completion:
                 self._submitter(hook, task).mark_delivered(job.request_id)
-                return job.to_json()
+                return job.to_xcom(self.prompt_text)
             if job.status == JobState.COMPLETED:
                 return self._deliver(job, hook, task)
             deadline = (job.submitted_at or time.time()) + self.timeout
@@ -361,7 +361,7 @@ class RunwayGenerateOperator(BaseOperator):
                 job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
             )
             job = job.add_output_path(path)
-        result = job.to_json()
+        result = job.to_xcom(self.prompt_text)
         push_result(task, result, ("output_url", "output_urls", "output_path"))
         self._submitter(hook, task).mark_delivered(job.request_id)
         return result

@@ -68,7 +68,7 @@ def make_credits_call(base_urls: BaseUrls) -> ApiCall[Credits]:
 
 
 def make_upload_call(base_urls: BaseUrls, data: bytes, mime: str) -> ApiCall[str]:
-    """Upload an image: ``POST {storage}/upload-asset``. Returns a URL that jobs can take. Free, so it may be repeated."""
+    """Upload an image: ``POST {storage}/upload-asset``. It is free, and returns a URL that jobs can take."""
     data_url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
     request = Request(
         "upload", "POST", f"{base_urls.storage}/upload-asset", body=encode_json({"data_urls": [data_url]})

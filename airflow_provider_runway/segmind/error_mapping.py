@@ -67,9 +67,9 @@ def map_response_to_error(request: Request, response: Response) -> RunwayError:
         reset_at = parse_rate_limit_reset(response.headers, response.received_at)
         return ThrottledError(f"{summary}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
     if not _is_refusal(request, response):
-        return NoUsableResponseError(f"{summary}. That is no usable response of the API.{_hint(response)}", **facts)
+        return NoUsableResponseError(f"{summary}{_hint(response)}", **facts)
     if response.status < 400:
-        return BadRequestError(f"{summary}.{_hint(response)}", **facts)
+        return BadRequestError(f"{summary}{_hint(response)}", **facts)
     error, advice = REFUSED_STATUSES.get(response.status, (RefusedError, "The same request would be refused again."))
     if response.status == 406:
         error, advice = _tell_kind_of_406(text)
@@ -111,12 +111,12 @@ def has_error_envelope(response: Response) -> bool:
 def _hint(response: Response) -> str:
     if 300 <= response.status < 400:
         return (
-            " Redirects are not followed, so that the key stays with the connection's own hosts. Set the "
+            ": redirects are not followed, so that the key stays with the connection's own hosts. Set the "
             "connection's host to the address that answers."
         )
     if response.status < 500 and response.is_html:
-        return " It came as a web page: check the connection's host, and any proxy on the way."
-    return ""
+        return ", a web page and no response of the API. Check the connection's host, and any proxy on the way."
+    return ". That is no usable response of the API."
 
 
 def _tell_kind_of_406(text: str) -> tuple[type[RefusedError], str]:

@@ -104,8 +104,13 @@ class JobSummary:
         }
 
     def to_xcom(self, prompt_text: str | None) -> dict[str, Any]:
-        """Return what a task returns: the summary, and the prompt from the task's own field."""
-        return {**self.to_json(), "prompt_text": prompt_text}
+        """Return what a task returns: the summary, and the prompt from the task's own field after the outputs."""
+        value: dict[str, Any] = {}
+        for name, part in self.to_json().items():
+            value[name] = part
+            if name == "last_frame_url":
+                value["prompt_text"] = prompt_text
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JobSummary:

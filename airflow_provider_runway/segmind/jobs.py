@@ -60,15 +60,15 @@ BLOCKED_PHRASES = (
     r"sensitive",
     r"violat(e|es|ed|ing|ion|ions)",
     r"(content|usage|use) (policy|policies|guidelines?|rules?|filters?|filtering|blocks?|blocked)",
-    r"(content|prompt|image|video|input|text) ((was|is|has been|were) )?"
-    r"(blocked|rejected|refused|disallowed|not allowed|not permitted|inappropriate)",
+    r"(content|prompt|image|video|input) (is |was |has been )?(blocked|rejected|refused|not allowed|inappropriate)",
     r"(blocked|rejected|refused|disallowed|inappropriate|harmful|explicit|adult|violent|restricted) content",
 )
 #: Phrases that mean "an input could not be fetched". A text with one of them is not about what the input shows,
 #: whatever else it says: "blocked by CORS policy", "failed to fetch content".
+_CANNOT = r"(failed|failure|unable|not|cannot|couldn t|can t|error|while)"
 FETCH_PHRASES = (
-    r"(fail(ed|ure|s)?|unable|could not|couldn t|cannot|can not|can t|errors?|problem|while|when) (to |in )?(\w+ )?"
-    r"(fetch|download|retriev|load|read|access|open|reach|resolv|connect|decod)(e|ed|es|ing)?",
+    rf"{_CANNOT} (to )?(fetch|download|retriev|load|read|access|open|reach|resolv|connect|decod)(e|ing)?",
+    rf"{_CANNOT} (to )?be (fetched|downloaded|retrieved|loaded|read|accessed|opened|reached|resolved|decoded)",
     r"(fetch|download|retriev|load)(e|ed|es|ing|al)? (\w+ ){0,4}(fail(ed|ure|s)?|errors?|timed out|timeouts?)",
     r"cors",
     r"cross origin",

@@ -183,7 +183,7 @@ class RunwayJobSensor(BaseSensorOperator):
             raise self._sensor_error(error) from error
         done = job.merged_with(outcome.job)
         self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
-        result = done.to_json()
+        result = done.to_xcom(prompt_text=None)
         push_result(task, result, ("request_id", "output_url", "output_urls"))
         return result
 

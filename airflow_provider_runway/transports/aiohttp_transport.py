@@ -16,7 +16,13 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
-from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.http import (
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+    make_expired_failure,
+)
 from airflow_provider_runway.transports.client_settings import (
     ClientSettings,
     Log,
@@ -58,6 +64,8 @@ class AiohttpTransport:
 
     async def _send(self, request: Request) -> Response | TransportFailure:
         session, url = await self._open_session(), URL(request.url, encoded=True)
+        if request.has_expired(time.time()):
+            return make_expired_failure(request, time.time())
         try:
             async with session.request(
                 request.method,

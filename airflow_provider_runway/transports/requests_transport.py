@@ -21,7 +21,13 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import ProxyError as UrllibProxyError
 
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
-from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.http import (
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+    make_expired_failure,
+)
 from airflow_provider_runway.transports.client_settings import (
     ClientSettings,
     Log,
@@ -67,7 +73,7 @@ class RequestsTransport:
             # that looks as if it could have arrived; a new connection costs one handshake.
             self.session.close()
         try:
-            with self.session.limit_time(self.settings.total_timeout_for(request)):
+            with self.session.limit_time(self.settings.total_timeout_for(request), request.not_after):
                 # Whether to repeat is decided in ``segmind.retry``, which knows what costs money. The session's
                 # adapters keep their default of no retries.
                 response = self.session.request(
@@ -82,6 +88,8 @@ class RequestsTransport:
                     # Passed with each request: a bundle in the environment would override the session's own value.
                     verify=self.settings.verify,
                 )
+        except _RequestExpiredError:
+            return make_expired_failure(request, time.time())
         except requests.RequestException as error:
             detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
             return TransportFailure(_classify_failure(error), detail, received_at=time.time())
@@ -113,11 +121,13 @@ class TimeLimitedSession(requests.Session):
             self.mount(prefix, _WatchedAdapter(self._open_sockets))
 
     @contextmanager
-    def limit_time(self, seconds: float) -> Iterator[None]:
+    def limit_time(self, seconds: float, not_after: float | None = None) -> Iterator[None]:
         """Cut what is sent and received inside the ``with`` block after so many seconds.
 
+        :param not_after: epoch seconds; a connection that is ready later than this sends nothing.
         :raises requests.ReadTimeout: the time is over. A response without a length can look complete then.
         """
+        self._open_sockets.not_after = not_after
         timer = threading.Timer(seconds, self._open_sockets.cut)
         timer.daemon = True
         timer.start()
@@ -135,10 +145,15 @@ class TimeLimitedSession(requests.Session):
             raise failure
 
 
+class _RequestExpiredError(Exception):
+    """The latest time to send a request passed before its first byte was sent."""
+
+
 class _OpenSockets:
-    """The sockets of the request under way, so that another thread can cut them."""
+    """The sockets of the request under way, so that another thread can cut them, and the latest time to send it."""
 
     def __init__(self) -> None:
+        self.not_after: float | None = None
         self._lock = threading.Lock()
         self._duplicates: list[socket.socket] = []
         self._was_cut = False
@@ -149,6 +164,14 @@ class _OpenSockets:
             self._duplicates.append(socket.socket(fileno=os.dup(file_descriptor)))
             if self._was_cut:
                 self._shut_down()
+
+    def check_not_expired(self) -> None:
+        """Refuse to send the request where connecting, or a process that was stopped, took too long.
+
+        :raises _RequestExpiredError: it is later than ``not_after``.
+        """
+        if self.not_after is not None and time.time() > self.not_after:
+            raise _RequestExpiredError
 
     def cut(self) -> None:
         """End the request under way: whatever reads or writes gets an error or the end of the stream."""
@@ -191,19 +214,30 @@ class _WatchedAdapter(HTTPAdapter):
 def _make_pool_classes(open_sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:
     """Return urllib3's pools with connections that are watched."""
 
-    class WatchedHttpConnection(HTTPConnection):
-        def send(self, data: Any) -> None:
-            if self.sock is None:
-                self.connect()
-            open_sockets.watch(self.sock.fileno())
-            super().send(data)
+    class WatchedConnection:
+        def endheaders(self, *arguments: Any, **options: Any) -> None:
+            connection: Any = self
+            if connection.sock is None:
+                connection.connect()
+            try:
+                open_sockets.check_not_expired()
+            except _RequestExpiredError:
+                connection.close()
+                raise
+            super().endheaders(*arguments, **options)  # type: ignore[misc]
 
-    class WatchedHttpsConnection(HTTPSConnection):
         def send(self, data: Any) -> None:
-            if self.sock is None:
-                self.connect()
-            open_sockets.watch(self.sock.fileno())
-            super().send(data)
+            connection: Any = self
+            if connection.sock is None:
+                connection.connect()
+            open_sockets.watch(connection.sock.fileno())
+            super().send(data)  # type: ignore[misc]
+
+    class WatchedHttpConnection(WatchedConnection, HTTPConnection):
+        pass
+
+    class WatchedHttpsConnection(WatchedConnection, HTTPSConnection):
+        pass
 
     class WatchedHttpPool(HTTPConnectionPool):
         ConnectionCls = WatchedHttpConnection

@@ -30,7 +30,8 @@ def test_a_finished_job_is_handed_on_whole(gateway: Emulator, ti: TaskInstance, 
     assert outcome["model"] == "runway-gen3-alphaturbo"
     assert outcome["output_url"] == job["output_url"]
     assert outcome["output_urls"] == [job["output_url"]]
-    assert outcome["output_path"] is None
+    assert (outcome["output_path"], outcome["output_paths"]) == (None, [])
+    assert outcome["prompt_text"] == job["body"]["promptText"]
     assert outcome["cost"] == job["cost"] == 0.5
     assert outcome["remaining_credits"] == 999.5
     assert outcome["metrics"]["total_time"] > 0
@@ -59,6 +60,8 @@ def test_a_task_that_only_submits_hands_on_the_same_keys(gateway: Emulator, ti: 
         "output_url",
         "output_urls",
         "output_path",
+        "output_paths",
+        "last_frame_url",
         "cost",
         "remaining_credits",
         "metrics",

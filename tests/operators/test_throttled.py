@@ -64,7 +64,7 @@ def test_the_deferral_holds_no_prompt_and_no_image(gateway: Emulator, ti: TaskIn
 def test_the_task_submits_once_the_moment_has_come(
     gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_SPREAD_S", 0.0)
+    monkeypatch.setattr(retry, "MIN_SPREAD_S", 0.0)
     gateway.add_fault("submit:rate_limited:window=6")
     deferred = deferral(ti, wait_for_completion=False)
     returned = generate(wait_for_completion=False).submit_again(ti.context(), event="now", **(deferred.kwargs or {}))
@@ -83,7 +83,7 @@ def test_each_refusal_defers_once_more_and_counts_the_rounds(gateway: Emulator, 
 def test_a_task_that_is_not_deferrable_sleeps_and_submits(
     gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_SPREAD_S", 0.0)
+    monkeypatch.setattr(retry, "MIN_SPREAD_S", 0.0)
     gateway.add_fault("submit:rate_limited:window=6")
     returned = run_task(partial(generate, deferrable=False), ti)
     assert returned["request_id"] == only_job(gateway)

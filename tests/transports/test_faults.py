@@ -151,11 +151,11 @@ def test_a_redirect_of_the_api_is_not_followed(
     run: Run, gateway: Emulator, settings: ClientSettings, recorder: Any, status: int
 ) -> None:
     gateway.add_fault(fault="redirect", to=f"{recorder.url}/steal", status=status, times=0)
-    for call in (
-        endpoints.make_submit_call(settings.base_urls, MODEL, BODY),
-        endpoints.make_credits_call(settings.base_urls),
+    for call, error in (
+        (endpoints.make_submit_call(settings.base_urls, MODEL, BODY), SubmitOutcomeUnknownError),
+        (endpoints.make_credits_call(settings.base_urls), BadRequestError),
     ):
-        with pytest.raises(BadRequestError, match="redirects are not followed"):
+        with pytest.raises(error, match="redirects are not followed"):
             run(settings, execute(call, THREE_ATTEMPTS))
     assert recorder.seen == []
     assert gateway.ledger()["posts"] == 1

@@ -142,7 +142,7 @@ class HistoryNotSettledError(NoUsableResponseError):
 
     code = "history_not_settled"
 
-    def __init__(self, message: str, *, retry_at: float, **facts: Any) -> None:
+    def __init__(self, message: str, *, retry_at: float = 0.0, **facts: Any) -> None:
         super().__init__(message, retry_at=retry_at, **facts)
         self.retry_at = retry_at
 

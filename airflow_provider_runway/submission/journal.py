@@ -11,8 +11,6 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from airflow_provider_runway.exceptions import RunwayError
-
 #: Renaming it would forget the jobs of tasks that are under way during an upgrade.
 KEY = "runway_submission"
 #: Field -> its name in the store, where they differ. Stored names never change.
@@ -91,10 +89,8 @@ class JournalEntry:
             raise UnreadableEntryError(f"the journal's entry cannot be read: {type(problem).__name__}") from None
 
 
-class UnreadableEntryError(RunwayError):
+class UnreadableEntryError(ValueError):
     """There is a journal entry, and it cannot be read. It may say anything, so it proves nothing."""
-
-    code = "unreadable_journal"
 
 
 class StateStore(Protocol):

@@ -53,6 +53,7 @@ __all__ = [
     "get_config",
     "get_connection_async",
     "get_deployment_id",
+    "get_first_reschedule_at",
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
@@ -139,6 +140,24 @@ def compute_next_retry_delay_s(task: Any, try_number: int) -> float:
 
 def _total_seconds(delay: timedelta | float) -> float:
     return delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+
+
+def get_first_reschedule_at(context: Mapping[str, Any], retries: int | None) -> float | None:
+    """Return when a sensor in the mode ``reschedule`` began to poke (epoch seconds); None on its first poke."""
+    ti = context["ti"]
+    try:
+        from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]
+    except ImportError:  # Airflow 3 asks the task instance
+        date = ti.get_first_reschedule_date(context)
+    else:
+        date = _orig_start_date(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+            try_number=(ti.max_tries or 0) - (retries or 0) + 1,
+        )
+    return None if date is None else float(date.timestamp())
 
 
 def make_timer_trigger(moment: datetime) -> BaseTrigger:

@@ -14,7 +14,7 @@ RunwayError
 │   └── ModelRetiredError      410: the model is no longer served
 ├── NoUsableResponseError      ask again: no usable answer, which says nothing about the job
 │   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to come back
-│   ├── HistoryNotSettledError a submit may have become a job; ``retry_at`` says when to look again
+│   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
 │   └── UnreachableError       no byte of the request left: safe to repeat, a submit too
 ├── SubmitOutcomeUnknownError  look at the bill: a submit may have become a job whose id is not known
 ├── JobFailedError             the job ran and failed; it is not billed, a new job may succeed

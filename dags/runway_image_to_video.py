@@ -1,4 +1,4 @@
-"""A picture becomes a video, in the two usual forms. Copy the one you need."""
+"""Turn an image into a video: in two tasks, and in one. Copy the form that you need."""
 
 from datetime import datetime, timezone
 
@@ -8,7 +8,7 @@ from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 
 PROMPT = "The camera drifts over a field of sunflowers while the sun goes down"
-PICTURE = "https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3-input.png"
+IMAGE = "https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3-input.png"
 
 
 @dag(
@@ -17,7 +17,7 @@ PICTURE = "https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3
     catchup=False,
     tags=["runway"],
     doc_md="Each run submits **two jobs**, about USD 0.50 each: one for each form.",
-    params={"prompt_text": PROMPT, "prompt_image": PICTURE, "output_path": "/tmp/runway/"},  # noqa: S108
+    params={"prompt_text": PROMPT, "prompt_image": IMAGE, "output_path": "/tmp/runway/"},  # noqa: S108
 )
 def runway_image_to_video():
     # Two tasks: other tasks can run between the submission and the video.

@@ -9,6 +9,7 @@ import pytest
 
 import docs_tables
 from airflow_provider_runway.hooks.custom_models_schema import parse_models
+from airflow_provider_runway.polling.schedule import POLL_COSTS_S
 from airflow_provider_runway.segmind.model_fields import KINDS
 from docs_tables import ROOT
 
@@ -35,3 +36,8 @@ def test_the_example_of_custom_models_is_valid_and_shows_each_kind_of_field() ->
     models = parse_models(example, "models.json")
     assert [model.slug for model in models] == list(json.loads(example))
     assert {field.kind for field in models[0].fields} == set(KINDS)
+
+
+def test_the_poller_page_names_the_poll_cost_of_each_priority() -> None:
+    page = (ROOT / "docs/poller.md").read_text()
+    assert [cost for number, cost in enumerate(POLL_COSTS_S) if f"\n| {number} | {cost:g} |" not in page] == []

@@ -19,12 +19,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from airflow_provider_runway.emulator import FAULTS
+from airflow_provider_runway.emulator import FAULTS, HISTORY_FORMS
+from airflow_provider_runway.emulator.__main__ import make_parser
+from airflow_provider_runway.emulator.fault_rules import RULE_FIELDS
+from airflow_provider_runway.emulator.history_forms import FORM_FIELDS
 from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+from airflow_provider_runway.triggers.metrics import ALL_METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/money.md", "docs/videos.md", "docs/poller.md", "docs/emulator.md")
@@ -38,9 +42,9 @@ RESULT_KEYS = {
     "output_url": "URL of the video; public, kept by Segmind for 7 days",
     "output_urls": "all URLs, for a model with several outputs",
     "output_path": "path of the stored file, with `output_path`",
-    "output_paths": "all paths, for a model with several outputs",
-    "last_frame_url": "URL of the video's last frame, where the API returns one",
-    "prompt_text": "the prompt as sent",
+    "output_paths": "paths of all stored files, for a model with several outputs",
+    "last_frame_url": "URL of the last frame as an image, where the model returns one: the next clip can begin with it",
+    "prompt_text": "the task's prompt; None from the sensor",
     "cost": "cost of the job, USD",
     "remaining_credits": "balance of the account after the job, USD",
     "metrics": "the API's measurements: `queue_time`, `inference_time`, `total_time` in seconds, and more",
@@ -80,7 +84,7 @@ def make_placeholders_table() -> str:
 
 def make_result_table() -> str:
     """Return the keys of a task's result."""
-    keys = JobSummary("request-id").to_json()
+    keys = JobSummary("request-id").to_xcom(None)
     rows = [[f"`{key}`{' *' if key in PUSHED_KEYS else ''}", RESULT_KEYS[key]] for key in keys]
     return make_table(["key", "value"], rows)
 
@@ -95,6 +99,15 @@ def make_connection_table() -> str:
     return make_table(["field", "meaning"], rows)
 
 
+def make_metrics_table() -> str:
+    """Return the metrics that the poller sends."""
+    rows = [
+        [f"`{metric.name}`", metric.kind, metric.unit, ", ".join(metric.tags), metric.description]
+        for metric in ALL_METRICS
+    ]
+    return make_table(["name", "kind", "unit", "tags", "what it counts"], rows)
+
+
 def make_faults_table() -> str:
     """Return the emulator's faults, the calls that they apply to, and their parameters."""
     rows = []
@@ -102,6 +115,46 @@ def make_faults_table() -> str:
         parameters = ", ".join(f"`{text}`" for text in fault.describe_params())
         rows.append([f"`{fault.name}`", fault.about, fault.describe_calls(), parameters])
     return make_table(["fault", "effect", "calls", "parameters and defaults"], rows)
+
+
+def make_fault_rules_table() -> str:
+    """Return the fields of a fault rule."""
+    return make_table(["field", "meaning"], [[f"`{name}`", about] for name, about in RULE_FIELDS.items()])
+
+
+def make_emulator_options_table() -> str:
+    """Return the options of the emulator's command line, without those of the history's form."""
+    actions = make_parser()._actions
+    rows = []
+    for action in actions:
+        name = action.option_strings[-1]
+        if name == "--help" or (name.startswith("--history-") and name != "--history-form"):
+            continue
+        about = (action.help or "").replace(" (%(default)s)", "").replace(" (plain)", "")
+        values = f": {', '.join(f'`{each}`' for each in action.choices)}" if action.choices else ""
+        values = "" if name == "--history-form" else values
+        default = (
+            "" if action.default is None or action.default is False or action.default == [] else str(action.default)
+        )
+        rows.append([f"`{name}`", about + values, default and f"`{default}`"])
+    return make_table(["option", "meaning", "default"], rows)
+
+
+def make_history_options_table() -> str:
+    """Return the emulator's options for the form of the request history."""
+    rows = []
+    for name, spec in FORM_FIELDS.items():
+        values = ", ".join(f"`{value}`" for value in spec.get("choices", ()))
+        option = f"--history-{name.replace('_', '-')}"
+        rows.append(
+            [f"`{option}`", spec["about"], values or ("number" if isinstance(spec["default"], int) else "text")]
+        )
+    return make_table(["option", "open question", "values, the default first"], rows)
+
+
+def make_history_forms_table() -> str:
+    """Return the named forms of the emulator's request history."""
+    return make_table(["name", "form"], [[f"`{named.name}`", named.about] for named in HISTORY_FORMS.values()])
 
 
 def make_package_drawing() -> str:
@@ -152,7 +205,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,
+    "metrics": make_metrics_table,
     "faults": make_faults_table,
+    "fault-rules": make_fault_rules_table,
+    "emulator-options": make_emulator_options_table,
+    "history-options": make_history_options_table,
+    "history-forms": make_history_forms_table,
     "packages": make_package_drawing,
 }
 

@@ -83,7 +83,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--clock-offset", type=float, default=0.0, help="seconds by which the emulator's clock is ahead (%(default)s)")
     add("--upload-field", choices=UPLOAD_FIELDS, default=defaults.upload_field, help="field with the URLs of an upload")
-    add("--key", action="append", default=[], help="accepted key, repeatable; KEY1,KEY2 is one account (any key)")
+    add(
+        "--key",
+        action="append",
+        default=[],
+        help="accepted key, repeatable; KEY1,KEY2 is one account (default: any key)",
+    )
     add("--model", action="append", default=[], help="slug that exists, repeatable (default: every slug)")
     add("--credits", type=float, default=defaults.credits, help="initial balance of each account, in USD (%(default)s)")
     add("--seed", type=int, default=defaults.seed, help="seed of the emulator's random numbers (%(default)s)")

@@ -16,6 +16,7 @@ from airflow_provider_runway.inputs.input_images import (
 )
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
 from airflow_provider_runway.segmind.http import encode_json
+from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def build_request(
     :raises BadConnectionError: there is no usable connection.
     :raises UnreachableError: the image's storage did not respond; nothing was sent.
     """
+    check_rendered("model", model)
+    check_rendered("prompt_image", arguments.get("prompt_image"))
     checked_arguments = dict(arguments)
     prompt_image, image = arguments.get("prompt_image"), None
     if prompt_image is not None and not is_url_for_segmind(prompt_image):
@@ -54,6 +57,8 @@ def build_request(
     check_conn_id("runway_conn_id", hook.runway_conn_id)
     # As JSON has it, so that the fingerprint, the submit and the history all compare the same values.
     body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
+    if model not in MODELS:  # build_body has checked the prompt of a listed model
+        check_rendered("prompt_text", arguments.get("prompt_text"))
     image_field, seed_field = image_field_name(model), seed_field_name(model)
     if image_field is not None and body.get(image_field) == _PENDING_URL:  # model_params may have replaced it
         image = read_prompt_image(prompt_image, image_conn_id)

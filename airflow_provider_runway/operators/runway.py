@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
+from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
-from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.model_fields import safe_repr
+from airflow_provider_runway.segmind.model_fields import check_rendered, safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
-from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
+from airflow_provider_runway.segmind.user_messages import describe_completed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
+    add_earlier_job,
     count_trigger_failure,
     defer_until_done,
     log_kill,
+    log_trigger_failure,
     pull_job,
     push_job,
-    push_result,
     read_event,
-    trigger_failure_reason,
-    with_earlier_job,
+    read_job,
+    wait_for_history,
+    wait_for_rate_limit,
+    warn_of_late_retry,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_runway.submission.submitter import Submitter
-    from airflow_provider_runway.task_context import TaskContext
 
 #: About 300 years. A longer timeout would fail as a date only after the job is paid for.
 MAX_TIMEOUT_S = 1e10
@@ -74,11 +73,8 @@ class RunwayGenerateOperator(BaseOperator):
     :param wait_for_completion: wait for the video; else the task ends with the submission.
     :param deferrable: wait in the triggerer, without a worker slot; False: poll in the worker.
     :param timeout: seconds from the submission after which the waiting ends. The job goes on then.
-    :param durable: keep a journal of the submit across tries (Airflow 3.3 and later, or ``[runway]
-        journal_path``), or else look for the job in the account's history. False: **a retry after a lost
-        response pays again**.
-    :param on_orphaned_intent: what to do where a job may exist that cannot be found: "fail", or "resubmit",
-        which **may pay twice**. (templated)
+    :param durable: remember the job across tries (Airflow 3.3 and later), or look for it in the account's
+        history (before). False: **a retry after a lost answer pays again**.
     :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
     :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
         any URL that ``ObjectStoragePath`` takes. ``{request_id}``, ``{model}``, ``{seed}`` and ``{index}`` (0 for
@@ -90,6 +86,9 @@ class RunwayGenerateOperator(BaseOperator):
         (``s3://my_conn@bucket/key``) wins. (templated)
     :param max_output_bytes: the largest output that is stored, in bytes; beyond it the task fails without a
         retry, and the job stays paid for. The default is 2 GiB.
+    :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
+        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
+        into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -102,10 +101,10 @@ class RunwayGenerateOperator(BaseOperator):
         "model_params",
         "runway_conn_id",
         "request_id",
-        "on_orphaned_intent",
         "output_path",
         "output_conn_id",
         "image_conn_id",
+        "on_orphaned_intent",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
@@ -128,12 +127,12 @@ class RunwayGenerateOperator(BaseOperator):
         deferrable: bool = True,
         timeout: float = 900,
         durable: bool = True,
-        on_orphaned_intent: str = "fail",
         request_id: str | None = None,
         output_path: str | None = None,
         output_conn_id: str | None = None,
         image_conn_id: str | None = None,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
+        on_orphaned_intent: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,12 +148,12 @@ class RunwayGenerateOperator(BaseOperator):
         self.deferrable = deferrable
         self.timeout = timeout
         self.durable = durable
-        self.on_orphaned_intent = on_orphaned_intent
         self.request_id = request_id
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
+        self.on_orphaned_intent = on_orphaned_intent
         self._job: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
@@ -171,43 +170,44 @@ class RunwayGenerateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit or resume the job; return it, or wait for its video."""
         hide_links(self)
-        return self._submit_and_wait(context, throttle_count=0)
+        return self._submit_and_wait(context, throttle_count=0, give_up_at=time.time() + self.timeout)
 
     def submit_again(
         self,
         context: Context,
-        event: Any = None,  # noqa: ARG002
+        event: Any = None,  # noqa: ARG002  it only means that the time has come
         throttle_count: int = 0,
+        give_up_at: float = 0.0,
         journal_entry: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Go on after a deferral that a 429 caused, or a history that could not tell yet. The event has nothing to say.
+        """Go on after a deferral that a 429 caused, or a history that could not tell yet.
 
-        :param throttle_count: how many 429s have deferred the submission so far.
+        :param throttle_count: how many 429s have deferred the submit so far.
+        :param give_up_at: epoch seconds after which a 429 is not waited for any more.
         :param journal_entry: what the task knows of its submit, where no journal keeps it.
         """
-        return self._submit_and_wait(context, throttle_count, journal_entry)
+        return self._submit_and_wait(context, throttle_count, give_up_at, journal_entry)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the trigger's event, and return the finished job.
 
-        :param job: the summary that the task deferred with; it has the seed, which no event carries.
+        :param job: the job that the task deferred with; it has the seed, which no event carries.
         """
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            known_job = JobSummary.from_json(job) if job else None
-            outcome = read_event(event, self.task_id, known_job)
-            return self._finish(outcome, known_job or outcome.job, hook, self._unpack(context))
+            deferred_job = JobSummary.from_json(job) if job else None
+            outcome = read_event(event, self.task_id, deferred_job)
+            return self._finish(outcome, deferred_job or outcome.job, hook, TaskContext.from_airflow(context, self))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
         hide_links(self)
-        task = self._unpack(context)
+        task = TaskContext.from_airflow(context, self)
         if next_method != TRIGGER_FAILED or (pushed := pull_job(task)) is None:
             return super().resume_execution(next_method, next_kwargs, context)
         job, deadline = pushed
-        reason = trigger_failure_reason(next_kwargs)
-        self.log.warning("Job %s: the trigger returned no event (%s); polling once more.", job.request_id, reason)
+        log_trigger_failure(self.log, job, next_kwargs)
         if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
@@ -217,12 +217,16 @@ class RunwayGenerateOperator(BaseOperator):
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
         if self._job is not None:
-            log_kill(self.log, self._job.request_id, self._job.submitted_at)
+            log_kill(self.log, self._job)
 
     def _submit_and_wait(
-        self, context: Context, throttle_count: int, journal_entry: dict[str, Any] | None = None
+        self,
+        context: Context,
+        throttle_count: int,
+        give_up_at: float,
+        journal_entry: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        task = self._unpack(context)
+        task = TaskContext.from_airflow(context, self)
         if journal_entry is not None:
             task = replace(task, attempt=replace(task.attempt, carried_entry=journal_entry))
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
@@ -230,11 +234,12 @@ class RunwayGenerateOperator(BaseOperator):
                 # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
                 from airflow_provider_runway.outputs.store import check_output_path
 
+                check_rendered("output_path", self.output_path)
                 check_output_path(self.output_path, self.output_conn_id)  # before money moves
             if self.request_id is None:
-                self._job = job = self._submit_or_resume(hook, task, throttle_count)
+                self._job = job = self._submit_or_resume(hook, task, throttle_count, give_up_at)
             else:
-                self._job = job = self._existing_job()
+                self._job = job = read_job(self.request_id, self.model)
             # Before the first poll: whatever fails from here on, the id is on the task's page.
             task.push_xcom("request_id", job.request_id)
             if not self.wait_for_completion:
@@ -246,87 +251,45 @@ class RunwayGenerateOperator(BaseOperator):
             push_job(task, job, deadline)
             return self._wait(job, deadline, hook, task)
 
-    def _existing_job(self) -> JobSummary:
-        """Return the job that the author named."""
-        return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
-
-    def _submit_or_resume(self, hook: RunwayHook, task: TaskContext, throttle_count: int) -> JobSummary:
+    def _submit_or_resume(
+        self, hook: RunwayHook, task: TaskContext, throttle_count: int, give_up_at: float
+    ) -> JobSummary:
         from airflow_provider_runway.inputs.build_request import build_request
 
         submitter = self._submitter(hook, task)
         submitter.record_start()
+        names = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
         try:
             request = build_request(
                 hook,
                 task.identity,
                 task.upload_cache(),
                 model=self.model,
-                arguments={
-                    "prompt_text": self.prompt_text,
-                    "prompt_image": self.prompt_image,
-                    "duration": self.duration,
-                    "ratio": self.ratio,
-                    "seed": self.seed,
-                },
+                arguments={name: getattr(self, name) for name in names},
                 extra=self.model_params,
                 image_conn_id=self.image_conn_id,
             )
         except (BadInputError, UnreachableError) as problem:
-            raise with_earlier_job(problem, task.attempt.journal) from None
+            raise add_earlier_job(problem, task.attempt.journal) from None
         if throttle_count == 0:
-            self._warn_of_late_retry(task)
-        give_up_at = time.time() + self.timeout
+            warn_of_late_retry(self, task.attempt)
         while True:
             try:
                 return submitter.submit_or_resume(request)
             except ThrottledError as throttled:
-                self._wait_for_rate_limit(throttled, throttle_count, give_up_at, submitter)
+                wait_for_rate_limit(
+                    self,
+                    throttled,
+                    throttle_count,
+                    give_up_at,
+                    deferrable=self.deferrable,
+                    journal_entry=submitter.carried_entry(),
+                )
                 throttle_count += 1
             except HistoryNotSettledError as not_settled:
-                self._wait_for_history(not_settled, throttle_count, submitter)
-
-    def _warn_of_late_retry(self, task: TaskContext) -> None:
-        """Warn where the next retry would come after the job's record is gone."""
-        if task.attempt.try_number > task.attempt.max_tries:
-            return
-        delay_s = compute_next_retry_delay_s(self, task.attempt.try_number)
-        if (warning := retry_after_expiry_warning(delay_s)) is not None:
-            self.log.warning("%s", warning)
-
-    def _wait_for_history(self, not_settled: HistoryNotSettledError, throttle_count: int, submitter: Submitter) -> None:
-        """Wait until the history is to be asked again, in the triggerer or in the worker."""
-        pause_s = max(not_settled.retry_at - time.time(), 0.0)
-        where = "without a worker slot" if self.deferrable else "in the worker"
-        self.log.info("%s Asking again in %.0f s, %s.", not_settled, pause_s, where)
-        if self.deferrable:
-            self._defer_submit(not_settled.retry_at, throttle_count, submitter)
-        time.sleep(pause_s)
-
-    def _defer_submit(self, until: float, throttle_count: int, submitter: Submitter) -> None:
-        """Defer to Airflow's own timer; ``submit_again`` goes on at that time (epoch seconds)."""
-        self.defer(
-            trigger=make_timer_trigger(datetime.fromtimestamp(until, UTC)),
-            method_name="submit_again",
-            kwargs={"throttle_count": throttle_count, "journal_entry": submitter.carried_entry()},
-        )
-
-    def _wait_for_rate_limit(
-        self, throttled: ThrottledError, throttle_count: int, give_up_at: float, submitter: Submitter
-    ) -> None:
-        """Wait until a submit that got a 429 may be sent again, in the triggerer or in the worker."""
-        now = time.time()
-        pause_s = compute_resubmit_delay_s(throttled, throttle_count, now, random.random())
-        where = "without a worker slot" if self.deferrable else "in the worker"
-        self.log.info(
-            "The account's requests a minute are used up (429); nothing was submitted. Trying again in %.0f s, %s.",
-            pause_s,
-            where,
-        )
-        if self.deferrable:
-            self._defer_submit(now + pause_s, throttle_count + 1, submitter)
-        if now + pause_s > give_up_at:
-            raise throttled
-        time.sleep(pause_s)
+                kwargs = {"throttle_count": throttle_count, "give_up_at": give_up_at}
+                kwargs["journal_entry"] = submitter.carried_entry()
+                wait_for_history(self, not_settled, kwargs, deferrable=self.deferrable)
 
     def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
         from airflow_provider_runway.submission.submitter import Submitter
@@ -349,7 +312,7 @@ class RunwayGenerateOperator(BaseOperator):
         if (error := outcome.to_error()) is not None:
             raise error
         done = job.merged_with(outcome.job)
-        self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
+        self.log.info("%s", describe_completed(done))
         return self._deliver(done, hook, task)
 
     def _deliver(self, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
@@ -362,11 +325,8 @@ class RunwayGenerateOperator(BaseOperator):
             )
             job = job.add_output_path(path)
         result = job.to_xcom(self.prompt_text)
-        push_result(task, result, ("output_url", "output_urls", "output_path"))
+        for key in ("output_url", "output_urls", "output_path"):
+            if result[key]:
+                task.push_xcom(key, result[key])
         self._submitter(hook, task).mark_delivered(job.request_id)
         return result
-
-    def _unpack(self, context: Context) -> TaskContext:
-        from airflow_provider_runway.task_context import TaskContext
-
-        return TaskContext.from_airflow(context, self)

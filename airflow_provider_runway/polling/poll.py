@@ -20,7 +20,6 @@ from airflow_provider_runway.segmind.wait_outcome import (
     expired_outcome,
     failed_outcome,
     missing_output_outcome,
-    timed_out_outcome,
 )
 
 
@@ -120,7 +119,7 @@ def poll_until_done(base_urls: BaseUrls, summary: JobSummary, deadline: float, n
         if delay_s is not None:
             now = yield from run_step(Sleep(delay_s))
         elif left_s > 0:
-            return timed_out_outcome(summary)  # the API accepts requests again only after the deadline
+            return state.on_deadline()  # the API accepts requests again only after the deadline
         last_polled_age_s, min_delay_s = now - state.started_at, 0.0
         try:
             result = yield from poll_once(base_urls, summary)
@@ -135,4 +134,4 @@ def poll_until_done(base_urls: BaseUrls, summary: JobSummary, deadline: float, n
         if outcome is not None:
             return outcome
         if delay_s is None or delay_s >= left_s:
-            return timed_out_outcome(summary)
+            return state.on_deadline()

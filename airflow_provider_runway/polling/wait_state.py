@@ -11,7 +11,7 @@ from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayErro
 from airflow_provider_runway.segmind.exchange import LogLine
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 
 #: A new record may not be readable yet. A 404 for a job younger than this proves nothing.
 RECORD_GRACE_S = 30.0
@@ -23,6 +23,7 @@ class WaitState:
 
     :param started_at: when the job was submitted, or the wait began where that is not known (epoch seconds).
     :param last_status: the last status that was logged.
+    :param early_expired: the outcome of a poll that found no record, while the record may only be too new.
     :param is_failing: whether the last poll had no usable response; only the first of several is logged.
     """
 
@@ -30,13 +31,16 @@ class WaitState:
     started_at: float
     last_status: str = ""
     is_failing: bool = False
+    early_expired: WaitOutcome | None = None
 
     def on_status(self, result: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogLine | None]:
         """Take the result of a poll; return the outcome if the wait is over, and a log line if there is news."""
         if isinstance(result, WaitOutcome):
-            is_submit_known = self.summary.submitted_at is not None
-            is_young = is_submit_known and now - self.started_at < RECORD_GRACE_S
-            return (None if result.kind is OutcomeKind.EXPIRED and is_young else result), None
+            if result.kind is not OutcomeKind.EXPIRED or now - self.started_at >= RECORD_GRACE_S:
+                return result, None
+            self.early_expired = result
+            return None, None
+        self.early_expired = None
         self.is_failing = False
         if result.raw_status == self.last_status:
             return None, None
@@ -45,6 +49,12 @@ class WaitState:
         if result.state is JobState.UNKNOWN:
             return None, LogLine(f"{line} is not a documented status. Polling goes on.", problem=True)
         return None, LogLine(line)
+
+    def on_deadline(self) -> WaitOutcome:
+        """Return the outcome where the deadline passed: the job goes on, unless all that is known of it is a 404."""
+        if self.early_expired is not None and self.summary.submitted_at is None:
+            return self.early_expired
+        return timed_out_outcome(self.summary)
 
     def on_error(self, error: RunwayError, now: float) -> tuple[WaitOutcome | None, LogLine | None, float]:
         """Take the error of a poll; return the outcome, a log line, and the seconds to pause before the next poll.

@@ -53,6 +53,8 @@ class ModelField:
 
         :raises BadInputError: it is not of this kind, or outside what the model allows.
         """
+        if self.required:
+            check_rendered(self.label, value)
         try:
             value = _READERS[self.kind](value)
         except _InvalidValueError as wrong:
@@ -76,6 +78,19 @@ class ModelField:
         bounds = {"from": self.low, "to": self.high}
         return " ".join(
             [_NOUNS[self.kind], *(f"{raw_status} {end}" for raw_status, end in bounds.items() if end is not None)]
+        )
+
+
+def check_rendered(name: str, value: Any) -> None:
+    """Raise where a value is the text that a Jinja template without a value leaves: ``None``, or nothing.
+
+    :raises BadInputError: it is such a text.
+    """
+    if isinstance(value, str) and value.strip().lower() in ("", "none"):
+        what = f"is the text {value.strip()!r}" if value.strip() else "is empty"
+        raise BadInputError(
+            f"{name} {what}, which is what a template without a value leaves. Correct the template, or the task that "
+            "it reads from. Nothing was sent."
         )
 
 

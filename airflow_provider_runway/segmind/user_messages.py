@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number
 
 #: Between "//" and "@": it may be a secret, and messages are logged.
 _USER_PART = re.compile(r"//[^/?#]*@")
@@ -62,3 +63,27 @@ def retry_after_expiry_warning(retry_delay_s: float) -> str | None:
         "submission (record_expires_at). The retry would not pay again, but it would depend on the account's history "
         "to find the job. A retry_delay of some minutes is safer."
     )
+
+
+def describe_completed(job: JobSummary) -> str:
+    """Return the log line of a completed job: its seconds, its cost and the URL of its output without the query."""
+    facts = ["COMPLETED"]
+    if (seconds := _total_seconds(job)) is not None:
+        facts.append(f"{seconds:.0f} s")
+    facts.append("cost not known" if job.cost is None else f"cost {job.cost:.2f} USD")
+    if job.output_url is not None:
+        facts.append(f"output at {hide_url_secrets(job.output_url)}")
+    return f"Job {job.request_id}: {', '.join(facts)}."
+
+
+def hide_url_secrets(url: str) -> str:
+    """Return a URL without its query, fragment and user part, which may be secrets."""
+    return _USER_PART.sub("//", re.split("[?#]", url, maxsplit=1)[0])
+
+
+def _total_seconds(job: JobSummary) -> float | None:
+    if (total_s := parse_number((job.metrics or {}).get("total_time"))) is not None:
+        return total_s
+    if job.submitted_at is None or job.completed_at is None:
+        return None
+    return max(job.completed_at - job.submitted_at, 0.0)

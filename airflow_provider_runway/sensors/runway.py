@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from airflow_provider_runway.compat import (
     AirflowSensorTimeout,
     BaseSensorOperator,
     PokeReturnValue,
+    get_first_reschedule_at,
 )
 from airflow_provider_runway.exceptions import (
     BadInputError,
@@ -25,28 +26,28 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
-from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.user_messages import describe_completed
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
     count_trigger_failure,
     defer_until_done,
     log_kill,
+    log_trigger_failure,
     poll_last_time,
     pull_job,
     push_job,
-    push_result,
     read_event,
-    trigger_failure_reason,
+    read_job,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_runway.task_context import TaskContext
 
 
 class _NotSkippable(BaseException):
@@ -67,7 +68,8 @@ class RunwayJobSensor(BaseSensorOperator):
     Waiting costs nothing, and a sensor never submits. It can wait for any job whose id is known, also for one
     that another program submitted with the same key.
 
-    :param request_id: the job. (templated)
+    :param request_id: the job's id; or the whole result of the task that submitted it (``submit.output``), so that
+        its seed, model and submission time are in the sensor's result, too. (templated)
     :param runway_conn_id: a connection of the account that submitted it. (templated)
     :param model: the job's slug, if known; it says when polling is worthwhile. (templated)
     :param deferrable: wait in the triggerer, without a worker slot; False: poke or reschedule, by ``mode``.
@@ -81,7 +83,7 @@ class RunwayJobSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        request_id: str,
+        request_id: str | Mapping[str, Any],
         runway_conn_id: str = DEFAULT_CONN_ID,
         model: str | None = None,
         deferrable: bool = True,
@@ -95,16 +97,20 @@ class RunwayJobSensor(BaseSensorOperator):
         self.model = model
         self.deferrable = deferrable
         self._last_status = ""
+        self._started_at = 0.0
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
         hide_links(self)
         with self._no_skip_for_errors():
             job = self._job()
+            self._started_at = time.time()
             if not self.deferrable:
+                if self.reschedule:
+                    self._started_at = get_first_reschedule_at(context, self.retries) or self._started_at
                 return super().execute(context)
-            deadline = time.time() + self.timeout
-            push_job(self._unpack(context), job, deadline)
+            deadline = self._started_at + self.timeout
+            push_job(TaskContext.from_airflow(context, self), job, deadline)
             defer_until_done(self, self.runway_conn_id, job, deadline)
         return None
 
@@ -123,7 +129,11 @@ class RunwayJobSensor(BaseSensorOperator):
         except RunwayError as problem:
             raise self._sensor_error(problem) from problem
         if isinstance(polled, WaitOutcome):
-            return PokeReturnValue(is_done=True, xcom_value=self._finish(polled, job, self._unpack(context)))
+            if self._is_too_early(polled, job):
+                self.log.info("Job %s: no record yet. Polling again.", job.request_id)
+                return PokeReturnValue(is_done=False)
+            result = self._finish(polled, job, TaskContext.from_airflow(context, self))
+            return PokeReturnValue(is_done=True, xcom_value=result)
         if polled.raw_status != self._last_status:
             self._last_status = polled.raw_status
             self.log.info("Job %s: %s", job.request_id, polled.raw_status)
@@ -136,55 +146,68 @@ class RunwayJobSensor(BaseSensorOperator):
             outcome = read_event(event, self.task_id, job)
         except RunwayError as problem:
             raise _NotSkippable(problem) from None
-        return self._finish(outcome, job, self._unpack(context))
+        return self._finish(outcome, job, TaskContext.from_airflow(context, self))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, poll the job once more."""
         hide_links(self)
         with self._no_skip_for_errors():
             if next_method == TRIGGER_FAILED:
-                reason = trigger_failure_reason(next_kwargs)
-                self.log.warning(
-                    "Job %s: the trigger returned no event (%s); polling once more.", self.request_id, reason
-                )
-                outcome = self._poll_after_trigger_failure(self._unpack(context))
+                log_trigger_failure(self.log, self._job(), next_kwargs)
+                outcome = self._poll_after_trigger_failure(TaskContext.from_airflow(context, self))
                 next_method, next_kwargs = "execute_complete", {"event": outcome.to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
-        log_kill(self.log, self.request_id, None)
+        log_kill(self.log, self._job())
 
     def _job(self) -> JobSummary:
         try:
-            return JobSummary(safe_path_segment("request_id", self.request_id), model=self.model)
+            return read_job(self.request_id, self.model)
         except BadInputError as problem:
             raise _NotSkippable(problem) from problem
+
+    def _may_be_too_new(self, job: JobSummary) -> bool:
+        """Can the job be so new that its record is not readable yet? Not on the last poke before the timeout."""
+        now = time.time()
+        is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
+        return not is_last_poke and now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
 
     def _poll_after_trigger_failure(self, task: TaskContext) -> WaitOutcome:
         """Return the outcome of the job; defer again, a few times at most, while it has none."""
         job = self._job()
+        pushed = pull_job(task)
+        deadline = time.time() + self.timeout if pushed is None else pushed[1]
+        self._started_at = deadline - self.timeout
         try:
             with RunwayHook(self.runway_conn_id) as hook:
                 outcome = poll_last_time(hook, job, self.log)
         except RunwayError as problem:
             return stopped_outcome(job, problem)
-        if outcome is not None:
+        if outcome is not None and not self._is_too_early(outcome, job):
             return outcome
-        pushed = pull_job(task)
-        deadline = time.time() + self.timeout if pushed is None else pushed[1]
         if deadline > time.time() and count_trigger_failure(task) <= MAX_TRIGGER_FAILURES:
             defer_until_done(self, self.runway_conn_id, job, deadline)
-        return timed_out_outcome(job)
+        return outcome or timed_out_outcome(job)
+
+    def _is_too_early(self, outcome: WaitOutcome, job: JobSummary) -> bool:
+        """Is the record missing, but perhaps only because the job is new? Not on the last poke before the timeout."""
+        now = time.time()
+        is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
+        is_new = now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
+        return outcome.kind is OutcomeKind.EXPIRED and is_new and not is_last_poke
 
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
         if (error := outcome.to_error()) is not None:
             raise self._sensor_error(error) from error
         done = job.merged_with(outcome.job)
-        self.log.info("Job %s: COMPLETED, cost %s USD.", done.request_id, done.cost)
-        result = done.to_xcom(prompt_text=None)
-        push_result(task, result, ("request_id", "output_url", "output_urls"))
+        self.log.info("%s", describe_completed(done))
+        prompt_text = self.request_id.get("prompt_text") if isinstance(self.request_id, Mapping) else None
+        result = done.to_xcom(prompt_text)
+        for key in ("request_id", "output_url", "output_urls"):
+            task.push_xcom(key, result[key])
         return result
 
     @staticmethod
@@ -203,8 +226,3 @@ class RunwayJobSensor(BaseSensorOperator):
             yield
         except _NotSkippable as problem:
             raise problem.airflow_error from problem
-
-    def _unpack(self, context: Context) -> TaskContext:
-        from airflow_provider_runway.task_context import TaskContext
-
-        return TaskContext.from_airflow(context, self)

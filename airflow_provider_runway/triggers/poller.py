@@ -29,7 +29,7 @@ from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, timed_out_outcome
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
@@ -208,7 +208,7 @@ class Poller:
     def _do_housekeeping(self, now: float) -> None:
         metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
         while (job := self._queue.pop_expired(now - GRACE_S)) is not None:
-            job.context.run(self._finish, job, timed_out_outcome(job.state.summary))
+            job.context.run(self._finish, job, job.state.on_deadline())
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         # The session's connections keep the context in which they were opened, so it must be no job's.
@@ -287,7 +287,7 @@ class Poller:
             return
         now = asyncio.get_running_loop().time()
         if now >= job.deadline + (GRACE_S if job.is_completed else 0.0):
-            self._finish(job, timed_out_outcome(job.state.summary))
+            self._finish(job, job.state.on_deadline())
         elif at_once:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._wake.set()

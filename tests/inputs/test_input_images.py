@@ -13,8 +13,8 @@ import boto3
 import pytest
 from airflow_runtime import PICTURE_URL, TaskInstance
 from moto.server import ThreadedMotoServer
-from submits import count
-from tasks import generate
+from submits import count_requests
+from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException, make_storage_path
 from airflow_provider_runway.emulator import Emulator
@@ -60,7 +60,7 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def submit(image: Any, ti: TaskInstance, **arguments: Any) -> None:
-    generate(prompt_image=image, wait_for_completion=False, **arguments).execute(ti.context())
+    make_operator(prompt_image=image, wait_for_completion=False, **arguments).execute(ti.context())
 
 
 def arrived(gateway: Emulator) -> bytes:
@@ -97,11 +97,11 @@ def test_a_picture_arrives_from_wherever_it_is(
     path.write_bytes(PNG)
     submit(source(path), ti)
     assert arrived(gateway) == PNG
-    assert count(gateway, "upload") == 1
+    assert count_requests(gateway, "upload") == 1
     ti.retry()
     submit(str(path), ti)  # the same picture, so the same job, wherever it comes from
     assert gateway.ledger()["posts"] == 1
-    assert count(gateway, "upload") == 1
+    assert count_requests(gateway, "upload") == 1
 
 
 def test_a_connection_may_stand_beside_the_url(gateway: Emulator, ti: TaskInstance, bucket: str) -> None:
@@ -118,14 +118,14 @@ def test_a_url_is_left_to_segmind(gateway: Emulator, ti: TaskInstance) -> None:
     submit(PICTURE_URL, ti)
     (job,) = gateway.ledger()["jobs"]
     assert job["body"]["promptImage"] == PICTURE_URL
-    assert count(gateway, "upload") == 0
+    assert count_requests(gateway, "upload") == 0
 
 
 def test_a_parameter_wins_over_a_picture_which_is_not_even_read(gateway: Emulator, ti: TaskInstance) -> None:
     submit("/nowhere/at/all.png", ti, model_params={"promptImage": PICTURE_URL})
     (job,) = gateway.ledger()["jobs"]
     assert job["body"]["promptImage"] == PICTURE_URL
-    assert count(gateway, "upload") == 0
+    assert count_requests(gateway, "upload") == 0
 
 
 FINAL = [
@@ -171,7 +171,7 @@ def test_a_picture_that_cannot_be_had_ends_the_task(gateway: Emulator, ti: TaskI
     assert len(message) < 700
     assert message.isprintable()
     assert gateway.requests() == []
-    assert ti.store.values == {}
+    assert ti.store.entry["phase"] == "started"
 
 
 class Storage:

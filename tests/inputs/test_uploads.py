@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_runtime import TaskInstance, resume
-from submits import count
-from tasks import generate
+from submits import count_requests
+from tasks import make_operator
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.inputs.input_images import MAX_UPLOAD_AGE_S, UPLOAD_XCOM_KEY
@@ -25,7 +25,7 @@ def mapped(index: int, xcoms: dict[Any, str], **changes: Any) -> TaskInstance:
 
 
 def submit(ti: TaskInstance, image: Any, **arguments: Any) -> None:
-    generate(prompt_image=image, wait_for_completion=False, **arguments).execute(ti.context())
+    make_operator(prompt_image=image, wait_for_completion=False, **arguments).execute(ti.context())
 
 
 def pictures(gateway: Emulator) -> list[str]:
@@ -37,7 +37,7 @@ def test_eight_instances_one_after_another_upload_their_picture_once(gateway: Em
     xcoms: dict[Any, str] = {}
     for index in range(8):
         submit(mapped(index, xcoms), str(picture), prompt_text=f"scene {index}")
-    assert count(gateway, "upload") == 1
+    assert count_requests(gateway, "upload") == 1
     assert len(set(pictures(gateway))) == 1
     assert gateway.ledger()["accepted"] == 8
 
@@ -46,7 +46,7 @@ def test_instances_with_pictures_of_their_own_upload_each(gateway: Emulator) -> 
     xcoms: dict[Any, str] = {}
     for index in range(4):
         submit(mapped(index, xcoms), PNG + bytes([index % 2]))
-    assert count(gateway, "upload") == 2
+    assert count_requests(gateway, "upload") == 2
     one, other, *again = pictures(gateway)
     assert again == [one, other]
 
@@ -55,7 +55,7 @@ def test_those_that_start_at_the_same_moment_each_upload(gateway: Emulator, pict
     together = [mapped(index, {}) for index in range(3)]
     for ti in together:
         submit(ti, str(picture))
-    assert count(gateway, "upload") == 3
+    assert count_requests(gateway, "upload") == 3
     assert gateway.ledger()["accepted"] == 3
 
 
@@ -79,9 +79,9 @@ def test_only_a_fresh_upload_of_the_same_picture_is_used_again(
     submit(first, str(picture))
     left = first.xcom(UPLOAD_XCOM_KEY)
     first.xcom_push(UPLOAD_XCOM_KEY, {**left, **entry} if isinstance(entry, dict) else entry)
-    before = count(gateway, "upload")
+    before = count_requests(gateway, "upload")
     submit(mapped(1, first.xcoms), str(picture), prompt_text="another")
-    assert count(gateway, "upload") - before == uploads
+    assert count_requests(gateway, "upload") - before == uploads
 
 
 def test_an_upload_is_used_again_for_an_hour(gateway: Emulator, picture: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_upload_is_used_again_for_an_hour(gateway: Emulator, picture: Path) -
     for age_s, uploads in ((MAX_UPLOAD_AGE_S - 60, 1), (MAX_UPLOAD_AGE_S + 60, 2)):
         first.xcom_push(UPLOAD_XCOM_KEY, {**left, "at": left["at"] - age_s})
         submit(mapped(1, dict(first.xcoms)), str(picture), prompt_text=f"{age_s}")
-        assert count(gateway, "upload") == uploads
+        assert count_requests(gateway, "upload") == uploads
 
 
 def test_a_task_that_is_not_mapped_uploads_again_only_in_its_next_try(
@@ -101,8 +101,8 @@ def test_a_task_that_is_not_mapped_uploads_again_only_in_its_next_try(
     with pytest.raises(TaskDeferred) as throttled:
         submit(ti, str(picture))
     gateway.advance(60)
-    resume(generate(prompt_image=str(picture), wait_for_completion=False), ti, throttled.value, None)
-    assert count(gateway, "upload") == 1
+    resume(make_operator(prompt_image=str(picture), wait_for_completion=False), ti, throttled.value, None)
+    assert count_requests(gateway, "upload") == 1
     assert gateway.ledger()["accepted"] == 1
 
 
@@ -114,10 +114,10 @@ def test_a_submit_with_a_borrowed_picture_is_recognised_when_its_answer_is_lost(
     gateway.add_fault("submit:cut_after")
     second = mapped(1, xcoms)
     submit(second, str(picture))
-    assert (count(gateway, "upload"), gateway.ledger()["posts"]) == (1, 2)
+    assert (count_requests(gateway, "upload"), gateway.ledger()["posts"]) == (1, 2)
     second.retry()
     submit(second, str(picture))
-    assert (count(gateway, "upload"), gateway.ledger()["posts"]) == (1, 2)
+    assert (count_requests(gateway, "upload"), gateway.ledger()["posts"]) == (1, 2)
 
 
 def test_what_is_kept_is_no_picture_and_no_key(gateway: Emulator, picture: Path) -> None:

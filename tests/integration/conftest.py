@@ -66,10 +66,3 @@ def airflow(
     }
     with LocalAirflow(tmp_path_factory.mktemp("airflow"), dags_folder, env=env, parallelism=6) as airflow:
         yield airflow
-
-
-@pytest.fixture(scope="module")
-def pool(airflow: LocalAirflow) -> str:
-    """The pool of the examples, with three slots; returns its name."""
-    airflow.run_command('airflow pools set runway 3 "Videos at once" --include-deferred')
-    return "runway"

@@ -1,4 +1,4 @@
-"""The backfill example in a real Airflow 3.3: `airflow backfill create`, a pool, and what each repetition costs."""
+"""The backfill example in a real Airflow 3.3: `airflow backfill create`, and what each repetition costs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ pytestmark = pytest.mark.timeout(400)
 DAG_ID = "runway_backfill"
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
 FAILED_DAY, REMOVED_DAY = DAYS[3], DAYS[1]
+MAX_ACTIVE_RUNS = 2
 
 
 @dataclass
 class Records:
-    """Pool states while jobs waited; jobs and task states of each date after each backfill, by the backfill's name."""
+    """Numbers of unfinished jobs; jobs and task states of each date after each backfill, by the backfill's name."""
 
-    pool: list[dict[str, int]] = field(default_factory=list)
+    unfinished: list[int] = field(default_factory=list)
     jobs: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
+    run_ids: list[str] = field(default_factory=list)
 
     def count_billable(self, backfill: str) -> dict[str, int]:
         """Return the number of billable jobs of each date, earlier backfills included."""
@@ -41,7 +43,7 @@ class BackfillRunner:
 
     def create_backfill(self, *options: str) -> None:
         """Create a backfill over the dates, on the command line."""
-        dates = f"--from-date {DAYS[0]} --to-date {DAYS[-1]}"
+        dates = f"--from-date {DAYS[0]} --to-date {DAYS[-1]} --max-active-runs {MAX_ACTIVE_RUNS}"
         self.airflow.run_command(f"airflow backfill create --dag-id {DAG_ID} {dates} {' '.join(options)}")
 
     def find_runs(self) -> dict[str, Run]:
@@ -54,20 +56,25 @@ class BackfillRunner:
         for run in self.find_runs().values():
             self.airflow.wait_for_run(run, timeout_s=200)
         self.records.states[name] = {day: self.airflow.get_task_states(run) for day, run in self.find_runs().items()}
-        made = [job for job in self.emulator.ledger()["jobs"] if "sunflowers on " in job["body"]["promptText"]]
-        self.records.jobs[name] = {day: [job for job in made if day in job["body"]["promptText"]] for day in DAYS}
+        jobs = self.list_jobs()
+        self.records.jobs[name] = {day: [job for job in jobs if day in job["body"]["promptText"]] for day in DAYS}
         # The scheduler completes a finished backfill every 30 s only, and refuses the next one until then.
         call = self.airflow.client.call
         for backfill in call("GET", "/backfills", params={"dag_id": DAG_ID})["backfills"]:
             if backfill["completed_at"] is None:
                 call("PUT", f"/backfills/{backfill['id']}/cancel")
 
+    def list_jobs(self) -> list[dict[str, Any]]:
+        """Return the jobs of all dates."""
+        return [job for job in self.emulator.ledger()["jobs"] if "sunflowers on " in job["body"]["promptText"]]
+
     def fail_while_deferred(self, day: str) -> None:
-        """Record the pool until a date's task is deferred, and fail the task by hand."""
+        """Count unfinished jobs until a date's task is deferred, and fail the task by hand."""
         run = self.find_runs()[day]
 
         def is_deferred() -> bool:
-            self.records.pool.append(self.airflow.get_pool("runway"))
+            states = [job["state"] for job in self.list_jobs()]
+            self.records.unfinished.append(sum(state in ("QUEUED", "PROCESSING") for state in states))
             return self.airflow.get_task_states(run).get("video") == "deferred"
 
         wait_until(is_deferred, timeout_s=200, what=f"the deferral of {day}")
@@ -75,7 +82,7 @@ class BackfillRunner:
 
 
 @pytest.fixture(scope="module")
-def records(airflow: LocalAirflow, emulator: Emulator, bucket: Bucket, pool: str) -> Records:
+def records(airflow: LocalAirflow, emulator: Emulator, bucket: Bucket) -> Records:
     """Four backfills over the same dates: one in which a date fails, then one with each way to repeat it."""
     runner = BackfillRunner(airflow, emulator)
     emulator.add_fault(call="submit", fault="job_latency", match=f"on {FAILED_DAY}", times=0, seconds=8)
@@ -90,6 +97,7 @@ def records(airflow: LocalAirflow, emulator: Emulator, bucket: Bucket, pool: str
     bucket.remove(f"archive/{REMOVED_DAY}.mp4")
     runner.create_backfill("--reprocess-behavior completed")
     runner.finish("completed")
+    runner.records.run_ids = sorted(run.run_id[:20] for run in airflow.list_runs(DAG_ID))
     return runner.records
 
 
@@ -100,11 +108,12 @@ def test_each_date_is_submitted_once(records: Records) -> None:
     }
 
 
-def test_deferred_tasks_count_in_the_pool(records: Records) -> None:
-    occupied = [state["running"] + state["queued"] + state["deferred"] for state in records.pool]
-    assert all(count <= state["slots"] for count, state in zip(occupied, records.pool, strict=True))
-    assert any(state["deferred"] for state in records.pool)
-    assert records.pool[0]["slots"] < len(DAYS)
+def test_no_more_jobs_are_unfinished_than_runs_may_be_active(records: Records) -> None:
+    assert max(records.unfinished) == MAX_ACTIVE_RUNS
+
+
+def test_unpausing_starts_no_run_beside_those_of_the_backfill(records: Records) -> None:
+    assert records.run_ids == [f"backfill__{day}" for day in DAYS]
 
 
 def test_repeated_without_options_it_pays_and_changes_nothing(records: Records) -> None:

@@ -21,7 +21,7 @@ PROMPT = "the pipeline's own prompt"
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four images, two of them with the same bytes, and a text file."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for name in NAMES[:2]:
         shutil.copyfile(ROOT / "demo" / "sunflowers.jpg", folder / name)
     for number, name in enumerate(NAMES[2:]):
@@ -32,9 +32,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(airflow: LocalAirflow, pool: str, images: Path, bucket: Bucket) -> Run:
+def run(airflow: LocalAirflow, images: Path, bucket: Bucket) -> Run:
     """A finished run of the example."""
-    conf = {"pictures": str(images), "videos": f"{bucket.url}/pipeline", "prompt_text": PROMPT}
+    conf = {"images": str(images), "videos": f"{bucket.url}/pipeline", "prompt_text": PROMPT}
     started = airflow.trigger("runway_pipeline", conf)
     assert airflow.wait_for_run(started, timeout_s=200) == "success"
     return started
@@ -47,11 +47,12 @@ def manifest(run: Run, bucket: Bucket) -> list[dict[str, Any]]:
 
 
 def test_each_image_has_one_job(run: Run, manifest: list[dict[str, Any]], images: Path, emulator: Emulator) -> None:
-    assert [row["picture"] for row in manifest] == [str(images / name) for name in NAMES]
+    assert [row["image"] for row in manifest] == [str(images / name) for name in NAMES]
     jobs = {job["request_id"]: job for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == PROMPT}
     assert sorted(jobs) == sorted(row["request_id"] for row in manifest)
     assert len({job["body"]["seed"] for job in jobs.values()}) == len(NAMES)
     for row in manifest:
+        assert row["error"] is None
         assert (row["url"], row["cost"]) == (jobs[row["request_id"]]["output_url"], jobs[row["request_id"]]["cost"])
 
 

@@ -1,4 +1,4 @@
-"""Between the worker and the triggerer: what goes over, what comes back, and what is lost on the way."""
+"""What goes from the worker to the triggerer and back, and what happens when the trigger fails."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, event_of, resume, run_task
-from submits import count, only_job
-from tasks import assert_contract, generate
+from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, resume, run_task, run_trigger
+from submits import count_requests, get_only_job_id
+from tasks import assert_contract, make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.exceptions import RunwayError, list_error_classes
+from airflow_provider_runway.exceptions import JobFailedError, RunwayError, list_error_classes
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
@@ -24,27 +24,36 @@ from airflow_provider_runway.waiting import MAX_TRIGGER_FAILURES, TRIGGER_FAILED
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
-TRIGGER_LOST = {"error": "Trigger failure", "traceback": ["Traceback", "it broke"]}
+TRIGGER_FAILURE = {"error": "Trigger failure", "traceback": ["Traceback", "it broke"]}
 
 
 def defer(ti: TaskInstance, **arguments: Any) -> TaskDeferred:
     """Execute the task, which defers, and return the deferral."""
     with pytest.raises(TaskDeferred) as caught:
-        generate(**arguments).execute(ti.context())
+        make_operator(**arguments).execute(ti.context())
     return caught.value
 
 
-def lose_trigger(ti: TaskInstance, **arguments: Any) -> Any:
-    return generate(**arguments).resume_execution(TRIGGER_FAILED, dict(TRIGGER_LOST), ti.context())
+def resume_after_trigger_failure(ti: TaskInstance, **arguments: Any) -> Any:
+    return make_operator(**arguments).resume_execution(TRIGGER_FAILED, dict(TRIGGER_FAILURE), ti.context())
 
 
-def test_a_task_that_waits_defers_to_the_trigger_of_its_job(gateway: Emulator, ti: TaskInstance) -> None:
+def defer_after_trigger_failure(ti: TaskInstance, **arguments: Any) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        resume_after_trigger_failure(ti, **arguments)
+    return caught.value
+
+
+def make_job(request_id: str = "0b1c") -> JobSummary:
+    return JobSummary(request_id, submitted_at=time.time())
+
+
+def test_a_waiting_task_defers_to_the_trigger_of_its_job(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti, timeout=600)
-    trigger = deferred.trigger
-    assert isinstance(trigger, RunwayJobTrigger)
+    assert isinstance(deferred.trigger, RunwayJobTrigger)
     submitted_at = ti.store.entry["at"]
-    assert trigger.serialize()[1] == {
-        "request_id": only_job(gateway),
+    assert deferred.trigger.serialize()[1] == {
+        "request_id": get_only_job_id(gateway),
         "runway_conn_id": "runway_default",
         "model": "runway-gen3-alphaturbo",
         "submitted_at": submitted_at,
@@ -52,25 +61,23 @@ def test_a_task_that_waits_defers_to_the_trigger_of_its_job(gateway: Emulator, t
     }
     assert deferred.method_name == "execute_complete"
     assert deferred.timeout.total_seconds() == pytest.approx(600 + TRIGGER_GRACE_S, abs=20)
-    assert count(gateway, "status") == 0, "the trigger looks, not the worker"
+    assert count_requests(gateway, "status") == 0, "the trigger polls, not the worker"
 
 
-def test_what_is_stored_for_the_deferral_is_json_and_holds_no_secret(gateway: Emulator, ti: TaskInstance) -> None:
+def test_the_stored_deferral_is_json_without_secrets(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
     stored = json.dumps([deferred.trigger.serialize(), deferred.kwargs])
     for secret in (gateway.test_key, PROMPT, PICTURE_URL):
         assert secret not in stored
 
 
-def test_the_log_says_which_job_and_until_when_before_the_worker_leaves(
-    ti: TaskInstance, said: Callable[[], str]
-) -> None:
+def test_the_log_names_the_job_before_the_task_defers(ti: TaskInstance, logged: Callable[[], str]) -> None:
     defer(ti, timeout=600)
-    line = next(line for line in said().splitlines() if "waiting in the triggerer" in line)
+    (line,) = [line for line in logged().splitlines() if "waiting in the triggerer" in line]
     assert ti.store.entry["request_id"] in line
 
 
-def test_deferrable_is_plainly_true_whatever_airflow_is_configured_to(
+def test_deferrable_stays_true_whatever_airflow_is_configured_to(
     ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "False")
@@ -78,155 +85,150 @@ def test_deferrable_is_plainly_true_whatever_airflow_is_configured_to(
 
 
 def test_a_task_that_is_not_deferrable_polls_in_the_worker(gateway: Emulator, ti: TaskInstance) -> None:
-    assert_contract(generate(deferrable=False).execute(ti.context()))
-    assert count(gateway, "status") >= 1
+    assert_contract(make_operator(deferrable=False).execute(ti.context()))
+    assert count_requests(gateway, "status") >= 1
 
 
-def test_a_deadline_that_has_passed_is_not_deferred_for(gateway: Emulator, ti: TaskInstance) -> None:
-    """A retry after the deadline looks once, here, instead of going through the triggerer for one look."""
+def test_after_the_deadline_the_worker_polls_once_and_does_not_defer(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:job_sticks")
     with pytest.raises(AirflowException, match="the deadline passed"):
-        generate(timeout=0).execute(ti.context())
-    assert count(gateway, "status") == 1
+        make_operator(timeout=0).execute(ti.context())
+    assert count_requests(gateway, "status") == 1
 
 
-def _report(request_id: str = "0b1c") -> JobSummary:
-    return JobSummary(request_id, submitted_at=time.time())
+@pytest.mark.parametrize(
+    ("outcome", "is_final"),
+    [
+        (WaitOutcome(OutcomeKind.TIMEOUT, make_job(), "the deadline passed", "wait_expired"), False),
+        (WaitOutcome(OutcomeKind.FAILED, make_job(), "it failed", JobFailedError.code), False),
+        (WaitOutcome(OutcomeKind.FAILED, make_job(), "it was blocked", "content_blocked"), True),
+        (WaitOutcome(OutcomeKind.EXPIRED, make_job(), "no record", "record_expired"), True),
+        (WaitOutcome(OutcomeKind.ERROR, make_job(), "unheard of", "a_code_of_a_later_release"), False),
+    ],
+    ids=lambda value: getattr(value, "code", None),
+)
+def test_an_event_without_success_fails_the_task(ti: TaskInstance, outcome: WaitOutcome, is_final: bool) -> None:
+    with pytest.raises(AirflowException, match=outcome.error) as caught:
+        make_operator().execute_complete(ti.context(), outcome.to_event(), make_job().to_json())
+    assert isinstance(caught.value, AirflowFailException) is is_final
 
 
-EVENTS = {
-    "timeout": (WaitOutcome(OutcomeKind.TIMEOUT, _report(), "the deadline passed", "wait_expired"), AirflowException),
-    "failed": (WaitOutcome(OutcomeKind.FAILED, _report(), "it failed", "job_failed"), AirflowException),
-    "blocked": (WaitOutcome(OutcomeKind.FAILED, _report(), "it was blocked", "content_blocked"), AirflowFailException),
-    "lost output": (WaitOutcome(OutcomeKind.FAILED, _report(), "no output", "output_lost"), AirflowFailException),
-    "expired": (WaitOutcome(OutcomeKind.EXPIRED, _report(), "no record", "record_expired"), AirflowFailException),
-    "error": (stopped_outcome(_report(), RunwayError("a fault")), AirflowException),
-    "an error of a later release": (
-        WaitOutcome(OutcomeKind.ERROR, _report(), "unheard of", "unheard_of"),
-        AirflowException,
-    ),
-}
+def test_every_error_goes_through_the_event_as_its_code() -> None:
+    for error in list_error_classes():
+        event = json.loads(json.dumps(stopped_outcome(make_job(), error("because")).to_event()))
+        assert type(WaitOutcome.from_event(event).to_error()) is error
 
 
-@pytest.mark.parametrize("name", EVENTS)
-def test_an_event_that_is_no_success_fails_the_task(ti: TaskInstance, name: str) -> None:
-    ending, kind = EVENTS[name]
+def test_an_error_of_the_trigger_names_the_job_and_how_to_resume_it(ti: TaskInstance, logged: Any) -> None:
+    event = stopped_outcome(make_job(), RunwayError("because")).to_event()
     with pytest.raises(AirflowException) as caught:
-        generate().execute_complete(ti.context(), ending.to_event(), _report().to_json())
-    assert type(caught.value) is kind
-    assert str(caught.value) == ending.error
-
-
-@pytest.mark.parametrize("error", list_error_classes(), ids=lambda error: error.code)
-def test_an_error_goes_through_the_event_as_its_code(ti: TaskInstance, error: type[RunwayError]) -> None:
-    event = json.loads(json.dumps(stopped_outcome(_report(), error("because")).to_event()))
-    with pytest.raises(AirflowException) as caught:
-        generate().execute_complete(ti.context(), event, _report().to_json())
-    assert isinstance(caught.value.__cause__, error)
+        make_operator().execute_complete(ti.context(), event, make_job().to_json())
+    text = str(caught.value) + logged()
     for part in ("0b1c", "because", "without paying again"):
-        assert part in str(caught.value)
+        assert part in text
 
 
-def test_a_completed_event_needs_no_second_look(gateway: Emulator, ti: TaskInstance) -> None:
+def test_a_completed_event_needs_no_further_poll(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
-    event = event_of(deferred.trigger)
-    before = count(gateway)
-    assert_contract(resume(generate(), ti, deferred, event))
-    assert count(gateway) == before
+    event = run_trigger(deferred.trigger)
+    requests = count_requests(gateway)
+    assert_contract(resume(make_operator(), ti, deferred, event))
+    assert count_requests(gateway) == requests
 
 
-def test_a_stale_event_is_refused(gateway: Emulator, ti: TaskInstance) -> None:
+def test_a_stale_event_is_refused_and_the_retry_resumes_the_right_job(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
-    stale = WaitOutcome(OutcomeKind.COMPLETED, _report("another-job")).to_event()
-    with pytest.raises(AirflowException, match="stale") as caught:
-        resume(generate(), ti, deferred, stale)
-    assert only_job(gateway) in str(caught.value)
+    stale = WaitOutcome(OutcomeKind.COMPLETED, make_job("another-job")).to_event()
+    with pytest.raises(AirflowException, match=get_only_job_id(gateway)):
+        resume(make_operator(), ti, deferred, stale)
     assert "output_url" not in ti.pushes
     ti.retry()
-    assert run_task(generate, ti)["request_id"] == only_job(gateway), "the retry goes on with the right one"
+    assert run_task(make_operator, ti)["request_id"] == get_only_job_id(gateway)
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "completed"}, {"status": "done", "job": {}}, "text"], ids=repr)
-def test_what_is_no_event_of_ours_is_refused(ti: TaskInstance, event: Any) -> None:
+def test_an_event_of_another_form_is_refused(ti: TaskInstance, event: Any) -> None:
     with pytest.raises(AirflowFailException, match="'generate'"):
-        generate().execute_complete(ti.context(), event, _report().to_json())
+        make_operator().execute_complete(ti.context(), event, make_job().to_json())
 
 
-def test_a_lost_trigger_costs_nothing_when_the_job_is_done(gateway: Emulator, ti: TaskInstance) -> None:
+def test_after_a_trigger_failure_a_finished_job_is_delivered(gateway: Emulator, ti: TaskInstance) -> None:
     defer(ti)
     gateway.advance(60)
-    with pytest.raises(TaskDeferred) as again:
-        lose_trigger(ti)
-    outcome = resume(generate(), ti, again.value, event_of(again.value.trigger))
-    assert_contract(outcome)
-    assert outcome["request_id"] == only_job(gateway)
+    again = defer_after_trigger_failure(ti)
+    result = resume(make_operator(), ti, again, run_trigger(again.trigger))
+    assert_contract(result)
+    assert result["request_id"] == get_only_job_id(gateway)
     assert gateway.ledger()["posts"] == 1
 
 
-def test_a_lost_trigger_of_a_living_job_is_deferred_for_again(
-    gateway: Emulator, newest_airflow: bool, said: Callable[[], str]
+def test_after_a_trigger_failure_the_wait_keeps_its_job_its_facts_and_its_deadline(
+    gateway: Emulator, has_state_store: bool, logged: Callable[[], str]
 ) -> None:
     gateway.add_fault("submit:job_sticks")
-    ti = TaskInstance(has_store=newest_airflow)
-    first = defer(ti, timeout=600).trigger.serialize()[1]
-    with pytest.raises(TaskDeferred) as caught:
-        lose_trigger(ti, timeout=600)
-    again = caught.value.trigger.serialize()[1]
-    assert again["request_id"] == first["request_id"]
-    assert again["deadline"] == pytest.approx(first["deadline"], abs=20)
-    assert "Trigger failure" in said()
+    ti = TaskInstance(has_store=has_state_store)
+    first, again = defer(ti, timeout=600), defer_after_trigger_failure(ti, timeout=600)
+    before, after = (deferred.trigger.serialize()[1] for deferred in (first, again))
+    assert {name: after[name] for name in ("request_id", "model")} == {
+        name: before[name] for name in ("request_id", "model")
+    }
+    assert after["deadline"] == before["deadline"]
+    assert after["submitted_at"] == pytest.approx(before["submitted_at"], abs=1)
+    assert again.kwargs["job"]["seed"] == first.kwargs["job"]["seed"]
+    assert "Trigger failure" in logged()
 
 
-def test_triggers_that_are_lost_again_and_again_have_an_end(gateway: Emulator, ti: TaskInstance) -> None:
+def test_an_existing_job_keeps_its_deadline_after_a_trigger_failure(gateway: Emulator, ti: TaskInstance) -> None:
+    arguments = {"request_id": "7d4e3c2b", "timeout": 600}
+    first, again = defer(ti, **arguments), defer_after_trigger_failure(ti, **arguments)
+    assert again.trigger.serialize() == first.trigger.serialize()
+
+
+def test_repeated_trigger_failures_end_in_polling_by_the_worker(gateway: Emulator, ti: TaskInstance) -> None:
     defer(ti)
     for _ in range(MAX_TRIGGER_FAILURES):
-        with pytest.raises(TaskDeferred):
-            lose_trigger(ti)
-    outcome = lose_trigger(ti)
-    assert_contract(outcome)
-    assert outcome["request_id"] == only_job(gateway)
-    assert outcome["seed"] == gateway.ledger()["jobs"][0]["body"]["seed"]
+        defer_after_trigger_failure(ti)
+    result = resume_after_trigger_failure(ti)
+    assert_contract(result)
+    assert result["request_id"] == get_only_job_id(gateway)
+    assert result["seed"] == gateway.ledger()["jobs"][0]["body"]["seed"]
 
 
-def test_a_next_try_may_lose_as_many_triggers_again(gateway: Emulator, ti: TaskInstance) -> None:
+def test_trigger_failures_are_counted_for_each_try_anew(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:job_sticks")
-    defer(ti)
-    for _ in range(MAX_TRIGGER_FAILURES):
-        with pytest.raises(TaskDeferred):
-            lose_trigger(ti)
-    ti.retry()
-    defer(ti)
-    with pytest.raises(TaskDeferred):
-        lose_trigger(ti)
+    for _ in range(2):
+        defer(ti)
+        for _ in range(MAX_TRIGGER_FAILURES):
+            defer_after_trigger_failure(ti)
+        ti.retry()
 
 
-def test_a_lost_trigger_of_a_job_that_nobody_remembers_fails_as_airflow_has_it(ti: TaskInstance) -> None:
+def test_a_trigger_failure_before_any_job_fails_the_task(ti: TaskInstance) -> None:
     with pytest.raises(BaseException, match="Trigger failure"):
-        lose_trigger(ti)
+        resume_after_trigger_failure(ti)
 
 
-def test_a_lost_trigger_stores_the_file_too(gateway: Emulator, ti: TaskInstance, tmp_path: Any) -> None:
-    make = partial(generate, output_path=f"{tmp_path}/clip.mp4", deferrable=False)
-    with pytest.raises(TaskDeferred):
-        generate(output_path=f"{tmp_path}/clip.mp4").execute(ti.context())
-    outcome = make().resume_execution(TRIGGER_FAILED, dict(TRIGGER_LOST), ti.context())
-    assert outcome["output_path"] == f"{tmp_path}/clip.mp4"
+def test_after_a_trigger_failure_the_output_is_stored_too(gateway: Emulator, ti: TaskInstance, tmp_path: Any) -> None:
+    make = partial(make_operator, output_path=f"{tmp_path}/clip.mp4", deferrable=False)
+    defer(ti, output_path=f"{tmp_path}/clip.mp4")
+    result = make().resume_execution(TRIGGER_FAILED, dict(TRIGGER_FAILURE), ti.context())
+    assert result["output_path"] == f"{tmp_path}/clip.mp4"
 
 
-def test_a_kill_says_that_the_job_goes_on_and_is_billed(
-    gateway: Emulator, ti: TaskInstance, said: Callable[[], str]
+def test_on_kill_logs_that_the_job_goes_on_and_is_billed(
+    gateway: Emulator, ti: TaskInstance, logged: Callable[[], str]
 ) -> None:
-    operator = generate()
+    operator = make_operator()
     with pytest.raises(TaskDeferred):
         operator.execute(ti.context())
-    before = count(gateway)
+    requests = count_requests(gateway)
     operator.on_kill()
-    line = next(line for line in said().splitlines() if "the API has no cancel" in line)
-    for part in (only_job(gateway), "is billed", "RunwayJobSensor(request_id="):
+    (line,) = [line for line in logged().splitlines() if "the API has no cancel" in line]
+    for part in (get_only_job_id(gateway), "is billed", "RunwayJobSensor(request_id="):
         assert part in line
-    assert count(gateway) == before, "nothing remote is touched"
+    assert count_requests(gateway) == requests, "nothing remote is touched"
 
 
-def test_a_kill_before_the_submit_has_nothing_to_say(said: Callable[[], str]) -> None:
-    generate().on_kill()
-    assert "billed" not in said()
+def test_on_kill_before_the_submit_logs_nothing_of_a_bill(logged: Callable[[], str]) -> None:
+    make_operator().on_kill()
+    assert "billed" not in logged()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow_runtime import TaskInstance, run_task
-from tasks import generate
+from tasks import make_operator
 
 from airflow_provider_runway.compat import compute_next_retry_delay_s
 from airflow_provider_runway.segmind.user_messages import retry_after_expiry_warning
@@ -55,5 +55,5 @@ def test_the_warning_is_logged_once_and_only_where_a_retry_would_be_late(
     ti: TaskInstance, logged: Callable[[], str], delay: timedelta, max_tries: int, warnings: int
 ) -> None:
     ti.max_tries = max_tries
-    run_task(partial(generate, retries=2, retry_delay=delay), ti)
+    run_task(partial(make_operator, retries=2, retry_delay=delay), ti)
     assert logged().count("would come after 2:00:00") == warnings

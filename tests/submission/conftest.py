@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from submits import add_neighbour, set_extra
-from task_fixtures import newest_airflow, quick, said, ti
+from submits import add_neighbour, set_connection_extra
+from task_fixtures import has_state_store, logged, quick, ti
 
 from airflow_provider_runway.emulator import Emulator
 
-__all__ = ["gateway", "newest_airflow", "quick", "said", "short_timeouts", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "quick", "short_timeouts", "ti"]
 
 
 @pytest.fixture
@@ -26,4 +26,4 @@ def short_timeouts(request: pytest.FixtureRequest) -> None:
     """A lost submit cannot be judged while its response may still come."""
     if "connection" in request.fixturenames:
         request.getfixturevalue("connection")
-        set_extra(request.getfixturevalue("monkeypatch"), timeout=[0.5, 0.5])
+        set_connection_extra(request.getfixturevalue("monkeypatch"), timeout=[0.5, 0.5])

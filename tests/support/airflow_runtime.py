@@ -1,7 +1,6 @@
-"""One task instance as its operator sees it: what Airflow keeps and clears between tries, and who runs what.
+"""A task instance that stands in for Airflow's: its XComs and state store, its retries and clears, and its runner.
 
-It stands in for the task runner, the triggerer and the scheduler, and for nothing of this package. XComs
-and the state store hold JSON text, as Airflow's do, so that what is no JSON fails here, too.
+XComs and the state store hold JSON text, as Airflow's do, so that a value that is not JSON fails here, too.
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ class TaskInstance:
         self.retry()
 
     def grow_older(self, seconds: float) -> None:
-        """Let so much time pass at once, for the run and for the journal."""
+        """Move the run and its journal into the past."""
         for name in ("start_date", "queued_at", "run_after", "logical_date"):
             setattr(self.dag_run, name, getattr(self.dag_run, name) - timedelta(seconds=seconds))
         if "runway_submission" in self.store.values:
@@ -143,8 +142,8 @@ def _run() -> SimpleNamespace:
     return SimpleNamespace(start_date=now, queued_at=now, run_after=now, logical_date=now, clear_number=0)
 
 
-def let_pass(gateway: Emulator, ti: TaskInstance, seconds: float) -> None:
-    """Let so much time pass at once, at the gateway and in Airflow."""
+def advance_time(gateway: Emulator, ti: TaskInstance, seconds: float) -> None:
+    """Advance the clocks of the gateway and of Airflow."""
     gateway.advance(seconds)
     ti.grow_older(seconds)
 
@@ -155,16 +154,19 @@ def resume(operator: Any, ti: TaskInstance, deferred: TaskDeferred, event: Any) 
     return operator.resume_execution(deferred.method_name, arguments, ti.context())
 
 
-def rebuilt(trigger: Any) -> Any:
+def rebuild_trigger(trigger: Any) -> Any:
     """Return the trigger as another process builds it, from its class path and its JSON arguments."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
 
 
-def event_of(trigger: Any) -> dict[str, Any]:
+def run_trigger(trigger: Any) -> Any:
     """Run a trigger in an event loop of its own, and return its one event as JSON leaves it."""
-    (event,) = asyncio.run(_events(rebuilt(trigger)))
+    if (due := getattr(trigger, "moment", None)) is not None:  # Airflow's own timer
+        time.sleep(max((due - datetime.now(UTC)).total_seconds(), 0.0))
+        return due.isoformat()
+    (event,) = asyncio.run(_events(rebuild_trigger(trigger)))
     return event
 
 
@@ -185,6 +187,9 @@ def run_task(make: Callable[[], Any], ti: TaskInstance) -> Any:
             time.sleep(max((later.reschedule_date - datetime.now(UTC)).total_seconds(), 0.0))
     while True:
         try:
-            return resume(make(), ti, deferred, event_of(deferred.trigger))
+            return resume(make(), ti, deferred, run_trigger(deferred.trigger))
         except TaskDeferred as again:
             deferred = again
+
+
+let_pass, rebuilt, event_of = advance_time, rebuild_trigger, run_trigger

@@ -30,7 +30,7 @@ IMAGE_URL_OF_NEIGHBOUR = "https://pictures.example/neighbour.png"
 READ_TIMEOUT_S = 0.3
 
 
-def hold(
+def submit_or_resume(
     ti: TaskInstance,
     *,
     durable: bool = True,
@@ -68,24 +68,24 @@ def add_neighbour(gateway: Emulator) -> None:
     assert response.status_code == 200, response.text
 
 
-def own_jobs(gateway: Emulator) -> list[dict[str, Any]]:
+def list_own_jobs(gateway: Emulator) -> list[dict[str, Any]]:
     """Return the accepted jobs in the emulator's ledger, without the neighbour's."""
     return [job for job in gateway.ledger()["jobs"] if job["request_id"] not in _neighbours(gateway)]
 
 
-def own_posts(gateway: Emulator) -> int:
+def count_own_posts(gateway: Emulator) -> int:
     """Return how many submits came to the emulator, without the neighbour's."""
     return int(gateway.ledger()["posts"]) - len(_neighbours(gateway))
 
 
-def own_billable(gateway: Emulator) -> list[str]:
+def list_own_billable_ids(gateway: Emulator) -> list[str]:
     """Return the ids of the jobs that are billed, or will be, without the neighbour's."""
-    return [str(job["request_id"]) for job in own_jobs(gateway) if job["billable"]]
+    return [str(job["request_id"]) for job in list_own_jobs(gateway) if job["billable"]]
 
 
-def only_job(gateway: Emulator) -> str:
+def get_only_job_id(gateway: Emulator) -> str:
     """Return the id of the one job that was ever accepted, except the neighbour's."""
-    (job,) = own_jobs(gateway)
+    (job,) = list_own_jobs(gateway)
     return str(job["request_id"])
 
 
@@ -94,13 +94,18 @@ def _neighbours(gateway: Emulator) -> set[str]:
     return {job["request_id"] for job in jobs if job["body"].get("promptImage") == IMAGE_URL_OF_NEIGHBOUR}
 
 
-def set_extra(monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None = None, **extra: Any) -> None:
+def set_connection_extra(
+    monkeypatch: pytest.MonkeyPatch, fields: Mapping[str, Any] | None = None, **extra: Any
+) -> None:
     """Change extra fields of ``runway_default``, and ``fields`` of the connection itself."""
     connection = json.loads(os.environ["AIRFLOW_CONN_RUNWAY_DEFAULT"])
     connection["extra"] |= extra
     monkeypatch.setenv("AIRFLOW_CONN_RUNWAY_DEFAULT", json.dumps({**connection, **(fields or {})}))
 
 
-def count(gateway: Emulator, *calls: str) -> int:
+def count_requests(gateway: Emulator, *calls: str) -> int:
     """Return how many requests of these calls came to the gateway; of any call when none is named."""
     return sum(request["call"] in calls or not calls for request in gateway.requests())
+
+
+hold, only_job, set_extra, count = submit_or_resume, get_only_job_id, set_connection_extra, count_requests

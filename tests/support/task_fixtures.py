@@ -24,7 +24,7 @@ SETTLED_S = 0.5
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["SETTLED_S", "gateway", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["SETTLED_S", "gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def gateway() -> Iterator[Emulator]:
 @pytest.fixture
 def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
-    set_extra(monkeypatch, requests_per_minute=60_000)
+    set_extra(monkeypatch, requests_per_minute=60_000, timeout=[2.0, 2.0])
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
     short = Timing(
         latency_scale=0.001,
@@ -55,7 +55,7 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Return what was logged since the last call, one line a message."""
     caplog.set_level(logging.INFO)
     if find_spec("airflow.sdk") is not None:  # Airflow 3 logs to standard output, past the standard library
@@ -64,9 +64,9 @@ def said(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def logged(said: Callable[[], str]) -> Callable[[], str]:
-    """Return what was logged since the last call, one line a message."""
-    return said
+def said(logged: Callable[[], str]) -> Callable[[], str]:
+    """Return what was logged since the last call."""
+    return logged
 
 
 @pytest.fixture
@@ -76,6 +76,12 @@ def ti() -> TaskInstance:
 
 
 @pytest.fixture(params=[True, False], ids=["with a state store (3.3)", "without one (before 3.3)"])
-def newest_airflow(request: pytest.FixtureRequest) -> bool:
+def has_state_store(request: pytest.FixtureRequest) -> bool:
     """Does Airflow keep state across tries?"""
     return bool(request.param)
+
+
+@pytest.fixture
+def newest_airflow(has_state_store: bool) -> bool:
+    """Does Airflow keep state across tries?"""
+    return has_state_store

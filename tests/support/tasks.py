@@ -1,4 +1,4 @@
-"""The operator and the sensor as the tests use them, and the events they may be handed."""
+"""Makes operators and sensors with short arguments, and checks their results."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ CONTRACT: dict[str, tuple[type, ...]] = {
 }
 
 
-def generate(**arguments: Any) -> RunwayGenerateOperator:
-    """Return the operator; it waits unless it is told otherwise."""
+def make_operator(**arguments: Any) -> RunwayGenerateOperator:
+    """Return the operator; by default it waits for the video."""
     usual = {
         "task_id": "generate",
         "prompt_text": PROMPT,
@@ -41,8 +41,8 @@ def generate(**arguments: Any) -> RunwayGenerateOperator:
     return RunwayGenerateOperator(**{**usual, **arguments})
 
 
-def sense(request_id: Any, **arguments: Any) -> RunwayJobSensor:
-    """Return the sensor; it looks often."""
+def make_sensor(request_id: Any, **arguments: Any) -> RunwayJobSensor:
+    """Return the sensor; it pokes often."""
     return RunwayJobSensor(**{"task_id": "generate", "request_id": request_id, "poke_interval": 0.03, **arguments})
 
 
@@ -51,3 +51,6 @@ def assert_contract(outcome: Any) -> None:
     assert isinstance(outcome, dict)
     assert list(outcome) == list(CONTRACT)
     assert {name for name, kinds in CONTRACT.items() if type(outcome[name]) not in kinds} == set()
+
+
+generate, sense = make_operator, make_sensor

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import compute_next_retry_delay_s, make_timer_trigger
 from airflow_provider_runway.exceptions import (
     BadInputError,
+    HistoryNotSettledError,
     NoUsableResponseError,
     RunwayError,
     ThrottledError,

@@ -287,7 +287,7 @@ class RunwayGenerateOperator(BaseOperator):
                 )
                 throttle_count += 1
             except HistoryNotSettledError as not_settled:
-                kwargs = {"throttle_count": throttle_count, "give_up_at": give_up_at}
+                kwargs: dict[str, Any] = {"throttle_count": throttle_count, "give_up_at": give_up_at}
                 kwargs["journal_entry"] = submitter.carried_entry()
                 wait_for_history(self, not_settled, kwargs, deferrable=self.deferrable)
 

@@ -6,6 +6,7 @@ differently is levelled out by the functions below.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 import uuid
@@ -57,6 +58,7 @@ __all__ = [
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "is_connection_missing",
     "make_storage_path",
     "make_timer_trigger",
     "mask_secret",
@@ -76,9 +78,48 @@ async def get_connection_async(conn_id: str) -> Connection:
     if lookup is not None:
         connection: Connection = await lookup(conn_id)
         return connection
-    import asyncio
-
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+async def is_connection_missing(conn_id: str) -> bool:
+    """Return whether it is sure that a connection that was not found does not exist.
+
+    Airflow asks its secrets backends one after the other, and treats one that fails like one that does not have the
+    connection. So each is asked again; after an error the connection may exist.
+    """
+    try:
+        if hasattr(BaseHook, "aget_connection"):
+            return await _is_connection_missing_on_airflow3(conn_id)
+        from airflow.configuration import ensure_secrets_loaded
+
+        def is_missing() -> bool:
+            return all(backend.get_connection(conn_id=conn_id) is None for backend in ensure_secrets_loaded())
+
+        return await asyncio.to_thread(is_missing)
+    except ImportError:  # these are internals of Airflow; without them its own answer counts
+        return True
+    except Exception:
+        return False
+
+
+async def _is_connection_missing_on_airflow3(conn_id: str) -> bool:
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, GetTICount, TICount
+    from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    for backend in ensure_secrets_backend_loaded():
+        if isinstance(backend, ExecutionAPISecretsBackend):
+            from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+            # Behind Airflow's API, too, a database that is down looks like a missing connection. A count needs it.
+            count = await SUPERVISOR_COMMS.asend(GetTICount(dag_id="-"))
+            found = await SUPERVISOR_COMMS.asend(GetConnection(conn_id=conn_id))
+            is_missing = isinstance(found, ErrorResponse) and found.error.value == "CONNECTION_NOT_FOUND"
+            if not (isinstance(count, TICount) and is_missing):
+                return False
+        elif await asyncio.to_thread(backend.get_connection, conn_id=conn_id) is not None:
+            return False
+    return True
 
 
 def get_task_state_store(context: Mapping[str, Any]) -> Any | None:

@@ -39,8 +39,13 @@ class TaskContext:
         return self.read_identity()
 
     @classmethod
-    def from_airflow(cls, context: Context, operator: Any = None) -> TaskContext:
-        """Unpack Airflow's context of a running operator."""
+    def from_airflow(
+        cls, context: Context, operator: Any = None, journal_entry: Mapping[str, Any] | None = None
+    ) -> TaskContext:
+        """Unpack Airflow's context of a running operator.
+
+        :param journal_entry: what a deferral carried, where no journal keeps it.
+        """
         ti = context["ti"]
         map_index = -1 if ti.map_index is None else ti.map_index
 
@@ -67,6 +72,7 @@ class TaskContext:
                 earliest_submit_at=_earliest_submit_at(context["dag_run"]),
                 journal=_open_journal(context, read_identity),
                 sibling_request_ids=pull_sibling_request_ids,
+                carried_entry=journal_entry,
             ),
             task_instance=ti,
             read_identity=read_identity,

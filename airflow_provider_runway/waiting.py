@@ -97,14 +97,14 @@ def wait_for_rate_limit(
     throttled: ThrottledError,
     throttle_count: int,
     give_up_at: float,
+    kwargs: dict[str, Any],
     *,
     deferrable: bool,
-    journal_entry: dict[str, Any] | None = None,
 ) -> None:
     """Wait until a submit that got a 429 may be sent again: in the triggerer, or here where it is not deferrable.
 
     :param throttle_count: how many 429s came before. :param give_up_at: epoch seconds; the same for all of them.
-    :param journal_entry: what the task knows of its submit, where no journal keeps it.
+    :param kwargs: arguments of ``submit_again``, which goes on after the deferral.
     :raises ThrottledError: the submit could only be sent after ``give_up_at``.
     """
     now = time.time()
@@ -123,7 +123,6 @@ def wait_for_rate_limit(
         where,
     )
     if deferrable:
-        kwargs = {"throttle_count": throttle_count + 1, "give_up_at": give_up_at, "journal_entry": journal_entry}
         _defer_to_time(operator, now + pause_s, kwargs)
     time.sleep(pause_s)
 

@@ -24,6 +24,7 @@ WORTH_A_RETRY = {
     "error",
     "unanswered",
     "throttled",
+    "history_not_settled",
     "unreachable",
     "job_failed",
     "wait_expired",

@@ -25,6 +25,7 @@ HEAVY = {"requests", "urllib3", "aiohttp", "wtforms", "flask_appbuilder", "fsspe
 LATE = {
     "emulator",
     "inputs.build_request",
+    "operators.job_execution",
     "outputs.store",
     "polling.rate_limiter",
     "polling.poll",

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_connection_async, mask_secret
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_connection_async,
+    is_connection_missing,
+    mask_secret,
+)
+from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error, read_connection
 from airflow_provider_runway.segmind import endpoints, exchange
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
@@ -83,7 +90,8 @@ class RunwayAsyncHook(BaseHook):
     async def get_async_conn(self) -> AiohttpTransport:
         """Return the transport. The first call reads the connection.
 
-        :raises BadConnectionError: there is no such connection, it has no key, or it cannot be read.
+        :raises BadConnectionError: there is no such connection, it has no key, or it cannot be used.
+        :raises UnreachableError: it is not known whether the connection exists, because a secrets backend failed.
         """
         if self._transport is None:
             from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -91,7 +99,12 @@ class RunwayAsyncHook(BaseHook):
             try:
                 connection = await get_connection_async(self.runway_conn_id)
             except AirflowNotFoundException:
-                raise make_missing_connection_error(self.runway_conn_id) from None
+                if await is_connection_missing(self.runway_conn_id):
+                    raise make_missing_connection_error(self.runway_conn_id) from None
+                raise UnreachableError(
+                    f"Connection {self.runway_conn_id!r} cannot be read, because a secrets backend or Airflow's "
+                    "database failed. Nothing was sent."
+                ) from None
             self._transport = AiohttpTransport(make_settings(self.runway_conn_id, connection))
         return self._transport
 

@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator
-from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.model_fields import check_rendered, safe_repr
+from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
-from airflow_provider_runway.segmind.user_messages import describe_completed
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 from airflow_provider_runway.waiting import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
-    add_earlier_job,
     count_trigger_failure,
-    defer_until_done,
     log_kill,
     log_trigger_failure,
     pull_job,
-    push_job,
     read_event,
-    read_job,
-    wait_for_history,
-    wait_for_rate_limit,
-    warn_of_late_retry,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_runway.submission.submitter import Submitter
+    from airflow_provider_runway.operators.job_execution import JobExecution
 
 #: About 300 years. A longer timeout would fail as a date only after the job is paid for.
 MAX_TIMEOUT_S = 1e10
@@ -154,7 +143,7 @@ class RunwayGenerateOperator(BaseOperator):
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
         self.on_orphaned_intent = on_orphaned_intent
-        self._job: JobSummary | None = None
+        self.current_job: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
@@ -170,7 +159,7 @@ class RunwayGenerateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit or resume the job; return it, or wait for its video."""
         hide_links(self)
-        return self._submit_and_wait(context, throttle_count=0, give_up_at=time.time() + self.timeout)
+        return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
     def submit_again(
         self,
@@ -180,13 +169,14 @@ class RunwayGenerateOperator(BaseOperator):
         give_up_at: float = 0.0,
         journal_entry: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Go on after a deferral that a 429 caused, or a history that could not tell yet.
+        """Submit or resume the job. A deferral that a 429 caused, or a history that could not tell, continues here.
 
         :param throttle_count: how many 429s have deferred the submit so far.
         :param give_up_at: epoch seconds after which a 429 is not waited for any more.
         :param journal_entry: what the task knows of its submit, where no journal keeps it.
         """
-        return self._submit_and_wait(context, throttle_count, give_up_at, journal_entry)
+        with self._start_execution(context, journal_entry) as execution:
+            return execution.submit_and_wait(throttle_count, give_up_at)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], job: dict[str, Any] | None = None
@@ -195,10 +185,10 @@ class RunwayGenerateOperator(BaseOperator):
 
         :param job: the job that the task deferred with; it has the seed, which no event carries.
         """
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with self._start_execution(context) as execution:
             deferred_job = JobSummary.from_json(job) if job else None
             outcome = read_event(event, self.task_id, deferred_job)
-            return self._finish(outcome, deferred_job or outcome.job, hook, TaskContext.from_airflow(context, self))
+            return execution.finish(outcome, deferred_job or outcome.job)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral. After a trigger failure, go on waiting for the job."""
@@ -211,122 +201,18 @@ class RunwayGenerateOperator(BaseOperator):
         if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            return self._wait(job, deadline, hook, task)
+        with self._start_execution(context) as execution:
+            return execution.wait(job, deadline)
 
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
-        if self._job is not None:
-            log_kill(self.log, self._job)
+        if self.current_job is not None:
+            log_kill(self.log, self.current_job)
 
-    def _submit_and_wait(
-        self,
-        context: Context,
-        throttle_count: int,
-        give_up_at: float,
-        journal_entry: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        task = TaskContext.from_airflow(context, self)
-        if journal_entry is not None:
-            task = replace(task, attempt=replace(task.attempt, carried_entry=journal_entry))
+    @contextmanager
+    def _start_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:
+        """Open the hook, and turn this package's errors into Airflow's."""
+        from airflow_provider_runway.operators.job_execution import JobExecution
+
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            if self.output_path is not None:
-                # Here and below: imports that only a running task needs do not slow down the parsing of DAG files.
-                from airflow_provider_runway.outputs.store import check_output_path
-
-                check_rendered("output_path", self.output_path)
-                check_output_path(self.output_path, self.output_conn_id)  # before money moves
-            if self.request_id is None:
-                self._job = job = self._submit_or_resume(hook, task, throttle_count, give_up_at)
-            else:
-                self._job = job = read_job(self.request_id, self.model)
-            # Before the first poll: whatever fails from here on, the id is on the task's page.
-            task.push_xcom("request_id", job.request_id)
-            if not self.wait_for_completion:
-                self._submitter(hook, task).mark_delivered(job.request_id)
-                return job.to_xcom(self.prompt_text)
-            if job.status == JobState.COMPLETED:
-                return self._deliver(job, hook, task)
-            deadline = (job.submitted_at or time.time()) + self.timeout
-            push_job(task, job, deadline)
-            return self._wait(job, deadline, hook, task)
-
-    def _submit_or_resume(
-        self, hook: RunwayHook, task: TaskContext, throttle_count: int, give_up_at: float
-    ) -> JobSummary:
-        from airflow_provider_runway.inputs.build_request import build_request
-
-        submitter = self._submitter(hook, task)
-        submitter.record_start()
-        names = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
-        try:
-            request = build_request(
-                hook,
-                task.identity,
-                task.upload_cache(),
-                model=self.model,
-                arguments={name: getattr(self, name) for name in names},
-                extra=self.model_params,
-                image_conn_id=self.image_conn_id,
-            )
-        except (BadInputError, UnreachableError) as problem:
-            raise add_earlier_job(problem, task.attempt.journal) from None
-        if throttle_count == 0:
-            warn_of_late_retry(self, task.attempt)
-        while True:
-            try:
-                return submitter.submit_or_resume(request)
-            except ThrottledError as throttled:
-                wait_for_rate_limit(
-                    self,
-                    throttled,
-                    throttle_count,
-                    give_up_at,
-                    deferrable=self.deferrable,
-                    journal_entry=submitter.carried_entry(),
-                )
-                throttle_count += 1
-            except HistoryNotSettledError as not_settled:
-                kwargs: dict[str, Any] = {"throttle_count": throttle_count, "give_up_at": give_up_at}
-                kwargs["journal_entry"] = submitter.carried_entry()
-                wait_for_history(self, not_settled, kwargs, deferrable=self.deferrable)
-
-    def _submitter(self, hook: RunwayHook, task: TaskContext) -> Submitter:
-        from airflow_provider_runway.submission.submitter import Submitter
-
-        return Submitter(hook, task.attempt, self.log, durable=self.durable, on_orphaned_intent=self.on_orphaned_intent)
-
-    def _wait(self, job: JobSummary, deadline: float, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Wait for the job: in the triggerer where there is time left, else in the worker."""
-        from airflow_provider_runway.polling.poll import poll_until_done
-
-        if self.deferrable and deadline > time.time():
-            defer_until_done(self, self.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
-        transport = hook.get_conn()
-        outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
-        return self._finish(outcome, job, hook, task)
-
-    def _finish(self, outcome: WaitOutcome, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Return the completed job, or raise the error that the outcome means."""
-        self._job = job
-        if (error := outcome.to_error()) is not None:
-            raise error
-        done = job.merged_with(outcome.job)
-        self.log.info("%s", describe_completed(done))
-        return self._deliver(done, hook, task)
-
-    def _deliver(self, job: JobSummary, hook: RunwayHook, task: TaskContext) -> dict[str, Any]:
-        """Store the outputs if asked to, push the result, and mark the job as delivered."""
-        if self.output_path is not None:
-            from airflow_provider_runway.outputs.store import store_outputs
-
-            path = store_outputs(
-                job, self.output_path, self.output_conn_id, hook.settings, self.log, self.max_output_bytes
-            )
-            job = job.add_output_path(path)
-        result = job.to_xcom(self.prompt_text)
-        for key in ("output_url", "output_urls", "output_path"):
-            if result[key]:
-                task.push_xcom(key, result[key])
-        self._submitter(hook, task).mark_delivered(job.request_id)
-        return result
+            yield JobExecution(self, hook, TaskContext.from_airflow(context, self, journal_entry))

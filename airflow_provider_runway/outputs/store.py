@@ -74,8 +74,8 @@ def store_outputs(
     settings: ClientSettings,
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
-) -> str:
-    """Store every output of a job, one after the other, and return the path of the first.
+) -> list[str]:
+    """Store every output of a job, one after the other, and return their paths.
 
     Each is downloaded into a temporary file, checked, and appears under its name only then: no reader sees half of it.
     Storing it again replaces it. Where one of several fails, those before it are stored, and a retry downloads all of
@@ -103,7 +103,7 @@ def store_outputs(
             "Job %s: output %d of %d stored, %d bytes at %s.", summary.request_id, index + 1, count, file.size, path
         )
         paths.append(path)
-    return paths[0]
+    return paths
 
 
 def _add_job_facts(problem: DownloadFailedError, summary: JobSummary, url: str, index: int) -> DownloadFailedError:

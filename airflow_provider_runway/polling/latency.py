@@ -35,12 +35,12 @@ class LatencyEstimator:
     """Learns one model's latencies and says when to poll next. A lookup is a search in a table.
 
     :param mean_s: the registry's mean. It may be far off: a few finished jobs outweigh it.
-    :param time_scale: factor on every time, for tests whose jobs run a thousand times faster.
+    :param time_scale: the factor by which all times are shorter than usual, for tests whose jobs run faster.
     """
 
     def __init__(self, mean_s: float, time_scale: float = 1.0) -> None:
         self._time_scale = time_scale
-        self._prior = LogNormal(math.log(mean_s) - PRIOR_WIDTH**2 / 2, PRIOR_WIDTH)
+        self._prior = LogNormal(math.log(mean_s / time_scale) - PRIOR_WIDTH**2 / 2, PRIOR_WIDTH)
         self._sample_count = self._pending_count = 0
         # Decayed sums over all samples: of weights, log centres, means, and survival at each age.
         self._weight = self._log_sum = self._mean_sum = 0.0

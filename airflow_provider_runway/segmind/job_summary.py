@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,9 +78,9 @@ class JobSummary:
             submitted_at=self.submitted_at if self.submitted_at is not None else seen.submitted_at,
         )
 
-    def add_output_path(self, path: str) -> JobSummary:
+    def add_output_paths(self, paths: Iterable[str]) -> JobSummary:
         """Return the summary with one more output that is stored, in the order of ``output_urls``."""
-        return replace(self, output_paths=(*self.output_paths, path))
+        return replace(self, output_paths=(*self.output_paths, *paths))
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as JSON types, always with the same keys."""

@@ -164,7 +164,7 @@ class Submitter:
                 type(problem).__name__,
             )
 
-    def carried_entry(self) -> dict[str, Any] | None:
+    def get_carried_entry(self) -> dict[str, Any] | None:
         """Return what a deferral has to carry, where there is no journal that keeps it."""
         return self._entry.to_json() if self._entry is not None and self.journal is None and self.durable else None
 
@@ -298,10 +298,11 @@ class Submitter:
         return entry
 
     def _submit(self, request: JobRequest, *, is_new_generation: bool) -> JobSummary:
+        transport = self.hook.get_conn()  # before the intent, as the upload: what fails here leaves no doubt
         last = self._entry
         generation = 0 if last is None else last.generation + is_new_generation
         seed = request.identity.seed(generation) if request.derives_seed else request.seed
-        body = request.build_body_with_seed(seed, sending=True)  # before the intent: a failed upload leaves no doubt
+        body = request.build_body_with_seed(seed, sending=True)
         previous = () if last is None else (*last.previous_request_ids, *filter(None, [last.request_id]))
         is_same_try = last is not None and last.try_number == self.attempt.try_number
         now = time.time()
@@ -321,7 +322,6 @@ class Submitter:
             unanswered_submits=last.unanswered_submits if last is not None and is_same_try else 0,
         )
         self._write(intent)
-        transport = self.hook.get_conn()
         call = make_submit_call(transport.settings.base_urls, request.model, body, not_after=intent.expires_at)
         try:
             self._sent_here = True

@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_runway.exceptions import RunwayError
+from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
+from airflow_provider_runway.segmind.timing import get_timing
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: A changed connection is noticed after this long. One whose key is rejected is read again at once.
 MAX_AGE_S = 300.0
+#: How long one read may take, and the longest pause after failed ones; the pause doubles with each.
+READ_TIMEOUT_S, MAX_PAUSE_S = 30.0, 60.0
 
 
 class ConnectionCache:
@@ -34,22 +37,51 @@ class ConnectionCache:
         #: None until the first read. It outlives the sessions.
         self.rate_limiter: AdaptiveRateLimiter | None = None
         self.transport: AiohttpTransport | None = None
+        #: Reads in a row that failed, and the time (on the loop's clock) before which there is no other.
+        self.failed_reads = 0
+        self.retry_at = -math.inf
         self._close_when_unused = close_when_unused
         self._requests_per_minute: float | None = None
         self._read_at = -math.inf
-        self._lock = asyncio.Lock()
 
-    async def get(self) -> AiohttpTransport:
-        """Return the transport. If a repeated read fails, the connection is used as it was.
+    def get(self) -> AiohttpTransport | None:
+        """Return the transport, or None where the connection is to be read first."""
+        return self.transport if asyncio.get_running_loop().time() - self._read_at < MAX_AGE_S else None
 
-        :raises RunwayError: the connection cannot be used, or not be read for the first time.
+    async def read(self) -> None:
+        """Read the connection. If a repeated read fails, the connection is used as it was.
+
+        :raises BadConnectionError: it cannot be used: there is none, or it has no key or no valid address.
+        :raises NoUsableResponseError: it could not be read, which may be different the next time.
         """
-        if self.transport is not None and self._is_fresh():
-            return self.transport
-        async with self._lock:
-            if self.transport is not None and self._is_fresh():
-                return self.transport
-            return await self._read()
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                transport = await RunwayAsyncHook(self.conn_id).get_async_conn()
+        except Exception as error:
+            reason = str(error) if isinstance(error, RunwayError) else f"{type(error).__name__}."
+            if self.transport is None:
+                self.failed_reads += 1
+                pause_s = get_timing().min_poll_gap_s * 2.0 ** min(self.failed_reads, 10)
+                self.retry_at = now() + min(pause_s, MAX_PAUSE_S)
+                if isinstance(error, RunwayError):
+                    raise
+                raise NoUsableResponseError(f"Connection {self.conn_id!r} cannot be read: {reason}") from error
+            # A secrets backend that is down for a while is no reason to give up jobs.
+            log.warning("Connection %s cannot be read again and is used as it was: %s", self.conn_id, reason)
+            transport = self.transport
+        self.failed_reads = 0
+        self.version += 1
+        self._read_at = now()
+        if self.transport is not None and transport.settings == self.transport.settings:
+            return
+        previous, self.transport = self.transport, transport
+        if self.rate_limiter is None or self._requests_per_minute != transport.settings.requests_per_minute:
+            self._requests_per_minute = transport.settings.requests_per_minute
+            self.rate_limiter = AdaptiveRateLimiter(self._requests_per_minute, now())
+        if previous is not None:
+            log.info("Connection %s was changed; its jobs are polled with the new one.", self.conn_id)
+            self._close_when_unused(previous)
 
     def invalidate(self, version: int) -> None:
         """Have the connection read again before the next request, because the key of that version was rejected."""
@@ -59,31 +91,4 @@ class ConnectionCache:
     def detach(self) -> AiohttpTransport | None:
         """Return the transport for closing, and forget it. The next request opens another."""
         transport, self.transport = self.transport, None
-        return transport
-
-    def _is_fresh(self) -> bool:
-        return asyncio.get_running_loop().time() - self._read_at < MAX_AGE_S
-
-    async def _read(self) -> AiohttpTransport:
-        now = asyncio.get_running_loop().time
-        try:
-            transport = await RunwayAsyncHook(self.conn_id).get_async_conn()
-        except Exception as error:
-            if self.transport is None:
-                raise
-            # A secrets backend that is down for a while is no reason to give up jobs.
-            reason = str(error) if isinstance(error, RunwayError) else type(error).__name__
-            log.warning("Connection %s cannot be read again and is used as it was: %s", self.conn_id, reason)
-            transport = self.transport
-        self.version += 1
-        self._read_at = now()
-        if self.transport is not None and transport.settings == self.transport.settings:
-            return self.transport
-        previous, self.transport = self.transport, transport
-        if self.rate_limiter is None or self._requests_per_minute != transport.settings.requests_per_minute:
-            self._requests_per_minute = transport.settings.requests_per_minute
-            self.rate_limiter = AdaptiveRateLimiter(self._requests_per_minute, now())
-        if previous is not None:
-            log.info("Connection %s was changed; its jobs are polled with the new one.", self.conn_id)
-            self._close_when_unused(previous)
         return transport

@@ -92,6 +92,7 @@ class Poller:
         self._jobs: set[_PendingJob] = set()
         self._new_jobs: deque[_PendingJob] = deque()
         self._housekeeping_at = 0.0
+        self._is_reading = False
         self._wake = asyncio.Event()
         self._sleeps_until = math.inf  # jobs that become due later need not wake the runner
         self._runner: asyncio.Task[None] | None = None
@@ -141,7 +142,7 @@ class Poller:
                 if self._new_jobs:
                     self._enqueue_new()
                     await asyncio.sleep(0)
-                elif (sleep_s := await self._send_next()) > 0:
+                elif (sleep_s := self._send_next()) > 0:
                     # Half the CPU time of a timeout around the wait, and this runs for nearly each request.
                     self._sleeps_until = loop.time() + sleep_s
                     timer = loop.call_at(self._sleeps_until, self._wake.set)
@@ -177,14 +178,16 @@ class Poller:
         if self._queue.schedule(job, due_times, max(job.deadline, now)) < self._sleeps_until:
             self._wake.set()
 
-    async def _send_next(self) -> float:
+    def _send_next(self) -> float:
         """Send one request if a job is due and the rate limiter allows it; return the seconds to sleep."""
         now = asyncio.get_running_loop().time()
         if now >= self._housekeeping_at + HOUSEKEEPING_S:
             self._housekeeping_at = now
             self._do_housekeeping(now)
-        if not self._queue or len(self._requests) >= MAX_CONCURRENT_REQUESTS:
+        if not self._queue or self._is_reading or len(self._requests) >= MAX_CONCURRENT_REQUESTS:
             return MAX_SLEEP_S
+        if now < self._connection.retry_at:
+            return min(self._connection.retry_at - now, MAX_SLEEP_S)
         limiter = self._connection.rate_limiter
         if limiter is not None and (delay_s := limiter.delay_s(now)) > 0:
             return min(delay_s, MAX_SLEEP_S)
@@ -195,11 +198,12 @@ class Poller:
             # Contention decreases with time, which lowers the minimum priority without any job's promotion.
             max_sleep_s = 1.0 if min_priority else MAX_SLEEP_S
             return min(1.0 if due is None else max(due - now, MIN_SLEEP_S), max_sleep_s)
-        try:
-            transport = await self._connection.get()
-        except RunwayError as error:
-            job.context.run(self._on_error, job, error)
-            return 0
+        transport = self._connection.get()
+        if transport is None:
+            self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
+            self._is_reading = True
+            self._start(self._read_connection())
+            return MAX_SLEEP_S
         if self._connection.rate_limiter is not None:
             self._connection.rate_limiter.acquire(now)
         self._start(self._poll(job, transport, self._connection.version))
@@ -207,8 +211,31 @@ class Poller:
 
     def _do_housekeeping(self, now: float) -> None:
         metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
-        while (job := self._queue.pop_expired(now - GRACE_S)) is not None:
+        grace_s = 0.0 if self._connection.failed_reads else GRACE_S
+        while (job := self._queue.pop_expired(now - grace_s)) is not None:
             job.context.run(self._finish, job, job.state.on_deadline())
+
+    async def _read_connection(self) -> None:
+        """Read the connection. While it cannot be read, every job's poll counts as one without a response."""
+        try:
+            await self._connection.read()
+        except RunwayError as error:
+            for job in list(self._jobs):
+                job.context.run(self._on_connection_error, job, error)
+        except Exception as bug:
+            for job in list(self._jobs):
+                if not job.outcome.done():
+                    job.outcome.set_exception(bug)
+        finally:
+            self._is_reading = False
+            self._wake.set()
+
+    def _on_connection_error(self, job: _PendingJob, error: RunwayError) -> None:
+        outcome, line, _ = job.state.on_error(error, time.time())
+        if line is not None:
+            log_step(line, job.log)
+        if outcome is not None:
+            self._finish(job, outcome)
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         # The session's connections keep the context in which they were opened, so it must be no job's.

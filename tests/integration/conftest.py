@@ -13,6 +13,7 @@ from airflow_provider_runway.emulator import Emulator
 from local_airflow import LocalAirflow
 
 ROOT = Path(__file__).resolve().parents[2]
+VENV_2 = ROOT / ".venv-2.11"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,3 +67,24 @@ def airflow(
     }
     with LocalAirflow(tmp_path_factory.mktemp("airflow"), dags_folder, env=env, parallelism=6) as airflow:
         yield airflow
+
+
+@pytest.fixture(scope="session")
+def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str) -> Iterator[LocalAirflow]:
+    """A running Airflow 2.11 with those DAGs of these tests that it runs, too."""
+    if not (VENV_2 / "bin" / "airflow").exists():
+        pytest.skip("no .venv-2.11, so nothing was tested on 2.11: `make test` makes it where there is a Python for it")
+    folder = tmp_path_factory.mktemp("dags-2.11")
+    for name in ("mapping.py", "waiting.py"):
+        (folder / name).symlink_to(Path(__file__).parent / "dags" / name)
+    (folder / "examples").symlink_to(ROOT / "dags")
+    env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default}
+    with LocalAirflow(tmp_path_factory.mktemp("airflow-2.11"), folder, venv=VENV_2, env=env) as airflow2:
+        yield airflow2
+
+
+@pytest.fixture(scope="module", params=["3.3", "2.11"])
+def airflow_major(request: pytest.FixtureRequest) -> LocalAirflow:
+    """The Airflow 3.3 that the other tests share, then the 2.11."""
+    airflow: LocalAirflow = request.getfixturevalue("airflow" if request.param == "3.3" else "airflow2")
+    return airflow

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +13,6 @@ from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from local_airflow import LocalAirflow, Run
 
-ROOT = Path(__file__).resolve().parents[2]
-VENV_2 = ROOT / ".venv-2.11"
 CONSOLE = "https://cloud.segmind.com"
 
 # The first test waits for the run. On SQLite, Airflow 2.11 runs one task at a time.
@@ -39,24 +35,6 @@ class MappingRun:
     def get_values(self, task_id: str, count: int) -> list[Any]:
         """Return the results of a mapped task, by map index."""
         return [self.airflow.get_xcom(self.run, task_id, map_index=index) for index in range(count)]
-
-
-@pytest.fixture(scope="module", params=["3.3", "2.11"])
-def airflow_major(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, runway_default: str
-) -> Iterator[LocalAirflow]:
-    """The Airflow that the other tests share, then a 2.11."""
-    if request.param == "3.3":
-        yield request.getfixturevalue("airflow")
-        return
-    if not (VENV_2 / "bin" / "airflow").exists():
-        pytest.skip("no .venv-2.11, so nothing was tested on 2.11: `make test` makes it where there is a Python for it")
-    folder = tmp_path_factory.mktemp("dags-2.11")
-    (folder / "mapping.py").symlink_to(Path(__file__).parent / "dags" / "mapping.py")
-    (folder / "examples").symlink_to(ROOT / "dags")
-    env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default}
-    with LocalAirflow(tmp_path_factory.mktemp("airflow-2.11"), folder, venv=VENV_2, env=env) as airflow:
-        yield airflow
 
 
 @pytest.fixture(scope="module")

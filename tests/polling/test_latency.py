@@ -132,7 +132,7 @@ def test_impossible_latencies_are_ignored(nonsense: float) -> None:
 
 
 def test_a_time_scale_applies_to_every_time() -> None:
-    usual, fast = LatencyEstimator(MEAN_S), LatencyEstimator(MEAN_S, time_scale=0.01)
+    usual, fast = LatencyEstimator(MEAN_S), LatencyEstimator(MEAN_S / 100, time_scale=0.01)
     for latency_s in (20.0, 30.0, 60.0):
         usual.add_sample(latency_s)
         fast.add_sample(latency_s / 100)

@@ -60,7 +60,7 @@ ENDINGS = [
 
 
 def test_a_report_tells_the_xcom_contract_in_json_types() -> None:
-    told = DONE.add_output_path("/videos/r-1.mp4").to_json()
+    told = DONE.add_output_paths(["/videos/r-1.mp4"]).to_json()
     assert list(told) == CONTRACT
     assert json.loads(json.dumps(told)) == told
     assert told["output_url"] == URL
@@ -69,7 +69,7 @@ def test_a_report_tells_the_xcom_contract_in_json_types() -> None:
 
 
 @pytest.mark.parametrize(
-    "report", [JobSummary("r-1"), QUEUED, DONE, DONE.add_output_path("x")], ids=["bare", "queued", "done", "stored"]
+    "report", [JobSummary("r-1"), QUEUED, DONE, DONE.add_output_paths(["x"])], ids=["bare", "queued", "done", "stored"]
 )
 def test_a_report_comes_back_as_it_went(report: JobSummary) -> None:
     told = report.to_json()

@@ -7,6 +7,7 @@ from airflow_runtime import PROMPT, TaskInstance
 from submits import (
     READ_TIMEOUT_S,
     count_own_posts,
+    count_requests,
     get_only_job_id,
     list_own_jobs,
     set_connection_extra,

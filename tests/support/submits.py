@@ -52,7 +52,7 @@ def submit_or_resume(
                 job = submitter.submit_or_resume(request)
             except HistoryNotSettledError as not_settled:
                 time.sleep(max(not_settled.retry_at - time.time(), 0.0))
-                attempt = replace(task.attempt, carried_entry=submitter.carried_entry())
+                attempt = replace(task.attempt, carried_entry=submitter.get_carried_entry())
                 submitter = Submitter(hook, attempt, LOG, durable=durable, on_orphaned_intent=on_orphaned_intent)
         if deliver:
             submitter.mark_delivered(job.request_id)

@@ -30,6 +30,8 @@ ALLOWED_ERRORS: dict[tuple[str, str], type[RunwayError]] = {
     ("filters_refused_422", "page"): BadRequestError,
     ("sparse", "page"): BadRequestError,
     ("future_date_refused", "page"): BadRequestError,
+    ("no_rows_404", "page"): NotFoundError,
+    ("no_rows_204", "page"): NoUsableResponseError,
     ("id_missing", "row"): NoUsableResponseError,
     ("empty", "row"): NotFoundError,
     ("lookup_fails", "row"): NotFoundError,

@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from pending_jobs import CONN_ID, get_kinds, start_waits, submit_jobs, wait_for_all, wait_until_idle
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+from pending_jobs import (
+    CONN_ID,
+    RecordingLog,
+    get_kinds,
+    start_waits,
+    submit_jobs,
+    wait,
+    wait_for_all,
+    wait_until_idle,
+)
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import rate_limiter
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
-from airflow_provider_runway.triggers import connection_cache
+from airflow_provider_runway.triggers import connection_cache, poller
 from airflow_provider_runway.triggers.poller import get_poller
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -104,14 +117,86 @@ async def test_an_unusable_connection_ends_every_wait_and_says_why(
     assert all(outcome.job.request_id in str(outcome.error) for outcome in outcomes)
 
 
-async def test_a_failing_secrets_backend_ends_every_wait(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    async def fail(_: object) -> None:
-        raise ConnectionError("the secrets backend is down")
+class FailingReads:
+    """Lets the first reads of the connection fail."""
 
-    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", fail)
-    results = await asyncio.gather(*start_waits(submit_jobs(gateway, 5)), return_exceptions=True)
-    assert [type(each) for each in results] == [ConnectionError] * 5
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: int, error: Exception) -> None:
+        self.times: list[float] = []
+        real = RunwayAsyncHook.get_async_conn
+
+        async def fail_at_first(hook: RunwayAsyncHook) -> Any:
+            self.times.append(asyncio.get_running_loop().time())
+            if len(self.times) <= failures:
+                raise error
+            return await real(hook)
+
+        monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", fail_at_first)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), PermissionError("denied"), UnreachableError("down.")])
+async def test_a_connection_that_cannot_be_read_at_first_fails_no_job_and_is_one_warning_a_job(
+    monkeypatch: pytest.MonkeyPatch, gateway: Emulator, error: Exception
+) -> None:
+    summaries, logs = submit_jobs(gateway, 5), [RecordingLog() for _ in range(5)]
+    reads = FailingReads(monkeypatch, 4, error)
+    waits = [asyncio.ensure_future(wait(summary, log=log)) for summary, log in zip(summaries, logs, strict=True)]
+    assert await finish(waits) == {"completed"}
+    pauses_s = [later - earlier for earlier, later in pairwise(reads.times)]
+    assert len(pauses_s) == 4
+    assert all(later > 1.3 * earlier for earlier, later in pairwise(pauses_s))
+    for summary, log in zip(summaries, logs, strict=True):
+        assert len(log.warnings) == 1
+        assert summary.request_id in log.warnings[0]
+        assert "Polling goes on" in log.warnings[0]
+
+
+async def test_a_connection_that_is_never_read_ends_each_wait_at_its_own_deadline(
+    monkeypatch: pytest.MonkeyPatch, gateway: Emulator
+) -> None:
+    monkeypatch.setattr(poller, "MAX_SLEEP_S", 0.05)
+    monkeypatch.setattr(poller, "HOUSEKEEPING_S", 0.05)
+    FailingReads(monkeypatch, 1_000, ConnectionError("down"))
+    first, second = submit_jobs(gateway, 2)
+    began = time.monotonic()
+    soon, late = (asyncio.ensure_future(wait(summary, seconds)) for summary, seconds in ((first, 0.5), (second, 1.5)))
+    assert (await soon).kind == "timeout"
+    assert 0.4 < time.monotonic() - began < 1.4
+    assert not late.done()
+    assert (await late).kind == "timeout"
+    assert 1.4 < time.monotonic() - began < 5
     await wait_until_idle(get_poller(CONN_ID))
+
+
+async def test_a_read_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
+    monkeypatch.setattr(connection_cache, "READ_TIMEOUT_S", 0.1)
+    real, reads = RunwayAsyncHook.get_async_conn, 0
+
+    async def hang_once(hook: RunwayAsyncHook) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            await asyncio.sleep(60)
+        return await real(hook)
+
+    monkeypatch.setattr(RunwayAsyncHook, "get_async_conn", hang_once)
+    assert get_kinds(await wait_for_all(submit_jobs(gateway, 3))) == {"completed"}
+
+
+async def test_a_missing_connection_is_an_error_only_if_every_secrets_backend_answers(
+    monkeypatch: pytest.MonkeyPatch, gateway: Emulator
+) -> None:
+    summaries = submit_jobs(gateway, 2)
+    monkeypatch.delenv("AIRFLOW_CONN_RUNWAY_DEFAULT")
+    with monkeypatch.context() as patch:
+        patch.setattr(EnvironmentVariablesBackend, "get_conn_value", fail_to_answer)
+        waits = start_waits(summaries)
+        await let_polls_happen(waits, 0.5)
+    assert await finish(waits) == {"error"}
+    assert "There is no connection" in str(waits[0].result().error)
+
+
+def fail_to_answer(*_: object, **__: object) -> None:
+    raise ConnectionError("the secrets backend is down")
 
 
 @pytest.mark.parametrize("configured", [None, 600.0], ids=["learnt", "configured"])

@@ -1,0 +1,152 @@
+"""Runs a task of ``RunwayGenerateOperator``: submit or resume its job, wait for it, store and return its outputs.
+
+Only a running task imports this module, so that its imports do not slow down the parsing of DAG files.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
+from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.outputs.store import check_output_path, store_outputs
+from airflow_provider_runway.polling.poll import poll_until_done
+from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.model_fields import check_rendered
+from airflow_provider_runway.segmind.user_messages import describe_completed
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.submission.submitter import Submitter
+from airflow_provider_runway.task_context import TaskContext
+from airflow_provider_runway.waiting import (
+    add_earlier_job,
+    defer_until_done,
+    push_job,
+    read_job,
+    wait_for_history,
+    wait_for_rate_limit,
+    warn_of_late_retry,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_runway.operators.runway import RunwayGenerateOperator
+
+#: The operator's arguments that describe the job to ``build_request``.
+_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
+
+
+class JobExecution:
+    """One execution of the operator's task, with an open hook.
+
+    :param operator: for its rendered arguments, its log, and to defer.
+    """
+
+    def __init__(self, operator: RunwayGenerateOperator, hook: RunwayHook, task: TaskContext) -> None:
+        self.operator = operator
+        self.hook = hook
+        self.task = task
+        self.log = operator.log
+        self.submitter = Submitter(
+            hook, task.attempt, self.log, durable=operator.durable, on_orphaned_intent=operator.on_orphaned_intent
+        )
+
+    def submit_and_wait(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
+        """Submit or resume the job; return it, or wait for its video.
+
+        :param throttle_count: how many 429s have deferred the submit so far.
+        :param give_up_at: epoch seconds after which a 429 is not waited for any more.
+        """
+        operator = self.operator
+        if operator.output_path is not None:  # checked before money moves
+            check_rendered("output_path", operator.output_path)
+            check_output_path(operator.output_path, operator.output_conn_id)
+        if operator.request_id is None:
+            job = self._submit_or_resume(throttle_count, give_up_at)
+        else:
+            job = read_job(operator.request_id, operator.model)
+        operator.current_job = job
+        # Before the first poll: whatever fails from here on, the id is on the task's page.
+        self.task.push_xcom("request_id", job.request_id)
+        if not operator.wait_for_completion:
+            self.submitter.mark_delivered(job.request_id)
+            return job.to_xcom(operator.prompt_text)
+        if job.status == JobState.COMPLETED:
+            return self._deliver(job)
+        deadline = (job.submitted_at or time.time()) + operator.timeout
+        push_job(self.task, job, deadline)
+        return self.wait(job, deadline)
+
+    def wait(self, job: JobSummary, deadline: float) -> dict[str, Any]:
+        """Wait for the job: in the triggerer where there is time left, else in the worker."""
+        operator = self.operator
+        if operator.deferrable and deadline > time.time():
+            defer_until_done(operator, operator.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
+        transport = self.hook.get_conn()
+        outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
+        return self.finish(outcome, job)
+
+    def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
+        """Return the completed job, or raise the error that the outcome means."""
+        self.operator.current_job = job
+        if (error := outcome.to_error()) is not None:
+            raise error
+        done = job.merged_with(outcome.job)
+        self.log.info("%s", describe_completed(done))
+        return self._deliver(done)
+
+    def _submit_or_resume(self, throttle_count: int, give_up_at: float) -> JobSummary:
+        operator = self.operator
+        self.submitter.record_start()
+        try:
+            request = build_request(
+                self.hook,
+                self.task.identity,
+                self.task.upload_cache(),
+                model=operator.model,
+                arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
+                extra=operator.model_params,
+                image_conn_id=operator.image_conn_id,
+            )
+        except (BadInputError, UnreachableError) as problem:
+            raise add_earlier_job(problem, self.task.attempt.journal) from None
+        if throttle_count == 0:
+            warn_of_late_retry(operator, self.task.attempt)
+        while True:
+            try:
+                return self.submitter.submit_or_resume(request)
+            except ThrottledError as throttled:
+                kwargs = self._kwargs_of_submit_again(throttle_count + 1, give_up_at)
+                wait_for_rate_limit(
+                    operator, throttled, throttle_count, give_up_at, kwargs, deferrable=operator.deferrable
+                )
+                throttle_count += 1
+            except HistoryNotSettledError as not_settled:
+                kwargs = self._kwargs_of_submit_again(throttle_count, give_up_at)
+                wait_for_history(operator, not_settled, kwargs, deferrable=operator.deferrable)
+
+    def _kwargs_of_submit_again(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
+        """Return what a deferral before the submit carries."""
+        entry = self.submitter.get_carried_entry()
+        return {"throttle_count": throttle_count, "give_up_at": give_up_at, "journal_entry": entry}
+
+    def _deliver(self, job: JobSummary) -> dict[str, Any]:
+        """Store the outputs if asked to, push the result, and mark the job as delivered."""
+        operator = self.operator
+        if operator.output_path is not None:
+            paths = store_outputs(
+                job,
+                operator.output_path,
+                operator.output_conn_id,
+                self.hook.settings,
+                self.log,
+                operator.max_output_bytes,
+            )
+            job = job.add_output_paths(paths)
+        result = job.to_xcom(operator.prompt_text)
+        for key in ("output_url", "output_urls", "output_path"):
+            if result[key]:
+                self.task.push_xcom(key, result[key])
+        self.submitter.mark_delivered(job.request_id)
+        return result

@@ -1,4 +1,4 @@
-"""Which of our errors is worth a retry of the task: the one place where they become Airflow's."""
+"""Turns this package's errors into Airflow's: which ones end a task for good, and which ones may be retried."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
 )
 
-#: error -> may a retry help? The most specific class counts. A retry never pays twice: it finds the
-#: job of the earlier try. Where it is False, Airflow's retries are skipped.
+#: error -> whether a retry of the task may help. The most specific class counts. A retry never pays twice, because it
+#: finds the job of the earlier try. Where it is False, Airflow's retries are skipped.
 MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
     RunwayError: True,
     NotSentError: False,
@@ -40,18 +40,18 @@ MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
 
 
 def may_retry_task(error: RunwayError) -> bool:
-    """May a retry of the task end better?"""
+    """May a retry of the task succeed?"""
     return next(MAY_RETRY_TASK[kind] for kind in type(error).__mro__ if kind in MAY_RETRY_TASK)
 
 
 def to_airflow_error(error: RunwayError) -> AirflowException:
-    """Return Airflow's error for one of ours: final, or worth a retry."""
+    """Return Airflow's error for one of this package: one that ends the task, or one that may be retried."""
     return AirflowException(str(error)) if may_retry_task(error) else AirflowFailException(str(error))
 
 
 @contextmanager
 def raise_as_airflow_errors() -> Iterator[None]:
-    """Turn our errors into Airflow's at the edge of an operator."""
+    """Raise this package's errors as Airflow's. Operators do all their work inside."""
     try:
         yield
     except RunwayError as error:

@@ -1,7 +1,6 @@
-"""The only file that asks which Airflow this is: 2.11 to 3.3 behind one set of names.
+"""Compatibility with Airflow 2.11 to 3.3. No other file asks which version is installed.
 
-Names that merely moved come from the community's ``common.compat`` provider; what behaves
-differently is levelled out by the functions below.
+Names that only moved come from the ``common.compat`` provider. The functions below hide what behaves differently.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
 
 #: The Airflow Variable that tells two deployments with one API key apart.
@@ -59,9 +60,11 @@ __all__ = [
     "get_storage_conn_id",
     "get_task_state_store",
     "is_connection_missing",
+    "make_cli_group",
     "make_storage_path",
     "make_timer_trigger",
     "mask_secret",
+    "read_connection_in_command",
     "read_link_xcom",
     "report_lineage",
 ]
@@ -72,7 +75,7 @@ async def get_connection_async(conn_id: str) -> Connection:
 
     Airflow 2 has no async lookup; there the blocking one runs in a thread, which is safe because it
     reads the database or a secrets backend itself. On Airflow 3 a thread would talk to the
-    supervisor behind the event loop's back, so only its own coroutine is used.
+    supervisor while the event loop does so too, so only its own coroutine is used.
     """
     lookup = getattr(BaseHook, "aget_connection", None)
     if lookup is not None:
@@ -201,13 +204,13 @@ def get_first_reschedule_at(context: Mapping[str, Any], retries: int | None) -> 
     return None if date is None else float(date.timestamp())
 
 
-def make_timer_trigger(moment: datetime) -> BaseTrigger:
-    """Return Airflow's own trigger that fires at a moment."""
+def make_timer_trigger(fire_at: datetime) -> BaseTrigger:
+    """Return Airflow's own trigger that fires at this time."""
     try:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
     except ImportError:  # Airflow 2 has it in its core
         from airflow.triggers.temporal import DateTimeTrigger  # type: ignore[no-redef, import-not-found]
-    trigger: BaseTrigger = DateTimeTrigger(moment=moment)
+    trigger: BaseTrigger = DateTimeTrigger(moment=fire_at)
     return trigger
 
 
@@ -238,9 +241,9 @@ def get_config(section: str, option: str) -> str | None:
 
 
 def report_lineage(path: ObjectStoragePath) -> None:
-    """Tell whoever collects lineage that the task wrote this path, as its own ``open`` does.
+    """Report to Airflow's lineage that the task wrote this path, as the path's own ``open`` does.
 
-    Its name there is without the connection, which is no part of what was written (and on 2.11 a warning).
+    The reported name has no connection in it: that is no part of what was written, and 2.11 warns about it.
     """
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -275,3 +278,30 @@ def read_link_xcom(ti_key: Any, key: str) -> Any:
 
         return XCom.get_value(ti_key=ti_key, key=key)
     return None
+
+
+def read_connection_in_command(conn_id: str) -> Connection:
+    """Return a connection in a command of an administrator, which reads Airflow's database as Airflow's own do.
+
+    :raises AirflowNotFoundException: there is no such connection.
+    """
+    from airflow.models.connection import Connection as CoreConnection
+
+    connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
+    return connection
+
+
+def make_cli_group(
+    group: str,
+    group_help: str,
+    command: str,
+    command_help: str,
+    run: Callable[[Namespace], None],
+    options: Iterable[tuple[tuple[str, ...], Mapping[str, Any]]],
+) -> Any:
+    """Return a group with one command for Airflow's own command line."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+    arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
+    action = ActionCommand(name=command, help=command_help, func=run, args=arguments)
+    return GroupCommand(name=group, help=group_help, subcommands=[action])

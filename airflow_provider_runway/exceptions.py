@@ -1,32 +1,32 @@
-"""Every error that this package raises on purpose, sorted by what the caller can do next.
+"""Every error that this package raises on purpose, sorted by what a caller can do about it.
 
 RunwayError
-├── NotSentError               fix it: nothing left this machine, so nothing is billed
+├── NotSentError               nothing left this machine, so nothing is billed; fix it
 │   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
 │   └── BadInputError          the arguments of the job: a missing field, a value that is not allowed
-├── RefusedError               fix it: the API said no and would say it again; nothing is billed
+├── RefusedError               the API refused it and would refuse it again; nothing is billed; fix it
 │   ├── BadRequestError        400, 405, 422 at the submit, 406 for a parameter or the content type
 │   ├── UnauthorizedError      401: no key arrived, or the key is not valid
 │   ├── ForbiddenError         403: the account may not use this model
-│   ├── NotFoundError          404: no such model, or no such record (never was, or expired)
+│   ├── NotFoundError          404: no such model, or no such record (it may have expired)
 │   ├── OutOfCreditsError      406: the balance is too small
 │   ├── SpendLimitError        406: the team's spend limit is reached
 │   └── ModelRetiredError      410: the model is no longer served
-├── NoUsableResponseError      ask again: no usable answer, which says nothing about the job
-│   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to come back
+├── NoUsableResponseError      no usable response, which says nothing about the job; ask again
+│   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to return
 │   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
-│   └── UnreachableError       no byte of the request left: safe to repeat, a submit too
-├── SubmitOutcomeUnknownError  look at the bill: a submit may have become a job whose id is not known
-├── JobFailedError             the job ran and failed; it is not billed, a new job may succeed
-│   └── ContentBlockedError    ... and the same inputs will never succeed
+│   └── UnreachableError       no byte of the request left, so even a submit may be repeated
+├── SubmitOutcomeUnknownError  a submit may have become a billed job whose id is not known; look at the bill
+├── JobFailedError             the job ran and failed; it is not billed, and a new job may succeed
+│   └── ContentBlockedError    the content rules refused it, so the same inputs will never succeed
 ├── RecordExpiredError         the record is gone, and the history does not know the job either
 ├── OutputMissingError         the job completed, so it is billed, and shows no output anywhere
-├── WaitTimeoutError           look later: the waiting ended; the job may still end well, and be billed
-└── DownloadFailedError        the video exists and is paid for; only fetching it failed
-    └── OutputRejectedError    ... and would again: too large, or at an address that is not to be asked
+├── WaitTimeoutError           the wait is over; the job goes on, and may succeed and be billed
+└── DownloadFailedError        the output exists and is paid for; only fetching it failed
+    └── OutputRejectedError    it would fail again: too large, or at a URL that is not allowed
 
-The tree stands on plain ``Exception``: only operators and sensors turn it into Airflow's own
-fail, retry or skip. Any other exception that leaves this package is a bug in it.
+The base is plain ``Exception``: only operators and sensors turn these errors into Airflow's own (fail, retry or
+skip). Any other exception that leaves this package is a bug in it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from typing import Any, ClassVar
 
 
 class RunwayError(Exception):
-    """Base of the tree.
+    """Base of all errors of this package.
 
     :param message: a sentence for people; it never holds a key, a prompt or an image.
     :param facts: JSON-safe values for programs, such as ``request_id`` or ``status``.
     """
 
-    #: Crosses the border between triggerer and worker: never reused, never reworded.
+    #: Names the class in events between triggerer and worker. A code is never changed and never used again.
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, **facts: Any) -> None:
@@ -50,7 +50,7 @@ class RunwayError(Exception):
 
 
 class NotSentError(RunwayError):
-    """Fix it: nothing left this machine."""
+    """Nothing left this machine."""
 
     code = "not_sent"
 
@@ -68,13 +68,13 @@ class BadInputError(NotSentError):
 
 
 class RefusedError(RunwayError):
-    """The API understood and said no; the same call will fail again."""
+    """The API understood the request and refused it. The same request will be refused again."""
 
     code = "refused"
 
 
 class BadRequestError(RefusedError):
-    """HTTP 400, 405, 406 for a parameter, 422 at the submit, or a redirect."""
+    """HTTP 400, 405, 406 for a parameter, 422 at the submit, or a redirect of a GET."""
 
     code = "bad_request"
 
@@ -116,7 +116,7 @@ class ModelRetiredError(RefusedError):
 
 
 class NoUsableResponseError(RunwayError):
-    """No usable answer: a 5xx, HTML, a cut body, a lost line. Nothing is known about the job."""
+    """No usable response: a 5xx, HTML, a cut body, a lost connection. Nothing is known about the job."""
 
     code = "unanswered"
 
@@ -124,7 +124,7 @@ class NoUsableResponseError(RunwayError):
 class ThrottledError(NoUsableResponseError):
     """HTTP 429. Nothing ran and nothing was queued.
 
-    :param reset_at: epoch seconds from which on the API listens again; None when it did not say.
+    :param reset_at: epoch seconds from which on the API accepts requests again; None when it did not say.
     """
 
     code = "throttled"
@@ -148,7 +148,7 @@ class HistoryNotSettledError(NoUsableResponseError):
 
 
 class UnreachableError(NoUsableResponseError):
-    """The connection could not be made, so not one byte of the request left."""
+    """The connection could not be made in time, so not one byte of the request left."""
 
     code = "unreachable"
 
@@ -172,19 +172,19 @@ class ContentBlockedError(JobFailedError):
 
 
 class RecordExpiredError(RunwayError):
-    """The job's record is gone after its hour, and the history has nothing either."""
+    """The job's record is gone after its hour, and the history has no row of it."""
 
     code = "record_expired"
 
 
 class OutputMissingError(RunwayError):
-    """The job completed without an output. It is billed, so no new one is submitted by itself."""
+    """The job completed without an output. It is billed, so no new job is submitted automatically."""
 
     code = "output_lost"
 
 
 class WaitTimeoutError(RunwayError):
-    """The deadline passed while the job was still alive."""
+    """The deadline passed while the job was still running."""
 
     code = "wait_expired"
 
@@ -196,11 +196,11 @@ class DownloadFailedError(RunwayError):
 
 
 class OutputRejectedError(DownloadFailedError):
-    """The finished video is not taken: it is larger than allowed, or its address is none to be asked."""
+    """The finished video is rejected: it is larger than allowed, or its URL is not allowed."""
 
     code = "output_refused"
 
 
 def list_error_classes(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:
-    """Return the tree as a list, base first: what a codec or a test walks."""
+    """Return this class and all its subclasses, the base first."""
     return [base, *(error for child in base.__subclasses__() for error in list_error_classes(child))]

@@ -57,8 +57,14 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, **changes
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    """A small PNG, as far as its first bytes tell."""
-    path = tmp_path / "picture.png"
+def picture(image_file: Path) -> Path:
+    """A small PNG file."""
+    return image_file
+
+
+@pytest.fixture
+def image_file(tmp_path: Path) -> Path:
+    """A small PNG file; only its first bytes are those of an image."""
+    path = tmp_path / "image.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     return path

@@ -28,6 +28,8 @@ _EXAMPLES = """examples:
         jobs of a second or two, on an account with a small rate limit
   python -m airflow_provider_runway.emulator --fault submit:cut_after --fault status:server_error:probability=0.1
         the first submit is accepted without a response; one status poll in ten fails with a 500
+  python -m airflow_provider_runway.emulator --history-form dashboard --clock-offset -300
+        a history made for people, and a clock that is 5 minutes behind
   curl -X POST localhost:8081/_emulator/faults -d '"submit:rate_limited:times=3,window=20"'
         adds a fault while the emulator runs; GET /_emulator/ledger shows what would have been billed
 
@@ -58,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     defaults = EmulatorOptions()
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_runway.emulator",
+        usage="%(prog)s [options]",
         description=_DESCRIPTION,
         epilog=f"{_EXAMPLES}\n{describe_history_forms()}\n\n{describe_faults()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -66,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=int, default=0, help="port to listen on; 0 takes a free one, shown in the first line of output")
     add("--time-scale", type=float, default=defaults.time_scale, help="factor on the latencies of jobs (%(default)s)")
-    add("--requests-per-minute", type=int, default=0, help="rate limit of an account, GETs included; 0 for no limit")
+    add("--requests-per-minute", type=int, default=0, help="rate limit of an account, GETs included; 0 for none")
     add("--rate-window", type=float, default=defaults.rate_window, help='seconds in that "minute" (%(default)s)')
     add(
         "--reset-format",
@@ -81,7 +84,12 @@ def make_parser() -> argparse.ArgumentParser:
         default=defaults.record_ttl,
         help="seconds from submission until the record of a job expires (%(default)s)",
     )
-    add("--clock-offset", type=float, default=0.0, help="seconds by which the emulator's clock is ahead (%(default)s)")
+    add(
+        "--clock-offset",
+        type=float,
+        metavar="SECONDS",
+        help="how far the emulator's clock is ahead of the real time (0)",
+    )
     add("--upload-field", choices=UPLOAD_FIELDS, default=defaults.upload_field, help="field with the URLs of an upload")
     add(
         "--key",
@@ -100,19 +108,21 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_history_arguments(parser: argparse.ArgumentParser) -> None:
-    about = "What a real account's history looks like is not documented. Each option is one open question."
+    about = "What the history of a real account looks like is not documented. Each option is one open question."
     group = parser.add_argument_group("form of the request history", about)
     group.add_argument(
         "--history-form", choices=HISTORY_FORMS, default="plain", metavar="NAME", help="a named form; see below (plain)"
     )
-    group.add_argument("--replay", metavar="FILE", help="use the form of the history in this transcript")
+    group.add_argument(
+        "--replay", metavar="FILE", help="use the history's form, and the clock, of a real account's transcript"
+    )
     for name, spec in FORM_FIELDS.items():
         choices, default = spec.get("choices"), spec["default"]
         group.add_argument(
             f"--history-{name.replace('_', '-')}",
             choices=choices,
             type=type(default),
-            metavar=None if choices else {int: "NUMBER", str: "TEXT"}[type(default)],
+            metavar=None if choices else spec.get("metavar", "NUMBER"),
             help=spec["about"],
         )
 

@@ -45,7 +45,8 @@ def build_history_page(
     per_page = _parse_number("per_page", query.get("per_page"), 20, 1, MAX_ROWS_PER_PAGE)
     per_page = min(per_page, form.page_size or per_page)
     if form.filters.startswith("refused"):
-        used = [name for name in FILTER_PARAMETERS if name in query]
+        refused = form.refused_parameters.split(",") if form.refused_parameters else FILTER_PARAMETERS
+        used = [name for name in refused if name in query]
         if used:
             raise InvalidQueryError(f"Unknown query parameter: {used[0]}", int(form.filters.rpartition("_")[2]))
     if form.filters == "ignored":

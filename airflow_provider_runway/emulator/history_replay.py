@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,21 @@ _TIME_FIELDS = ("model_created", "created_at", "createdAt", "timestamp")
 _NESTING_KEYS = ("input", "inputs", "parameters")
 #: A larger number is epoch milliseconds.
 MAX_EPOCH_SECONDS = 1e11
+#: What a transcript has in the place of a text that it does not show.
+_HIDDEN_TEXT_PATTERN = re.compile(r"\[text of (\d+) characters\]")
 _SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-def read_replay(path: str | Path) -> HistoryForm:
-    """Return the form of the history in a transcript file.
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a transcript shows of an account: the form of its history, and by how much the API's clock is ahead."""
+
+    form: HistoryForm
+    clock_offset_s: float
+
+
+def read_replay(path: str | Path) -> Replay:
+    """Return what a transcript file shows.
 
     :raises ValueError: if it is not a transcript of version 1 with history rows.
     :raises OSError: if the file cannot be read.
@@ -31,10 +42,16 @@ def read_replay(path: str | Path) -> HistoryForm:
         transcript = json.loads(Path(path).read_text(encoding="utf-8"))
         if transcript["version"] != 1:
             raise ValueError(f"version {transcript['version']!r} is not supported")
-        rows = [row for row in transcript["history"]["rows"] if isinstance(row, dict)]
-    except (KeyError, TypeError, ValueError) as error:
+        history = transcript["history"]
+        rows = [row for row in history["rows"] if isinstance(row, dict)]
+        refused = ",".join(map(str, history.get("refused_filters") or ()))
+        clock_offset_s = float(transcript.get("clock_offset_s") or 0)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a transcript with history rows: {error}") from None
-    return infer_form(rows)
+    form = infer_form(rows)
+    if refused:
+        form = replace(form, filters="refused_400", refused_parameters=refused)
+    return Replay(form, clock_offset_s)
 
 
 def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
@@ -57,6 +74,8 @@ def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
     elif str(status) not in ("PENDING", "COMPLETED", "FAILED"):
         is_lower = str(status) in ("pending", "completed", "failed")
         values["status"] = "lower_case" if is_lower else "other_words"
+    if _is_oldest_first(rows):
+        values |= {"filters": "ignored", "order": "oldest_first"}
     columns = {name for row in rows for name in row}
     known = [name for name in (*_KNOWN_COLUMNS, *_TIME_FIELDS, "updated_at") if name in columns]
     return HistoryForm(**values, columns=",".join(known))
@@ -64,6 +83,12 @@ def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
 
 def _first_value(rows: Iterable[dict[str, Any]], name: str) -> Any:
     return next((row[name] for row in rows if row.get(name) is not None), None)
+
+
+def _is_oldest_first(rows: list[dict[str, Any]]) -> bool:
+    """Tell whether the rows, which were asked for newest first, came oldest first."""
+    times = [next((str(row[name]) for name in _TIME_FIELDS if row.get(name) is not None), "") for row in rows]
+    return len(set(times)) > 1 and times == sorted(times)
 
 
 def _infer_times(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -98,6 +123,8 @@ def _infer_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
     if body is None:
         return {"body": "null" if any("request_body" in row for row in rows) else "missing"}
     values: dict[str, Any] = {"body": "object"}
+    if isinstance(body, str) and (hidden := _HIDDEN_TEXT_PATTERN.fullmatch(body)):
+        return {"body_length": int(hidden[1])}  # a text that could not be parsed was cut off
     if isinstance(body, str):
         values["body"], body = _parse_body_text(body)
     elif not body:

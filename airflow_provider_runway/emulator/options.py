@@ -9,7 +9,7 @@ from typing import Any
 
 from .fault_rules import parse_rule
 from .history_forms import FORM_FIELDS, HistoryForm, change_form, find_form
-from .history_replay import read_replay
+from .history_replay import Replay, read_replay
 
 RESET_FORMATS = ("iso", "iso-naive", "iso-space", "epoch")
 UPLOAD_FIELDS = ("file_urls", "urls")
@@ -95,15 +95,17 @@ def build_options(
     """Return options from the arguments of ``Emulator(...)`` or of the command line.
 
     :param history_form: a name of :data:`.HISTORY_FORMS`, or a form.
-    :param replay: file with the transcript of a real account's history, whose form is used instead.
+    :param replay: file with the transcript of a real account, whose history's form and clock are used instead.
     :param arguments: the fields of :class:`EmulatorOptions`, and ``history_<field>`` for each field of
         :class:`.HistoryForm` that shall differ from the named form.
     :raises ValueError: for an invalid option or fault rule.
     :raises OSError: if the transcript cannot be read.
     """
-    form = find_form(history_form) if replay is None else read_replay(replay)
+    recorded = Replay(find_form(history_form), 0.0) if replay is None else read_replay(replay)
+    if arguments.get("clock_offset") is None:
+        arguments["clock_offset"] = recorded.clock_offset_s
     changes = {name: arguments.pop(f"history_{name}", None) for name in FORM_FIELDS}
-    form = change_form(form, **{name: value for name, value in changes.items() if value is not None})
+    form = change_form(recorded.form, **{name: value for name, value in changes.items() if value is not None})
     for name in ("keys", "models", "faults"):
         if isinstance(arguments.get(name), list):
             arguments[name] = tuple(arguments[name])

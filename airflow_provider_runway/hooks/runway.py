@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from airflow_provider_runway.checks.evidence import collect_evidence
+from airflow_provider_runway.checks.findings import summarize
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.async_hook import RunwayAsyncHook, make_history_query, make_settings
@@ -178,14 +180,12 @@ class RunwayHook(BaseHook):
         return self._run(endpoints.make_history_row_call, request_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the credits, which costs nothing, and say in words what was found."""
+        """Do the short form of the free check: ask for the balance and one page of the history."""
         try:
-            found = self._run(endpoints.make_credits_call, policy=UI_RETRY)
+            evidence = self._transport.run(collect_evidence(self.settings.base_urls, UI_RETRY, is_short=True))
         except RunwayError as problem:
             return False, str(problem)
-        if not found.is_known:
-            return True, "The key is valid; the account has no balance record yet."
-        return True, f"The key is valid; credits: {found.credits:.2f} USD, free credits: {found.free_credits:.2f} USD."
+        return summarize(evidence)
 
     def close(self) -> None:
         """Close the session, if one was opened."""

@@ -396,7 +396,11 @@ def _parse_whole_number(value: Any) -> int | None:
     return number if number >= 1 else None
 
 
-def _find_any_urls(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [url for inner in value.values() for url in _find_any_urls(inner)]
-    return list(find_urls(value))
+def _find_any_urls(value: Any, depth: int = 0) -> list[str]:
+    """Return the URLs in a text, or anywhere in an object or a list."""
+    if isinstance(value, str):
+        return list(find_urls(value))
+    if depth > _MAX_DEPTH or not isinstance(value, (dict, list)):
+        return []
+    inner = value.values() if isinstance(value, dict) else value
+    return [url for each in inner for url in _find_any_urls(each, depth + 1)]

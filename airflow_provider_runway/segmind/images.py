@@ -1,4 +1,4 @@
-"""What a picture must be to become a video, judged by its bytes and not by its name."""
+"""The API's rules for input images: type and size by the bytes, and images as ``data:`` URLs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from airflow_provider_runway.exceptions import BadInputError
 
 #: "Images must be JPEG, PNG, or WebP and are limited to 16MB": the model's page on Segmind.
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
-KINDS = "JPEG, PNG or WebP"
-#: 16 MB as base64, broken into lines and with room for the head: what is longer is not even decoded.
-_MOST_TEXT = MAX_IMAGE_BYTES * 3 // 2
+ALLOWED_TYPES = "JPEG, PNG or WebP"
+#: 16 MB as base64 with line breaks and a media type. A longer text is not even decoded.
+_MAX_DATA_URL_LENGTH = MAX_IMAGE_BYTES * 3 // 2
 
 
 def detect_image_type(data: bytes) -> str | None:
-    """Return the MIME type that the first bytes tell, or None for anything else than the three."""
+    """Return the MIME type by the first bytes, or None where it is none of the three."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -27,28 +27,30 @@ def detect_image_type(data: bytes) -> str | None:
 
 
 def check_image(data: bytes, name: str) -> str:
-    """Return the picture's MIME type.
+    """Return the image's MIME type.
 
-    :raises BadInputError: it is empty, larger than 16 MB, or not one of the three kinds.
+    :raises BadInputError: it is empty, larger than 16 MB, or not one of the three types.
     """
     if not data:
-        raise BadInputError(f"The picture {name} is empty. Nothing was sent.")
+        raise BadInputError(f"The image {name} is empty. Nothing was sent.")
     if len(data) > MAX_IMAGE_BYTES:
         raise BadInputError(
-            f"The picture {name} has more than 16 MB ({MAX_IMAGE_BYTES:,} bytes), which is the most the models take. "
+            f"The image {name} has more than 16 MB ({MAX_IMAGE_BYTES:,} bytes), which is the most the models take. "
             "Nothing was sent."
         )
     if (mime := detect_image_type(data)) is None:
-        raise BadInputError(f"{name} is not a {KINDS} picture: its first bytes are {data[:8]!r}. Nothing was sent.")
+        raise BadInputError(
+            f"{name} is not a {ALLOWED_TYPES} image: its first bytes are {data[:8]!r}. Nothing was sent."
+        )
     return mime
 
 
 def make_data_url(data: bytes) -> str:
-    """Return a picture as text, which an XCom can carry and ``prompt_image`` takes.
+    """Return an image as a ``data:`` URL, which an XCom can carry and ``prompt_image`` takes.
 
     Airflow's own XCom refuses bytes (2.11.2 and 3.3.2: ``TypeError`` in the task that returns them). A
     ``@task`` also logs what it returns: give it ``show_return_value_in_logs=False``. For more than a small
-    picture, an ``ObjectStoragePath`` is the lighter thing to return.
+    image, return an ``ObjectStoragePath`` instead.
 
     :raises BadInputError: as :func:`check_image`.
     """
@@ -56,14 +58,14 @@ def make_data_url(data: bytes) -> str:
 
 
 def decode_data_url(text: str) -> bytes:
-    """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is not believed; line breaks are passed over.
+    """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is ignored, and so are line breaks.
 
-    :raises BadInputError: it has no data, more than the models take, or base64 that is none.
+    :raises BadInputError: it has no data, more than the models take, or malformed base64.
     """
     head, comma, data = text.partition(",")
     if not comma:
         raise BadInputError("prompt_image is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
-    if len(data) > _MOST_TEXT:
+    if len(data) > _MAX_DATA_URL_LENGTH:
         raise BadInputError(
             f"prompt_image is a data URL of more than 16 MB ({MAX_IMAGE_BYTES:,} bytes). Nothing was sent."
         )

@@ -79,7 +79,7 @@ class JobSummary:
         )
 
     def add_output_paths(self, paths: Iterable[str]) -> JobSummary:
-        """Return the summary with one more output that is stored, in the order of ``output_urls``."""
+        """Return the summary with the paths of stored outputs, in the order of ``output_urls``."""
         return replace(self, output_paths=(*self.output_paths, *paths))
 
     def to_json(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""One field of a model's body: what it takes, as a check and in words.
+"""One field of a model's request body: checks a value, and says in words which values are allowed.
 
-What is wrong with a value is said with the values that are allowed, and without the value itself where
-that may be a prompt or a signed URL.
+An error names the allowed values. It does not show the value itself where that may be a prompt or a signed URL.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from airflow_provider_runway.exceptions import BadInputError
 
 TEXT, URL, INTEGER, NUMBER, CHOICE, BOOLEAN = "text", "url", "integer", "number", "choice", "boolean"
 
-#: As many digits as are worth reading: Python refuses to turn thousands of them into a number.
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-#: What no prompt means to hold: control characters other than white space, and halves of a character.
-_UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
-_IN_NO_URL = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
-#: Characters of a value that a message shows.
-_SHOWN = 60
+#: At most 18 digits: Python refuses to turn thousands of them into a number.
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+#: Control characters other than white space, and halves of a character: no prompt holds them on purpose.
+_FORBIDDEN_IN_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+_FORBIDDEN_IN_URL = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
+#: How many characters of a value an error shows.
+_MAX_SHOWN = 60
 
 
 class _InvalidValueError(Exception):
-    """What a value is instead of what it must be."""
+    """A value cannot be used; the text says what it is, such as "is empty"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,9 @@ class ModelField:
     """One field of a model's body.
 
     :param kind: one of the six names above.
-    :param argument: the operator's argument that fills it; None: only ``model_params`` does.
-    :param allowed: the values that the model takes; empty: any. :param low: least, :param high: most.
+    :param argument: the operator's argument that fills it; None where only ``model_params`` does.
+    :param allowed: the values that the model takes; empty means any.
+    :param low: the smallest value. :param high: the largest value.
     """
 
     name: str
@@ -56,28 +56,28 @@ class ModelField:
         if self.required:
             check_rendered(self.label, value)
         try:
-            value = _READERS[self.kind](value)
+            value = _CONVERTERS[self.kind](value)
         except _InvalidValueError as wrong:
-            raise BadInputError(f"{self.label} {wrong}; allowed: {self.takes}.") from None
+            raise BadInputError(f"{self.label} {wrong}; allowed: {self.allowed_text}.") from None
         outside = (self.low is not None and value < self.low) or (self.high is not None and value > self.high)
-        if outside or (self.allowed and not any(_same(value, one) for one in self.allowed)):
-            raise BadInputError(f"{self.label} is {safe_repr(value)}; allowed: {self.takes}.")
+        if outside or (self.allowed and not any(_is_same_json(value, one) for one in self.allowed)):
+            raise BadInputError(f"{self.label} is {safe_repr(value)}; allowed: {self.allowed_text}.")
         return value
 
     @property
     def label(self) -> str:
-        """The name that the author wrote."""
+        """The name under which the author of a DAG sets it."""
         return self.argument or self.name
 
     @property
-    def takes(self) -> str:
-        """What it takes, in words."""
+    def allowed_text(self) -> str:
+        """Which values are allowed, in words."""
         if self.allowed:
             values = ", ".join(map(repr, self.allowed))
             return values if self.kind == CHOICE else f"{_NOUNS[self.kind]}: {values}"
         bounds = {"from": self.low, "to": self.high}
         return " ".join(
-            [_NOUNS[self.kind], *(f"{raw_status} {end}" for raw_status, end in bounds.items() if end is not None)]
+            [_NOUNS[self.kind], *(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)]
         )
 
 
@@ -95,19 +95,19 @@ def check_rendered(name: str, value: Any) -> None:
 
 
 def safe_repr(value: Any) -> str:
-    """Return a value for a message: on one line, short, and printable whatever it holds."""
+    """Return a value for an error message: one short line, printable whatever the value is."""
     if isinstance(value, (str, bytes)):
-        value = value[: _SHOWN + 1]
+        value = value[: _MAX_SHOWN + 1]
     try:
         text = repr(value)
-    except Exception:  # Python refuses giant numbers and endless nesting, and a class can do what it likes
+    except Exception:  # Python refuses giant numbers and endless nesting, and a class may raise anything
         text = f"a value of type {type(value).__name__}"
-    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return text.encode("ascii", "backslashreplace").decode() if _UNWRITABLE.search(text) else text
+    text = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+    return text.encode("ascii", "backslashreplace").decode() if _FORBIDDEN_IN_TEXT.search(text) else text
 
 
 def check_json(name: str, value: Any) -> None:
-    """Find out whether JSON has a form for a value.
+    """Check that JSON has a form for a value.
 
     :raises BadInputError: it has none, such as for a date, NaN, half a character or a list that holds itself.
     """
@@ -118,43 +118,43 @@ def check_json(name: str, value: Any) -> None:
 
 
 def is_https_url(url: str) -> bool:
-    """Is this an https URL with a host, and nothing in it that a URL cannot hold?"""
-    if _IN_NO_URL.search(url):
+    """Is this an https URL with a host, and without characters that a URL cannot hold?"""
+    if _FORBIDDEN_IN_URL.search(url):
         return False
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a ValueError where it is none
+        _ = parts.port  # raises ValueError where it is no number
     except ValueError:
         return False
     return parts.scheme == "https" and bool(parts.hostname)
 
 
-def _text(value: Any) -> str:
+def _check_text(value: Any) -> str:
     if not isinstance(value, str):
         raise _InvalidValueError(f"is of type {type(value).__name__}")
     if not value.strip():
         raise _InvalidValueError("is empty")
-    if (found := _UNWRITABLE.search(value)) is not None:
+    if (found := _FORBIDDEN_IN_TEXT.search(value)) is not None:
         raise _InvalidValueError(f"has the character {found[0]!a} at position {found.start()}")
     return value
 
 
-def _url(value: Any) -> str:
+def _check_url(value: Any) -> str:
     if isinstance(value, str) and value.strip() and not is_https_url(value):
         raise _InvalidValueError("is another kind of text")
-    return _text(value)
+    return _check_text(value)
 
 
-def _integer(value: Any) -> int:
-    """A whole number from itself or its text: the model's own page sends "5"."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+def _convert_integer(value: Any) -> int:
+    """Return a whole number from itself or its text, since the model's own page sends "5"."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _InvalidValueError(f"is {safe_repr(value)}")
     return value
 
 
-def _number(value: Any) -> float:
+def _convert_number(value: Any) -> float:
     if isinstance(value, str):
         try:
             value = float(value)
@@ -162,13 +162,13 @@ def _number(value: Any) -> float:
             raise _InvalidValueError(f"is {safe_repr(value)}") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _InvalidValueError(f"is {safe_repr(value)}")
-    if isinstance(value, float) and not math.isfinite(value):  # of a giant whole number it cannot be asked
+    if isinstance(value, float) and not math.isfinite(value):  # a giant whole number has no such property
         raise _InvalidValueError(f"is {value}")
     return value
 
 
-def _boolean(value: Any) -> bool:
-    """Yes or no, from itself or its text: a template renders text."""
+def _convert_boolean(value: Any) -> bool:
+    """Return True or False from itself or its text, since a template renders text."""
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if not isinstance(value, bool):
@@ -176,24 +176,24 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _choice(value: Any) -> Any:
+def _accept_any(value: Any) -> Any:
     return value
 
 
-def _same(value: Any, one: Any) -> bool:
-    """Are they the same to JSON? To Python True is 1, and a list may compare itself to anything."""
+def _is_same_json(value: Any, one: Any) -> bool:
+    """Are they the same in JSON? To Python True is 1, and a class may be equal to anything."""
     if isinstance(value, bool) or isinstance(one, bool):
         return value is one
     return isinstance(value, (str, int, float)) and bool(value == one)
 
 
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    TEXT: _text,
-    URL: _url,
-    INTEGER: _integer,
-    NUMBER: _number,
-    CHOICE: _choice,
-    BOOLEAN: _boolean,
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
+    TEXT: _check_text,
+    URL: _check_url,
+    INTEGER: _convert_integer,
+    NUMBER: _convert_number,
+    CHOICE: _accept_any,
+    BOOLEAN: _convert_boolean,
 }
 _NOUNS = {
     TEXT: "a text",
@@ -204,4 +204,4 @@ _NOUNS = {
     BOOLEAN: "True or False",
 }
 #: Every kind that a field can be of.
-KINDS = tuple(_READERS)
+KINDS = tuple(_CONVERTERS)

@@ -1,8 +1,8 @@
-"""The catalogue: what each model takes, and how long it takes.
+"""The model registry: the fields of each model's request body, and how long its jobs take.
 
-Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that
-these pages show. A slug that is not in here passes through unchecked, under the same contract. A user's
-own catalogue adds to it, once in a process (``hooks.catalogue`` reads it, ``catalogue_file`` judges it).
+Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that these pages show.
+A slug that is not in the registry passes through unchecked, under the same contract. A user's own models are added
+once in a process (``hooks.custom_models``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, 
 from airflow_provider_runway.segmind.timing import get_timing
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
-#: Where a model is not known: about the quickest of the family, for a look too early costs less than lateness.
+#: For a model that is not known: about the quickest of the family, because polling too early costs less than too late.
 UNKNOWN_LATENCY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the catalogue. ``latency_s`` is the mean from submission to completion."""
+    """A model of the registry. ``latency_s`` is the mean from submission to completion."""
 
     slug: str
     latency_s: float
@@ -31,7 +31,7 @@ class Model:
 
     @property
     def seed_identifies_job(self) -> bool:
-        """Can a job of this model be told apart from its siblings by its seed? Not where few seeds are allowed."""
+        """Can a job of this model be told apart from similar jobs by its seed? Not where few seeds are allowed."""
         return any(
             field.argument == "seed"
             and not field.allowed
@@ -41,7 +41,7 @@ class Model:
         )
 
 
-#: The family's largest seed.
+#: The largest seed of the built-in models.
 MAX_SEED = 99_999
 _SEED = ModelField("seed", INTEGER, "seed", low=1, high=MAX_SEED)
 _PROMPT = ModelField("promptText", TEXT, "prompt_text", required=True)
@@ -85,13 +85,13 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
     )
 }
 
-#: Every model that this process knows: the ones above, and those of the user's own catalogue.
+#: Every model that this process knows: the built-in ones, and the user's own.
 MODELS: dict[str, Model] = dict(BUILT_IN_MODELS)
 
-#: How an unlisted model's fields are named: as most of the family does.
-_USUAL_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"), _SEED)
-#: Arguments that always have a value; a model without such a field does without it.
-_ALWAYS_GIVEN = frozenset({"duration"})
+#: The fields of a model that is not in the registry: those that most of the family has.
+_DEFAULT_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"), _SEED)
+#: Arguments that always have a value. A model without such a field is submitted without it.
+_OPTIONAL_ARGUMENTS = frozenset({"duration"})
 
 
 def register_models(models: Iterable[Model]) -> None:
@@ -100,33 +100,33 @@ def register_models(models: Iterable[Model]) -> None:
 
 
 def expected_latency_s(slug: str | None) -> float:
-    """Return the seconds a job of this model is expected to take."""
+    """Return how many seconds a job of this model is expected to take."""
     model = MODELS.get(slug or "")
     return (model.latency_s if model else UNKNOWN_LATENCY_S) * get_timing().latency_scale
 
 
 def image_field_name(slug: str) -> str | None:
-    """Return the name of the field that takes the picture, or None where the model takes none."""
-    return _filled_by("prompt_image", slug)
+    """Return the name of the field for the input image, or None where the model has none."""
+    return _find_field_name("prompt_image", slug)
 
 
 def seed_field_name(slug: str) -> str:
-    """Return the name of the field that takes the seed: "seed" for the whole family."""
-    return _filled_by("seed", slug) or "seed"
+    """Return the name of the field for the seed, which is "seed" for the whole family."""
+    return _find_field_name("seed", slug) or "seed"
 
 
-def _filled_by(argument: str, slug: str) -> str | None:
+def _find_field_name(argument: str, slug: str) -> str | None:
     model = MODELS.get(slug)
-    fields = model.fields if model else _USUAL_FIELDS
+    fields = model.fields if model else _DEFAULT_FIELDS
     return next((field.name for field in fields if field.argument == argument), None)
 
 
 def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the body of a submit, checked before anything is sent.
+    """Return the request body of a submit, checked before anything is sent.
 
     :param arguments: the operator's arguments by their own names; None means "not given".
     :param extra: fields by the API's names (``model_params``). They win over the arguments; a None
-        takes a field out, which an unlisted model without such a field may need.
+        leaves a field out, as an unlisted model without such a field may need.
     :raises BadInputError: everything that is wrong, in one message.
     """
     safe_path_segment("model", slug)
@@ -136,11 +136,11 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
             model=slug,
         )
     model = MODELS.get(slug)
-    fields = model.fields if model else _USUAL_FIELDS
+    fields = model.fields if model else _DEFAULT_FIELDS
     labels = {field.name: field.label for field in fields}
     given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
     given.update(extra or {})
-    problems = list(_unused(slug, fields, arguments)) if model else []
+    problems = list(_find_unused_arguments(slug, fields, arguments)) if model else []
     body: dict[str, Any] = {}
     known = {field.name: field for field in fields} if model else {}
     for name, value in given.items():
@@ -154,7 +154,7 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
         except BadInputError as problem:
             problems.append(str(problem))
     problems += [
-        f"{field.label} is missing; allowed: {field.takes}."
+        f"{field.label} is missing; allowed: {field.allowed_text}."
         for field in known.values()
         if field.required and given.get(field.name) is None
     ]
@@ -163,12 +163,12 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
     return body
 
 
-def _unused(slug: str, fields: Iterable[ModelField], arguments: Mapping[str, Any]) -> Iterable[str]:
-    """Name the arguments that were given although this model has no place for them."""
-    taken = {field.argument for field in fields} | _ALWAYS_GIVEN
+def _find_unused_arguments(slug: str, fields: Iterable[ModelField], arguments: Mapping[str, Any]) -> Iterable[str]:
+    """Yield a sentence for each argument that has a value although the model has no field for it."""
+    taken = {field.argument for field in fields} | _OPTIONAL_ARGUMENTS
     for name, value in arguments.items():
         if value is not None and name not in taken:
-            places = ", ".join(field.name for field in fields if field.argument is None)
-            yield f"{slug} has no place for {name}." + (
-                f" Its own fields go into model_params: {places}." if places else ""
+            names = ", ".join(field.name for field in fields if field.argument is None)
+            yield f"{slug} has no field for {name}." + (
+                f" Its own fields go into model_params: {names}." if names else ""
             )

@@ -1,4 +1,4 @@
-"""The sentences that people need when money may be involved: what is billed, until when, what to do."""
+"""Sentences for errors and logs about money: what is billed, until when a job can be had, and what to do."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number
 
-#: Between "//" and "@": it may be a secret, and messages are logged.
+#: Between "//" and "@" of a URL. It may hold a password, and messages are logged.
 _USER_PART = re.compile(r"//[^/?#]*@")
 
 
 def how_to_resume(request_id: str, submitted_at: float | None) -> str:
-    """Return how to pick up a job without paying again."""
+    """Return how to resume a job without paying again."""
     until = (
         "for an hour from its submission"
         if submitted_at is None
@@ -27,9 +27,9 @@ def how_to_resume(request_id: str, submitted_at: float | None) -> str:
 
 
 def job_still_running(request_id: str, submitted_at: float | None, why: str) -> str:
-    """Return what to say of a job that is left while it may still end well."""
-    back = how_to_resume(request_id, submitted_at)
-    return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {back}"
+    """Return the message about a job that goes on while nothing waits for it any more."""
+    resume = how_to_resume(request_id, submitted_at)
+    return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {resume}"
 
 
 def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str:
@@ -48,7 +48,7 @@ def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str
 
 
 def where_output_is(url: str, submitted_at: float | None) -> str:
-    """Return where the output of a completed job is, and how long at least."""
+    """Return where the output of a completed job is, and until when at least."""
     until = "for 7 days" if submitted_at is None else f"until {format_timestamp(submitted_at + OUTPUT_LIFETIME_S)}"
     return f"The output is at {_USER_PART.sub('//', url)} {until}."
 

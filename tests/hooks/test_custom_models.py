@@ -100,7 +100,7 @@ def test_a_lost_submit_of_a_custom_model_is_found_by_its_seed(gateway: Emulator,
         pytest.param({"duration": 5}, "duration is 5; allowed: a whole number: 4, 8", id="an argument"),
         pytest.param({"model_params": {"cfg": 2}}, "cfg is 2; allowed: a number from 0 to 1", id="a parameter"),
         pytest.param({"prompt_text": None}, "prompt_text is missing", id="what it needs"),
-        pytest.param({"ratio": "16:9"}, "veo-9 has no place for ratio", id="an argument it has no place for"),
+        pytest.param({"ratio": "16:9"}, "veo-9 has no field for ratio", id="an argument it has no field for"),
     ],
 )
 def test_inputs_of_a_custom_model_are_checked(

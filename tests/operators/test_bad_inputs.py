@@ -221,7 +221,7 @@ def test_no_bad_input_reaches_the_gateway(gateway: Emulator, tmp_path: Path) -> 
         pytest.param({"seed": 100_000}, "seed is 100000", id="a seed above the range"),
         pytest.param({"model": "../v1/other"}, "model='../v1/other'", id="a model that leaves its path"),
         pytest.param({"model": "None"}, "model is the text 'None'", id="a model of a template of nothing"),
-        pytest.param({"model": "runway-gen4-aleph"}, "has no place for prompt_image", id="an image for a video model"),
+        pytest.param({"model": "runway-gen4-aleph"}, "has no field for prompt_image", id="an image for a video model"),
         pytest.param({"model_params": "a text"}, "must be a dict", id="parameters that are not a dict"),
         pytest.param({"request_id": "../../v1"}, "request_id='../../v1'", id="an id that leaves its path"),
         pytest.param({"request_id": "None"}, "request_id is the text 'None'", id="an id of a template of nothing"),

@@ -1,4 +1,4 @@
-"""Answers made by hand, and a driver that plays a flow from a script of them: no line, no clock, no dice."""
+"""Handmade responses, and a driver that plays an exchange from a script of them: no network, clock or randomness."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NOW = 1_800_000_000.0
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def make_answer(status: int = 200, body: Any = None, received_at: float = NOW, **headers: str) -> Response:
-    """An answer: bytes stay as they are, everything else becomes JSON; ``_`` in a header's name is ``-``."""
+def build_response(status: int = 200, body: Any = None, received_at: float = NOW, **headers: str) -> Response:
+    """A response: bytes stay as they are, everything else becomes JSON; ``_`` in a header's name is ``-``."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": "text/html" if raw.startswith(b"<") else "application/json"}
     return Response(status, named | {name.replace("_", "-"): text for name, text in headers.items()}, raw, received_at)
 
 
 @dataclass
-class Course:
-    """What a flow did: its steps in order, and how it ended."""
+class Played:
+    """What an exchange did: its steps in order, and its result or error."""
 
     steps: list[Step] = field(default_factory=list)
     value: Any = None
@@ -43,24 +43,24 @@ class Course:
         return [step for step in self.steps if isinstance(step, Sleep)]
 
 
-def play(flow: Exchange[Any], outcomes: Iterable[Response | TransportFailure], jitter: float = 0.5) -> Course:
-    """Drive a flow by hand: every Send hears the next outcome, every other step the same moment."""
-    course, script = Course(), iter(outcomes)
+def play(exchange: Exchange[Any], outcomes: Iterable[Response | TransportFailure], jitter: float = 0.5) -> Played:
+    """Drive an exchange: every Send receives the next outcome, and time stands still."""
+    played, script = Played(), iter(outcomes)
     try:
-        step = next(flow)
+        step = next(exchange)
         while True:
-            course.steps.append(step)
-            step = flow.send(Received(next(script), jitter) if isinstance(step, Send) else Resumed(NOW))
+            played.steps.append(step)
+            step = exchange.send(Received(next(script), jitter) if isinstance(step, Send) else Resumed(NOW))
     except StopIteration as stop:
-        course.value = stop.value
+        played.value = stop.value
     except RunwayError as error:
-        course.error = error
-    return course
+        played.error = error
+    return played
 
 
 @pytest.fixture
 def now() -> float:
-    """The moment at which everything happens (epoch seconds)."""
+    """The time at which everything happens (epoch seconds)."""
     return NOW
 
 
@@ -71,24 +71,30 @@ def base_urls() -> BaseUrls:
 
 
 @pytest.fixture
-def answer() -> Callable[..., Response]:
-    """Make an answer."""
-    return make_answer
+def respond() -> Callable[..., Response]:
+    """Build a response."""
+    return build_response
 
 
 @pytest.fixture
 def html() -> bytes:
-    """A gateway's page."""
+    """A proxy's web page."""
     return HTML
 
 
 @pytest.fixture
 def get() -> Request:
-    """A request whose repetition is free."""
+    """A request that may be repeated at no cost."""
     return Request("status", "GET", "https://api.segmind.com/v2/requests/a/status")
 
 
 @pytest.fixture
-def drive() -> Callable[..., Course]:
-    """Play a flow."""
+def submit() -> Request:
+    """A request that is billed each time."""
+    return Request("submit", "POST", "https://api.segmind.com/v2/m", idempotent=False)
+
+
+@pytest.fixture
+def drive() -> Callable[..., Played]:
+    """Play an exchange."""
     return play

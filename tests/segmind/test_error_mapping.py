@@ -1,4 +1,4 @@
-"""Each answer that is no success becomes the error that says what to do next; no text of it holds a key."""
+"""Each unsuccessful response becomes the error that says what to do next. Of a submit, few prove a refusal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_runway.exceptions import (
     BadConnectionError,
     BadRequestError,
+    NotFoundError,
     NoUsableResponseError,
     OutOfCreditsError,
     RefusedError,
@@ -23,76 +24,100 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind.error_mapping import (
+    MAX_RESET_S,
     REFUSED_STATUSES,
     extract_error_text,
     map_failure_to_error,
     map_response_to_error,
+    parse_rate_limit_reset,
     sanitize_text,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.timestamps import format_timestamp
 
-Make = Callable[..., Response]
+Respond = Callable[..., Response]
 KEY = "SG_0123456789abcdef"
+JSON_ERROR = {"error": "because"}
+NOW = 1_787_824_800.0  # 2026-08-27T10:00:00Z
 
 
-@pytest.mark.parametrize("form", [pytest.param({"error": "because"}, id="json"), pytest.param(b"<html>", id="html")])
 @pytest.mark.parametrize("status", REFUSED_STATUSES)
-def test_each_status_of_the_table_is_its_error(get: Request, answer: Make, status: int, form: Any) -> None:
+def test_a_documented_json_error_is_a_refusal_of_a_get_and_of_a_submit(
+    get: Request, submit: Request, respond: Respond, status: int
+) -> None:
     kind, advice = REFUSED_STATUSES[status]
-    error = map_response_to_error(get, answer(status, form))
-    assert type(error) is kind
-    assert str(error).endswith(advice)
-    assert ("(because)" in str(error)) == isinstance(form, dict)
-    assert error.facts == {"call": "status", "http_status": status}
+    of_get, of_submit = (map_response_to_error(each, respond(status, JSON_ERROR)) for each in (get, submit))
+    assert (type(of_get), type(of_submit)) == (kind, kind)
+    assert str(of_get) == f"status: HTTP {status} (because). {advice}"
+    assert str(of_submit) == f"submit: HTTP {status} (because). {advice} Nothing was accepted, so nothing is billed."
+    assert of_get.facts == {"call": "status", "http_status": status}
 
 
-@pytest.mark.parametrize("status", [*REFUSED_STATUSES, 402])
-def test_only_a_submit_is_said_to_be_free_of_charge(get: Request, answer: Make, status: int) -> None:
-    submit = Request("submit", "POST", "https://api.segmind.com/v2/a", idempotent=False)
-    assert str(map_response_to_error(submit, answer(status, {"error": "because"}))).endswith(" so nothing is billed.")
-    assert "billed" not in str(map_response_to_error(get, answer(status, {"error": "because"})))
+#: What a proxy, or nobody knows who, can send after the API has accepted a job: none of it refuses a submit.
+PROVES_NOTHING = [
+    pytest.param((408, 409, 425, 499), JSON_ERROR, id="timeouts and conflicts of a proxy"),
+    pytest.param((500, 502, 503, 504, 520), JSON_ERROR, id="server faults"),
+    pytest.param((301, 302, 303, 307, 308), JSON_ERROR, id="redirects"),
+    pytest.param((402, 413, 418, 451), JSON_ERROR, id="a 4xx that the API does not document"),
+    pytest.param((100, 200, 204), JSON_ERROR, id="a success that names no job"),
+    pytest.param(tuple(REFUSED_STATUSES), b"<html>", id="a web page"),
+    pytest.param(tuple(REFUSED_STATUSES), b"Forbidden", id="plain text"),
+    pytest.param(tuple(REFUSED_STATUSES), b"", id="an empty body"),
+    pytest.param(tuple(REFUSED_STATUSES), b'{"error": "cut', id="cut JSON"),
+    pytest.param(tuple(REFUSED_STATUSES), {"message": "Forbidden"}, id="JSON of another gateway"),
+    pytest.param(tuple(REFUSED_STATUSES), {"error": ""}, id="JSON without a reason"),
+]
+
+
+@pytest.mark.parametrize(("statuses", "body"), PROVES_NOTHING)
+def test_any_other_response_to_a_submit_proves_nothing(
+    submit: Request, respond: Respond, statuses: tuple[int, ...], body: Any
+) -> None:
+    for status in statuses:
+        error = map_response_to_error(submit, respond(status, body))
+        assert type(error) is NoUsableResponseError
+        assert "billed" not in str(error)
+
+
+def test_a_429_refuses_a_submit_whatever_its_body(submit: Request, respond: Respond) -> None:
+    for body in (JSON_ERROR, b"<html>", b""):
+        assert type(map_response_to_error(submit, respond(429, body))) is ThrottledError
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "body", "kind"),
     [
-        pytest.param(100, NoUsableResponseError, id="100"),
-        pytest.param(200, NoUsableResponseError, id="a success that was none"),
-        *(pytest.param(status, BadRequestError, id=str(status)) for status in (301, 302, 303, 307, 308)),
-        pytest.param(402, RefusedError, id="a 4xx that nobody listed"),
-        pytest.param(418, RefusedError, id="418"),
-        *(pytest.param(status, NoUsableResponseError, id=str(status)) for status in (500, 502, 503, 504, 520, 599)),
-        pytest.param(429, ThrottledError, id="429"),
+        pytest.param(307, b"<html>", BadRequestError, id="a redirect"),
+        pytest.param(402, JSON_ERROR, RefusedError, id="a 4xx that is not documented"),
+        pytest.param(404, b"", NotFoundError, id="a 404 without a body"),
+        pytest.param(404, b"<html>", NoUsableResponseError, id="a web page"),
+        pytest.param(408, JSON_ERROR, NoUsableResponseError, id="a proxy's timeout"),
+        pytest.param(520, JSON_ERROR, NoUsableResponseError, id="a server fault"),
+        pytest.param(200, b"", NoUsableResponseError, id="a success that is none"),
     ],
 )
-def test_every_other_status_has_its_kind(get: Request, answer: Make, status: int, kind: type[RunwayError]) -> None:
-    assert type(map_response_to_error(get, answer(status, {"error": "x"}))) is kind
+def test_a_get_is_repeated_where_that_may_help(
+    get: Request, respond: Respond, status: int, body: Any, kind: type[RunwayError]
+) -> None:
+    assert type(map_response_to_error(get, respond(status, body))) is kind
 
 
-def test_a_redirect_says_why_it_is_not_followed(get: Request, answer: Make) -> None:
-    assert "the key stays with the connection's own hosts" in str(map_response_to_error(get, answer(307, b"<html>")))
+def test_a_redirect_says_why_it_is_not_followed(get: Request, submit: Request, respond: Respond) -> None:
+    for request in (get, submit):
+        assert "the key stays with the connection's own hosts" in str(map_response_to_error(request, respond(307, b"")))
 
 
 @pytest.mark.parametrize(
     ("body", "advice"),
     [
-        pytest.param({"error": "Missing Authorization or x-api-key in header"}, "No key arrived", id="no key"),
-        pytest.param(
-            {"error": "unauthorized", "error_description": "Missing Authorization or x-api-key in header"},
-            "No key arrived",
-            id="no key, in the auth surface's envelope",
-        ),
-        pytest.param(
-            {"error": "unauthorized", "error_description": "API key is invalid", "status_code": 401},
-            "Put a valid key",
-            id="the auth surface's envelope",
-        ),
-        pytest.param({"error": "Unauthorized. API key is invalid or no longer active."}, "Put a valid key", id="bad"),
-        pytest.param("Unauthorized", "Put a valid key", id="a bare text"),
+        ({"error": "Missing Authorization or x-api-key in header"}, "No key arrived"),
+        ({"error": "unauthorized", "error_description": "Missing Authorization in header"}, "No key arrived"),
+        ({"error": "unauthorized", "error_description": "API key is invalid", "status_code": 401}, "Put a valid key"),
+        ("Unauthorized", "Put a valid key"),
     ],
 )
-def test_the_two_kinds_of_401_are_told_apart(get: Request, answer: Make, body: Any, advice: str) -> None:
-    error = map_response_to_error(get, answer(401, body))
+def test_the_two_kinds_of_401_are_told_apart(get: Request, respond: Respond, body: Any, advice: str) -> None:
+    error = map_response_to_error(get, respond(401, body))
     assert isinstance(error, UnauthorizedError)
     assert advice in str(error)
 
@@ -100,39 +125,31 @@ def test_the_two_kinds_of_401_are_told_apart(get: Request, answer: Make, body: A
 @pytest.mark.parametrize(
     ("text", "kind", "advice"),
     [
-        pytest.param("Insufficient credits", OutOfCreditsError, "Top up", id="credits"),
-        pytest.param("Your balance is too low", OutOfCreditsError, "Top up", id="balance"),
-        pytest.param("Team spend limit reached", SpendLimitError, "spend limit", id="team limit"),
-        pytest.param("Spend limit of team credits reached", SpendLimitError, "spend limit", id="the first row wins"),
-        pytest.param("Invalid content type", BadRequestError, "application/json", id="content type"),
-        pytest.param("Unsupported Content-Type", BadRequestError, "application/json", id="content-type"),
-        pytest.param("Parameter not acceptable: ratio", BadRequestError, "parameter", id="parameter"),
-        pytest.param("", BadRequestError, "parameter", id="no text"),
+        ("Insufficient credits", OutOfCreditsError, "Top up"),
+        ("Your balance is too low", OutOfCreditsError, "Top up"),
+        ("Spend limit of team credits reached", SpendLimitError, "spend limit"),
+        ("Invalid content type", BadRequestError, "application/json"),
+        ("Unsupported Content-Type", BadRequestError, "application/json"),
+        ("Parameter not acceptable: ratio", BadRequestError, "parameter"),
     ],
 )
 def test_the_kinds_of_406_are_told_apart_by_their_text(
-    get: Request, answer: Make, text: str, kind: type[RunwayError], advice: str
+    submit: Request, respond: Respond, text: str, kind: type[RunwayError], advice: str
 ) -> None:
-    error = map_response_to_error(get, answer(406, {"error": text}))
+    error = map_response_to_error(submit, respond(406, {"error": text}))
     assert type(error) is kind
     assert advice in str(error)
-
-
-def test_a_429_says_when_to_come_back(get: Request, answer: Make, now: float) -> None:
-    error = map_response_to_error(get, answer(429, {"error": "rate_limit_exceeded"}, retry_after="7"))
-    assert isinstance(error, ThrottledError)
-    assert error.reset_at == error.facts["reset_at"] == now + 7
 
 
 @pytest.mark.parametrize(
     ("kind", "error", "words"),
     [
-        pytest.param(FailureKind.NOT_SENT, UnreachableError, "Nothing was sent", id="not sent"),
-        pytest.param(FailureKind.MAYBE_SENT, NoUsableResponseError, "may have arrived", id="lost"),
-        pytest.param(FailureKind.UNTRUSTED, BadConnectionError, '"verify"', id="untrusted"),
+        (FailureKind.NOT_SENT, UnreachableError, "Nothing was sent"),
+        (FailureKind.MAYBE_SENT, NoUsableResponseError, "may have arrived"),
+        (FailureKind.UNTRUSTED, BadConnectionError, '"verify"'),
     ],
 )
-def test_each_fault_is_the_error_of_what_it_proves(
+def test_each_transport_failure_is_the_error_of_what_it_proves(
     get: Request, kind: FailureKind, error: type[RunwayError], words: str
 ) -> None:
     found = map_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
@@ -142,21 +159,17 @@ def test_each_fault_is_the_error_of_what_it_proves(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
-        pytest.param({"error": "a", "error_description": "b", "message": "c"}, "a: b: c", id="all that speaks"),
+        pytest.param({"error": "a", "error_description": "b", "message": "c"}, "a: b: c", id="several texts"),
         pytest.param({"detail": {"message": "m"}}, "m", id="an object in it"),
         pytest.param({"error": 7}, "", id="no text"),
-        pytest.param([], "", id="a list"),
         pytest.param({"error": " two \n lines "}, "two lines", id="one line"),
+        pytest.param(b"<html>", "", id="HTML is not quoted"),
     ],
 )
-def test_the_apis_own_words_are_quoted(answer: Make, body: Any, said: str) -> None:
-    assert extract_error_text(answer(400, body)) == said
-
-
-def test_html_is_not_quoted(answer: Make, html: bytes) -> None:
-    assert extract_error_text(answer(502, html)) == ""
+def test_the_apis_own_words_are_quoted(respond: Respond, body: Any, text: str) -> None:
+    assert extract_error_text(respond(400, body)) == text
 
 
 def test_a_long_text_is_cut() -> None:
@@ -169,6 +182,46 @@ def test_a_quote_never_holds_a_key(before: str, after: str) -> None:
     assert KEY not in extract_error_text(Response(401, {}, body))
 
 
-@given(st.binary())
-def test_any_body_can_be_quoted(body: bytes) -> None:
-    assert isinstance(extract_error_text(Response(400, {}, body)), str)
+@given(st.binary(), st.integers(min_value=100, max_value=599), st.booleans())
+def test_any_response_can_be_mapped(body: bytes, status: int, idempotent: bool) -> None:
+    error = map_response_to_error(Request("x", "GET", "https://h", idempotent=idempotent), Response(status, {}, body))
+    assert isinstance(error, RefusedError | NoUsableResponseError)
+
+
+RESET = "x-rate-limit-reset-at-utc"
+
+
+@pytest.mark.parametrize(
+    ("headers", "after_s"),
+    [
+        pytest.param({RESET: "2026-08-27T10:00:30Z"}, 30.0, id="ISO"),
+        pytest.param({RESET: "2026-08-27 10:00:30"}, 30.0, id="ISO without T and zone"),
+        pytest.param({RESET: str(int(NOW) + 30)}, 30.0, id="epoch seconds"),
+        pytest.param({RESET: str((int(NOW) + 30) * 1000)}, 30.0, id="epoch milliseconds"),
+        pytest.param({"retry-after": "30"}, 30.0, id="Retry-After in seconds"),
+        pytest.param({"retry-after": "Thu, 27 Aug 2026 10:00:30 GMT"}, 30.0, id="Retry-After as a date"),
+        pytest.param({"retry-after": "5", RESET: str(NOW + 30)}, 30.0, id="the later one counts"),
+        pytest.param({RESET: "2020-01-01T00:00:00Z"}, 0.0, id="a time in the past"),
+        pytest.param({"retry-after": "86400"}, MAX_RESET_S, id="a time too far away"),
+        pytest.param({RESET: "soon", "retry-after": "?"}, None, id="no time"),
+        pytest.param({RESET: "now"}, None, id="a word that means a time"),
+        pytest.param({}, None, id="no header"),
+    ],
+)
+def test_the_reset_of_the_rate_limit_is_read(headers: dict[str, str], after_s: float | None) -> None:
+    assert parse_rate_limit_reset(headers, NOW) == (None if after_s is None else NOW + after_s)
+
+
+@given(reset=st.text(), after=st.text(), seconds=st.integers(min_value=-3600, max_value=3600))
+@pytest.mark.filterwarnings("ignore::dateutil.parser.UnknownTimezoneWarning")
+def test_a_reset_is_always_near(reset: str, after: str, seconds: int) -> None:
+    found = parse_rate_limit_reset({RESET: reset, "retry-after": after}, NOW)
+    assert found is None or NOW <= found <= NOW + MAX_RESET_S
+    written = format_timestamp(NOW + seconds) or ""
+    assert parse_rate_limit_reset({RESET: written}, NOW) == NOW + min(max(seconds, 0), MAX_RESET_S)
+
+
+def test_a_429_carries_its_reset(get: Request, respond: Respond, now: float) -> None:
+    error = map_response_to_error(get, respond(429, {"error": "rate_limit_exceeded"}, retry_after="7"))
+    assert isinstance(error, ThrottledError)
+    assert error.reset_at == error.facts["reset_at"] == now + 7

@@ -1,4 +1,4 @@
-"""Whole conversations, played by hand: what is sent, how often, and what is made of it."""
+"""Whole exchanges, driven by hand: what is sent, how often, and what comes of it."""
 
 from __future__ import annotations
 
@@ -19,213 +19,271 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind import endpoints, exchange
-from airflow_provider_runway.segmind.exchange import Received, Resumed, Send, Sleep, execute, find_requests
+from airflow_provider_runway.segmind.exchange import (
+    Received,
+    Resumed,
+    Send,
+    Sleep,
+    execute,
+    find_requests,
+    search_history,
+)
 from airflow_provider_runway.segmind.history import MAX_PAGES, MAX_ROWS_PER_PAGE, HistoryQuery
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, Response, TransportFailure
 from airflow_provider_runway.segmind.retry import RetryPolicy
 
-Make = Callable[..., Response]
+Respond = Callable[..., Response]
 Drive = Callable[..., Any]
 POLICY = RetryPolicy(attempts=3)
 QUEUED = {"request_id": "r-1", "status": "QUEUED"}
-MAYBE_SENT = TransportFailure(FailureKind.MAYBE_SENT, "ReadTimeout at gateway")
-NOT_SENT = TransportFailure(FailureKind.NOT_SENT, "ConnectionError at gateway")
+NOT_SENT = TransportFailure(FailureKind.NOT_SENT, "ConnectionError at gateway", 1_800_000_000.0)
+MAYBE_SENT = TransportFailure(FailureKind.MAYBE_SENT, "ReadTimeout at gateway", 1_800_000_000.0)
+SUBMIT = endpoints.make_submit_call(BaseUrls(), "m", {})
+SYNC = endpoints.make_sync_call(BaseUrls(), "m", {})
+STATUS = endpoints.make_status_call(BaseUrls(), "r-1")
+QUERY = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="m")
 
-#: No usable answer of any call, each in another way: (status, body) or a fault.
-NO_ANSWER = [
-    *(pytest.param((status, b"<html>"), id=str(status)) for status in (500, 502, 503, 504)),
-    pytest.param((500, {"error": "x", "request_id": "r-1"}), id="a 500 that speaks"),
-    pytest.param((200, b"<html>"), id="HTML 200"),
-    pytest.param((200, b""), id="empty 200"),
-    pytest.param(MAYBE_SENT, id="lost"),
-]
-#: The same, where JSON is expected.
-NO_JSON = [*NO_ANSWER, pytest.param((200, b"[" * 100_000), id="endless 200")]
-#: ``run_sync`` takes any bytes for an output.
-BILLABLE = [
-    *((endpoints.make_sync_call, row) for row in NO_ANSWER),
-    *((endpoints.make_submit_call, row) for row in [*NO_JSON, pytest.param((200, {"status": "QUEUED"}), id="no id")]),
+#: No usable response, each in another way: (status, body) or a transport failure.
+NO_RESPONSE = [
+    pytest.param((500, b"<html>"), id="500"),
+    pytest.param((503, {"error": "x", "request_id": "r-1"}), id="a 503 in JSON"),
+    pytest.param((408, {"error": "x"}), id="a proxy's timeout"),
+    pytest.param((404, b"<html>"), id="a proxy's page"),
+    pytest.param((200, b"<html>"), id="a page with 200"),
+    pytest.param((200, b""), id="an empty 200"),
+    pytest.param(MAYBE_SENT, id="a lost connection"),
 ]
 
 
 @pytest.fixture
-def heard(answer: Make) -> Callable[[Any], Response | TransportFailure]:
-    """Turn a row of the table into an outcome."""
-    return lambda row: row if isinstance(row, TransportFailure) else answer(*row)
+def outcome(respond: Respond) -> Callable[[Any], Response | TransportFailure]:
+    """Turn a row of the tables into what a Send receives."""
+    return lambda row: row if isinstance(row, TransportFailure) else respond(*row)
 
 
 @pytest.mark.parametrize(
-    ("call_of", "row"),
-    [pytest.param(call_of, *row.values, id=f"{call_of.__name__}, {row.id}") for call_of, row in BILLABLE],
+    "row",
+    [*NO_RESPONSE, pytest.param((307, b""), id="a redirect"), pytest.param((409, {"error": "x"}), id="a conflict")],
 )
-def test_a_billable_call_without_an_answer_is_unknown_after_one_send(
-    base_urls: BaseUrls, drive: Drive, heard: Any, now: float, call_of: Any, row: Any
+def test_a_billable_call_without_a_usable_response_is_sent_once_and_its_outcome_unknown(
+    drive: Drive, outcome: Any, now: float, row: Any
 ) -> None:
-    course = drive(execute(call_of(base_urls, "m", {}), POLICY), [heard(row)])
-    assert isinstance(course.error, SubmitOutcomeUnknownError)
-    call = call_of(base_urls, "m", {}).request.call
-    assert [request.call for request in course.sent] == [call]
-    assert "may have become a job" in str(course.error)
-    assert course.error.facts["call"] == call
-    assert isinstance(course.error.__cause__, NoUsableResponseError)
+    for call in (SUBMIT, SYNC):
+        played = drive(execute(call, POLICY), [outcome(row)])
+        assert isinstance(played.error, SubmitOutcomeUnknownError)
+        assert [request.call for request in played.sent] == [call.request.call]
+        assert "may have become a job" in str(played.error)
+        assert (played.error.facts["call"], played.error.facts["at"]) == (call.request.call, now)
+        assert isinstance(played.error.__cause__, NoUsableResponseError)
 
 
-@pytest.mark.parametrize("row", NO_JSON)
-def test_a_look_without_an_answer_is_repeated(
-    base_urls: BaseUrls, drive: Drive, heard: Any, answer: Make, row: Any
-) -> None:
-    course = drive(execute(endpoints.make_status_call(base_urls, "r-1"), POLICY), [heard(row), answer(200, QUEUED)])
-    assert [type(step) for step in course.steps] == [Send, Sleep, Send]
-    assert course.pauses[0].because.startswith("status: ")
-    assert course.value.request_id == "r-1"
+def test_a_submit_without_an_id_in_its_response_is_unknown(drive: Drive, respond: Respond) -> None:
+    played = drive(execute(SUBMIT, POLICY), [respond(200, {"status": "QUEUED"})])
+    assert isinstance(played.error, SubmitOutcomeUnknownError)
+
+
+@pytest.mark.parametrize("row", NO_RESPONSE)
+def test_a_poll_without_a_usable_response_is_repeated(drive: Drive, outcome: Any, respond: Respond, row: Any) -> None:
+    played = drive(execute(STATUS, POLICY), [outcome(row), respond(200, QUEUED)])
+    assert [type(step) for step in played.steps] == [Send, Sleep, Send]
+    assert played.pauses[0].because.startswith("status: ")
+    assert played.value.request_id == "r-1"
 
 
 @pytest.mark.parametrize(
-    "call_of", [endpoints.make_submit_call, lambda base_urls, *_: endpoints.make_status_call(base_urls, "r-1")]
-)
-@pytest.mark.parametrize(
-    ("first", "longest_s"),
+    ("first", "max_pause_s"),
     [pytest.param((429, {"error": "rate_limit_exceeded"}), 1.0, id="429"), pytest.param(NOT_SENT, 0.5, id="not sent")],
 )
 def test_what_was_certainly_not_accepted_is_sent_again(
-    base_urls: BaseUrls, drive: Drive, heard: Any, answer: Make, first: Any, longest_s: float, call_of: Any
+    drive: Drive, outcome: Any, respond: Respond, first: Any, max_pause_s: float
 ) -> None:
-    course = drive(execute(call_of(base_urls, "m", {}), POLICY), [heard(first), answer(200, QUEUED)])
-    assert course.value.request_id == "r-1"
-    assert [type(step) for step in course.steps] == [Send, Sleep, Send]
-    assert 0 < course.pauses[0].seconds <= longest_s
+    for call in (SUBMIT, STATUS):
+        played = drive(execute(call, POLICY), [outcome(first), respond(200, QUEUED)])
+        assert played.value.request_id == "r-1"
+        assert [type(step) for step in played.steps] == [Send, Sleep, Send]
+        assert 0 < played.pauses[0].seconds <= max_pause_s
 
 
-def test_a_429_at_a_submit_waits_for_its_reset(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    course = drive(
-        execute(endpoints.make_submit_call(base_urls, "m", {}), POLICY),
-        [answer(429, {}, retry_after="42"), answer(200, QUEUED)],
-        jitter=0.0,
-    )
-    assert [pause.seconds for pause in course.pauses] == [42.0]
+def test_a_submit_after_a_429_waits_for_the_reset(drive: Drive, respond: Respond) -> None:
+    script = [respond(429, {}, retry_after="42"), respond(200, QUEUED)]
+    played = drive(execute(SUBMIT, POLICY), script, jitter=0.0)
+    assert [pause.seconds for pause in played.pauses] == [42.0]
 
 
 @pytest.mark.parametrize(
     ("row", "error"),
     [
         pytest.param(NOT_SENT, UnreachableError, id="unreachable"),
-        pytest.param(MAYBE_SENT, NoUsableResponseError, id="unanswered"),
+        pytest.param(MAYBE_SENT, NoUsableResponseError, id="lost"),
         pytest.param((503, b"<html>"), NoUsableResponseError, id="503"),
     ],
 )
-def test_a_look_gives_up_with_the_truth(
-    base_urls: BaseUrls, drive: Drive, heard: Any, row: Any, error: type[RunwayError]
+def test_a_poll_ends_with_the_last_error(drive: Drive, outcome: Any, row: Any, error: type[RunwayError]) -> None:
+    played = drive(execute(STATUS, POLICY), [outcome(row)] * 3)
+    assert type(played.error) is error
+    assert len(played.sent) == POLICY.attempts
+
+
+def test_a_submit_that_was_never_sent_is_not_unknown(drive: Drive) -> None:
+    assert type(drive(execute(SUBMIT, POLICY), [NOT_SENT] * 3).error) is UnreachableError
+
+
+def test_a_submit_is_in_doubt_at_most_once(drive: Drive, respond: Respond) -> None:
+    played = drive(execute(SUBMIT, POLICY), [respond(429, {}), NOT_SENT, MAYBE_SENT])
+    assert isinstance(played.error, SubmitOutcomeUnknownError)
+    assert len(played.sent) == 3
+
+
+@pytest.mark.parametrize(("not_after_s", "sends"), [(0.2, 1), (3.0, 3)])
+def test_no_retry_is_planned_for_after_a_request_has_expired(
+    drive: Drive, now: float, not_after_s: float, sends: int
 ) -> None:
-    course = drive(execute(endpoints.make_status_call(base_urls, "r-1"), POLICY), [heard(row)] * 3)
-    assert type(course.error) is error
-    assert len(course.sent) == POLICY.attempts
+    call = endpoints.make_submit_call(BaseUrls(), "m", {}, not_after=now + not_after_s)
+    played = drive(execute(call, POLICY), [NOT_SENT] * 3)
+    assert type(played.error) is UnreachableError
+    assert len(played.sent) == sends
 
 
-def test_a_submit_that_was_never_sent_is_not_unknown(base_urls: BaseUrls, drive: Drive) -> None:
-    course = drive(execute(endpoints.make_submit_call(base_urls, "m", {}), POLICY), [NOT_SENT] * 3)
-    assert type(course.error) is UnreachableError
-
-
-def test_a_submit_after_a_429_is_still_sent_once_at_most(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    course = drive(
-        execute(endpoints.make_submit_call(base_urls, "m", {}), POLICY), [answer(429, {}), NOT_SENT, MAYBE_SENT]
-    )
-    assert isinstance(course.error, SubmitOutcomeUnknownError)
-    assert len(course.sent) == 3
-
-
-def test_patience_counts_from_the_first_answer(base_urls: BaseUrls, drive: Drive, answer: Make, now: float) -> None:
-    policy = RetryPolicy(max_elapsed_s=100.0)
-    late = answer(429, {}, received_at=now + 80, retry_after="30")
-    course = drive(
-        execute(endpoints.make_submit_call(base_urls, "m", {}), policy), [answer(429, {}, retry_after="30"), late]
-    )
-    assert isinstance(course.error, ThrottledError)
-    assert len(course.sent) == 2
+def test_the_elapsed_time_counts_from_the_first_response(drive: Drive, respond: Respond, now: float) -> None:
+    script = [respond(429, {}, retry_after="30"), respond(429, {}, received_at=now + 80, retry_after="30")]
+    played = drive(execute(SUBMIT, RetryPolicy(max_elapsed_s=100.0)), script)
+    assert isinstance(played.error, ThrottledError)
+    assert len(played.sent) == 2
 
 
 @pytest.mark.parametrize(
     ("row", "error"),
     [
         pytest.param((400, {"error": "x"}), BadRequestError, id="400"),
-        pytest.param((422, {"error": "x"}), BadRequestError, id="422 at the submit"),
-        pytest.param((422, {"status": "FAILED", "request_id": "r"}), BadRequestError, id="422 that looks like a job"),
-        pytest.param((307, b"<html>"), BadRequestError, id="a redirect"),
+        pytest.param((422, {"error": "x", "status": "FAILED"}), BadRequestError, id="422"),
         pytest.param(TransportFailure(FailureKind.UNTRUSTED, "x"), BadConnectionError, id="an untrusted host"),
     ],
 )
-def test_a_refusal_is_not_repeated(
-    base_urls: BaseUrls, drive: Drive, heard: Any, row: Any, error: type[RunwayError]
-) -> None:
-    course = drive(execute(endpoints.make_submit_call(base_urls, "m", {}), POLICY), [heard(row)])
-    assert type(course.error) is error
-    assert len(course.sent) == 1
+def test_a_refusal_is_not_repeated(drive: Drive, outcome: Any, row: Any, error: type[RunwayError]) -> None:
+    played = drive(execute(SUBMIT, POLICY), [outcome(row)])
+    assert type(played.error) is error
+    assert len(played.sent) == 1
 
 
-def _page(rows: int, first: int = 0) -> dict[str, Any]:
-    return {"data": [{"request_id": f"r-{first + number}"} for number in range(rows)]}
-
-
-def test_the_historys_pages_are_turned_until_one_is_empty(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="m")
-    course = drive(
-        find_requests(base_urls, query, POLICY),
-        # A row that came in meanwhile moves the last one of a page to the next page.
-        [
-            answer(200, _page(MAX_ROWS_PER_PAGE)),
-            answer(200, _page(MAX_ROWS_PER_PAGE, 99)),
-            answer(200, _page(1, 199)),
-            answer(200, _page(0)),
-        ],
-    )
-    assert [dict(request.query)["page"] for request in course.sent] == ["1", "2", "3", "4"]
-    assert [row.request_id for row in course.value] == [f"r-{number}" for number in range(200)]
-
-
-def test_a_page_that_fails_is_asked_again(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31))
-    course = drive(
-        find_requests(base_urls, query, POLICY),
-        [answer(503, b"<html>"), MAYBE_SENT, answer(200, _page(2)), answer(200, _page(0))],
-    )
-    assert len(course.value) == 2
-
-
-def test_a_server_that_sends_short_pages_is_asked_on(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31))
-    pages = [answer(200, _page(20)), answer(200, _page(20, 20)), answer(200, _page(0))]
-    assert len(drive(find_requests(base_urls, query, POLICY), pages).value) == 40
-
-
-def test_a_server_that_says_how_many_rows_it_has_is_not_asked_for_more(
-    base_urls: BaseUrls, drive: Drive, answer: Make
-) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31))
-    pages = [answer(200, {**_page(20), "total": 40}), answer(200, {**_page(20, 20), "total": 40})]
-    assert len(drive(find_requests(base_urls, query, POLICY), pages).value) == 40
-
-
-def test_pages_that_are_older_altogether_are_not_turned(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31))
-    rows = [{"request_id": f"r-{at_s}", "model_created": at_s} for at_s in (1_790_000_900, 1_790_000_100)]
-    pages = [answer(200, {"data": rows}), answer(200, {"data": rows[1:]})]
-    course = drive(find_requests(base_urls, query, POLICY, since=1_790_000_500.0), pages)
-    assert len(course.sent) == 2
-
-
-def test_a_part_never_passes_for_the_whole(base_urls: BaseUrls, drive: Drive, answer: Make) -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31))
-    course = drive(find_requests(base_urls, query, POLICY), [answer(200, _page(MAX_ROWS_PER_PAGE))] * MAX_PAGES)
-    assert isinstance(course.error, BadInputError)
-    assert len(course.sent) == MAX_PAGES
-
-
-def test_a_driver_that_mixes_up_its_answers_is_a_bug(base_urls: BaseUrls, answer: Make) -> None:
-    sending = execute(endpoints.make_credits_call(base_urls), POLICY)
+def test_a_transport_that_mixes_up_its_results_is_a_bug(respond: Respond) -> None:
+    sending = execute(STATUS, POLICY)
     next(sending)
     with pytest.raises(TypeError, match="Send"):
         sending.send(Resumed(0.0))
     waiting = exchange.run_step(Sleep(1.0))
     next(waiting)
     with pytest.raises(TypeError, match="Send"):
-        waiting.send(Received(answer(200, {})))
+        waiting.send(Received(respond(200, {})))
+
+
+def make_page(rows: int, first: int = 0, **more: Any) -> dict[str, Any]:
+    return {"data": [{"request_id": f"r-{first + number}"} for number in range(rows)], **more}
+
+
+def make_dated_page(*ages_s: float) -> dict[str, Any]:
+    return {"data": [{"request_id": f"r{age_s}", "model_created": 1_790_000_000 - age_s} for age_s in ages_s]}
+
+
+def test_the_historys_pages_are_read_until_one_is_empty(drive: Drive, respond: Respond) -> None:
+    # A row that arrives meanwhile moves the last row of a page to the next page. A short page is not the last.
+    pages = [make_page(MAX_ROWS_PER_PAGE), make_page(MAX_ROWS_PER_PAGE, 99), make_page(1, 199), make_page(0)]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY), [respond(200, page) for page in pages])
+    assert [dict(request.query)["page"] for request in played.sent] == ["1", "2", "3", "4"]
+    assert [row.request_id for row in played.value.rows] == [f"r-{number}" for number in range(200)]
+    assert played.value.is_whole
+
+
+def test_a_total_is_not_believed(drive: Drive, respond: Respond) -> None:
+    pages = [make_page(20, total=20), make_page(20, 20, total=20), make_page(0, total=20)]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY), [respond(200, page) for page in pages])
+    assert len(played.value.rows) == 40
+
+
+def test_a_page_without_a_usable_response_is_asked_for_again(drive: Drive, respond: Respond) -> None:
+    script = [respond(503, b"<html>"), MAYBE_SENT, respond(200, make_page(2)), respond(200, make_page(0))]
+    assert len(drive(find_requests(BaseUrls(), QUERY, POLICY), script).value) == 2
+
+
+def test_unreadable_rows_and_the_clock_are_reported(drive: Drive, respond: Respond) -> None:
+    page = {"data": [{"request_id": "r-1"}, {"no": "id"}, "?"]}
+    script = [respond(200, page, date="Fri, 15 Jan 2027 08:05:00 GMT"), respond(200, [])]
+    search = drive(search_history(BaseUrls(), QUERY, POLICY), script).value
+    assert ([row.request_id for row in search.rows], search.unreadable_count) == (["r-1", None], 1)
+    assert search.clock_offset_s == 300.0
+    assert [row.request_id for row in drive(find_requests(BaseUrls(), QUERY, POLICY), script).value] == ["r-1"]
+
+
+@pytest.mark.parametrize("status", [400, 406, 422])
+def test_a_filter_that_is_refused_is_left_out(drive: Drive, respond: Respond, status: int) -> None:
+    refused = respond(status, {"error": "unknown parameter model_name"})
+    script = [respond(200, make_page(1)), refused, respond(200, make_page(1)), respond(200, make_page(0))]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY), script)
+    assert [("model_name" in dict(request.query), dict(request.query)["page"]) for request in played.sent] == [
+        (True, "1"),
+        (True, "2"),
+        (False, "1"),
+        (False, "2"),
+    ]
+    assert (played.value.left_out, len(played.value.rows)) == (frozenset({"model_name"}), 1)
+
+
+def test_a_history_that_refuses_everything_is_an_error(drive: Drive, respond: Respond) -> None:
+    played = drive(search_history(BaseUrls(), QUERY, POLICY), [respond(400, {"error": "no"})] * 99)
+    assert isinstance(played.error, BadRequestError)
+    assert dict(played.sent[-1].query) == {"page": "1"}
+
+
+def test_another_refusal_is_not_blamed_on_a_filter(drive: Drive, respond: Respond) -> None:
+    played = drive(search_history(BaseUrls(), QUERY, POLICY), [respond(403, {"error": "no"})])
+    assert len(played.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("pages", "sent"),
+    [
+        pytest.param([(100, 900), (901, 1800)], 2, id="newest first: older pages are not read"),
+        pytest.param([(900, 800), (700, 600), ()], 3, id="oldest first: newer pages may follow"),
+        pytest.param([(900,), (100,), ()], 3, id="a single row shows no order"),
+        pytest.param([(100, 900), (950, 901), ()], 3, id="no order at all"),
+    ],
+)
+def test_older_pages_are_left_unread_only_where_the_order_is_seen(
+    drive: Drive, respond: Respond, pages: list[tuple[float, ...]], sent: int
+) -> None:
+    script = [respond(200, make_dated_page(*ages_s)) for ages_s in pages]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
+    assert len(played.sent) == sent
+    assert played.value.is_whole
+
+
+@pytest.mark.parametrize(("server_time", "sent"), [("07:50:00", 3), ("08:00:00", 2), ("08:10:00", 2)])
+def test_older_means_by_the_servers_clock(drive: Drive, respond: Respond, server_time: str, sent: int) -> None:
+    date_header = f"Fri, 15 Jan 2027 {server_time} GMT"
+    pages = [make_dated_page(100, 900), make_dated_page(901, 1000), make_page(0)]
+    script = [respond(200, page, date=date_header) for page in pages]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
+    assert len(played.sent) == sent
+
+
+def test_a_page_with_an_undated_row_is_not_older(drive: Drive, respond: Respond) -> None:
+    first, undated = make_dated_page(100, 900), {"data": [*make_dated_page(901)["data"], {"request_id": "r"}]}
+    script = [respond(200, page) for page in (first, undated, make_page(0))]
+    assert len(drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script).sent) == 3
+
+
+@pytest.mark.parametrize(
+    ("pages", "is_whole"),
+    [
+        pytest.param([make_page(5), make_page(5)], False, id="pages may be ignored, and rows left out"),
+        pytest.param([make_page(5, total=5), make_page(5, total=5)], True, id="pages are ignored, all rows are there"),
+        pytest.param([make_page(5), make_page(5, 5), make_page(5, 5)], True, id="the last page is repeated"),
+        pytest.param([make_page(1, number) for number in range(MAX_PAGES)], False, id="too many pages"),
+    ],
+)
+def test_a_part_never_passes_for_the_whole(
+    drive: Drive, respond: Respond, pages: list[dict[str, Any]], is_whole: bool
+) -> None:
+    script = [respond(200, page) for page in pages]
+    assert drive(search_history(BaseUrls(), QUERY, POLICY), script).value.is_whole is is_whole
+    found = drive(find_requests(BaseUrls(), QUERY, POLICY), script)
+    assert isinstance(found.error, BadInputError) is not is_whole

@@ -1,8 +1,9 @@
-"""The history's rows are read in every form, late ones too; doubles are one; a window is never cut in silence."""
+"""History rows are read in every form that cannot be ruled out, and what cannot be read is None and never a guess."""
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,15 +18,24 @@ from airflow_provider_runway.segmind.history import (
     MAX_DAYS,
     HistoryQuery,
     HistoryRow,
+    find_image_url,
+    find_prompt,
+    find_seed,
+    may_be_same_prompt,
     merge_rows,
+    normalize_prompt,
     parse_request_body,
     parse_row,
 )
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.model_fields import INTEGER, ModelField
+from airflow_provider_runway.segmind.models import MODELS, Model
 
-Make = Callable[..., Response]
-BODY = {"promptText": 'it\'s "here" \n é', "duration": 5, "loop": True, "x": None}
+Respond = Callable[..., Response]
+HOUR = 3600.0
+IMAGE = "https://images.example/in.png"
+BODY = {"promptText": 'it\'s "here" \n é', "promptImage": IMAGE, "duration": 5, "seed": 56698, "x": None}
 URL = "https://images.segmind.com/out/a.mp4"
 OTHER = "https://images.segmind.com/out/b.mp4"
 ROW: dict[str, Any] = {
@@ -40,103 +50,261 @@ ROW: dict[str, Any] = {
     "model_created": "2026-08-27T10:00:00.000Z",
 }
 CREATED = datetime(2026, 8, 27, 10, tzinfo=UTC).timestamp()
+PAGE = endpoints.make_history_page_call(BaseUrls(), HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
+SINGLE = endpoints.make_history_row_call(BaseUrls(), "r-1")
 
 
-def test_a_row_is_read() -> None:
-    row = parse_row(ROW)
-    assert row == HistoryRow(
-        "r-1", "runway-gen3-alphaturbo", JobState.COMPLETED, 0.5, BODY, (URL,), 27.38, None, CREATED
-    )
+def row_of(**changes: Any) -> HistoryRow:
+    """The row with some fields changed; None takes a field away."""
+    row = parse_row({name: value for name, value in (ROW | changes).items() if value is not None})
     assert row is not None
-    assert row.is_complete
+    return row
+
+
+def test_a_row_is_parsed() -> None:
+    row = row_of()
+    expected = HistoryRow(
+        request_id="r-1",
+        model="runway-gen3-alphaturbo",
+        state=JobState.COMPLETED,
+        cost=0.5,
+        body=BODY,
+        output_urls=(URL,),
+        latency_s=27.38,
+        created_at=CREATED,
+        has_time_zone=True,
+        created_between=(CREATED, CREATED + 1),
+    )
+    assert row == expected
+    assert (row.seed, row.prompt, row.image_url, row.is_complete) == (56698, 'it\'s "here" é', IMAGE, True)
     assert "promptText" not in repr(row)
+
+
+def test_field_names_may_be_spelled_in_another_way() -> None:
+    renamed = {name.title().replace("_", "-"): value for name, value in ROW.items()}
+    assert parse_row(renamed) == row_of()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        pytest.param({"request_id": None}, "request_id", None, id="no id yet"),
+        pytest.param({"request_id": 7}, "request_id", None, id="an id of another type"),
+        pytest.param({"model_status": "PENDING"}, "state", JobState.QUEUED, id="PENDING is the history's QUEUED"),
+        pytest.param({"model_status": "failed"}, "state", JobState.FAILED, id="any case"),
+        pytest.param({"model_status": None}, "state", JobState.UNKNOWN, id="no status yet"),
+        pytest.param({"model_name": "Runway Gen-3"}, "model", "Runway Gen-3", id="a display name is kept as it is"),
+        pytest.param({"credits_deduction": "0.5"}, "cost", 0.5, id="cost as text"),
+        pytest.param({"generation_url": [URL, OTHER]}, "output_urls", (URL, OTHER), id="outputs in a list"),
+        pytest.param({"generation_url": None}, "output_urls", (), id="no output yet"),
+        pytest.param({"latency_ms": "n/a"}, "latency_s", None, id="no latency"),
+        pytest.param({"error": "bad\nSG_0123456789abcdef"}, "error", "bad SG_***", id="a key in an error"),
+        pytest.param({"request_body": "{'cut': "}, "body", None, id="a body that cannot be read"),
+    ],
+)
+def test_a_field_may_be_late_empty_or_of_another_type(changes: dict[str, Any], field: str, value: Any) -> None:
+    assert getattr(row_of(**changes), field) == value
+
+
+@pytest.mark.parametrize(
+    ("created", "between", "has_time_zone"),
+    [
+        pytest.param("2026-08-27T10:00:00Z", (CREATED, CREATED + 1), True, id="UTC"),
+        pytest.param("2026-08-27T12:00:00+02:00", (CREATED, CREATED + 1), True, id="another zone"),
+        pytest.param(
+            "2026-08-27 10:00:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 1), False, id="no zone: it may be any"
+        ),
+        pytest.param("2026-08-27T10:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 60), False, id="cut to minutes"),
+        pytest.param(CREATED, (CREATED, CREATED + 1), True, id="epoch seconds"),
+        pytest.param(str(int(CREATED * 1000)), (CREATED, CREATED + 1), True, id="epoch milliseconds as text"),
+        pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", (CREATED, CREATED + 1), True, id="an HTTP date"),
+    ],
+)
+def test_a_creation_time_is_read_in_every_form(created: Any, between: tuple[float, float], has_time_zone: bool) -> None:
+    row = row_of(model_created=created)
+    assert (row.created_at, row.created_between, row.has_time_zone) == (CREATED, between, has_time_zone)
+
+
+@pytest.mark.parametrize("created", [None, "soon", 9e14, 20260827, 0, True, {}])
+def test_what_is_no_time_of_this_century_is_no_creation_time(created: Any) -> None:
+    row = row_of(model_created=created)
+    assert (row.created_at, row.created_between, row.is_complete) == (None, None, False)
+
+
+def test_several_creation_times_widen_the_range() -> None:
+    row = row_of(created_at=CREATED + 100)
+    assert (row.created_at, row.created_between) == (CREATED, (CREATED, CREATED + 101))
+
+
+@pytest.mark.parametrize("missing", ["request_id", "request_body", "model_created"])
+def test_a_row_without_id_inputs_or_time_is_not_complete(missing: str) -> None:
+    assert not row_of(**{missing: None}).is_complete
+
+
+def test_a_row_is_complete_without_the_rest() -> None:
+    for missing in ("model_name", "model_status", "credits_deduction", "generation_url"):
+        assert row_of(**{missing: None}).is_complete
+
+
+def test_what_is_no_object_is_no_row() -> None:
+    assert [parse_row(item) for item in (None, 7, "r-1", [ROW])] == [None] * 4
+
+
+@given(
+    st.dictionaries(st.sampled_from([*ROW, "id", "body"]), st.none() | st.text() | st.floats() | st.lists(st.text()))
+)
+@pytest.mark.filterwarnings("ignore::dateutil.parser.UnknownTimezoneWarning")
+def test_parsing_a_row_never_raises(item: dict[str, Any]) -> None:
+    row = parse_row(item)
+    assert row is not None
+    assert row.is_complete is (row.is_complete and row.created_at is not None)
+    assert row.image_url is None or row.image_url.startswith("http")
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(repr(BODY), id="the text of a Python dict"),
-        pytest.param(json.dumps(BODY), id="JSON text"),
-        pytest.param(f"  {json.dumps(BODY)}\n", id="JSON text in blanks"),
         pytest.param(BODY, id="an object"),
+        pytest.param(repr(BODY), id="the text of a Python dict"),
+        pytest.param(f"  {json.dumps(BODY)}\n", id="JSON text"),
+        pytest.param(json.dumps(json.dumps(BODY)), id="JSON text in JSON text"),
     ],
 )
 def test_the_inputs_are_read_in_every_form(value: Any) -> None:
     assert parse_request_body(value) == BODY
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("", " ", "{}", "[]", "None", "null", "7", "{'a': ", "{[]: 1}", "{{}: 1}", "__import__('os')", "f()", "\0"),
-        *({}, [], 7, None, True, "[" * 100_000, "{" * 10_000, "9" * 10_000),
-    ],
-)
-def test_what_holds_no_inputs_is_none(value: Any) -> None:
-    assert parse_request_body(value) is None
+def test_what_holds_no_inputs_is_none() -> None:
+    texts = ("", "{}", "[]", "None", "7", "{'a': ", "{[]: 1}", "__import__('os')", "\0", "[" * 100_000)
+    assert [parse_request_body(value) for value in (*texts, 7, None, True)] == [None] * 13
 
 
 @given(st.one_of(st.text(), st.text("{}[]()'\":,1aN \\", max_size=40), st.integers(), st.none(), st.lists(st.none())))
-def test_reading_a_body_never_raises(value: Any) -> None:
+def test_parsing_the_inputs_never_raises(value: Any) -> None:
     found = parse_request_body(value)
     assert found is None or isinstance(found, dict)
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), min_size=1))
-def test_whatever_was_sent_is_recognised_in_both_texts(body: dict[str, Any]) -> None:
-    assert parse_request_body(repr(body)) == body
-    assert parse_request_body(json.dumps(body)) == body
+def test_any_inputs_are_the_same_from_both_texts(body: dict[str, Any]) -> None:
+    assert parse_request_body(repr(body)) == parse_request_body(json.dumps(body)) == body
+
+
+@pytest.mark.parametrize("name", ["seed", "Seed", "random_seed", "randomSeed", "seed-value", "SEED"])
+def test_a_seed_is_found_under_any_spelling_and_type(name: str) -> None:
+    for value in (56698, "56698", " 56698 ", 56698.0, "56698.0"):
+        assert find_seed({name: value}) == 56698
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "value"),
+    "body",
     [
-        pytest.param({"model_status": "PENDING"}, "state", JobState.QUEUED, id="PENDING is the history's QUEUED"),
-        pytest.param({"model_status": "failed"}, "state", JobState.FAILED, id="any case"),
-        pytest.param({"model_status": None}, "state", JobState.UNKNOWN, id="no status yet"),
-        pytest.param({"model_name": ""}, "model", None, id="no model yet"),
-        pytest.param({"model_name": ["m"]}, "model", None, id="a model of another type"),
-        pytest.param({"credits_deduction": "0.5"}, "cost", 0.5, id="cost as text"),
-        pytest.param({"credits_deduction": None}, "cost", None, id="no cost yet"),
-        pytest.param({"generation_url": None}, "output_urls", (), id="no output yet"),
-        pytest.param({"generation_url": [URL, OTHER]}, "output_urls", (URL, OTHER), id="outputs in a list"),
-        pytest.param({"latency_ms": "n/a"}, "latency_s", None, id="no latency"),
-        pytest.param({"error": ""}, "error", None, id="empty error"),
-        pytest.param({"error": "bad\nSG_0123456789abcdef"}, "error", "bad SG_***", id="a key in an error"),
-        pytest.param({"model_created": None, "created_at": CREATED}, "created_at", CREATED, id="another timestamp"),
-        pytest.param({"model_created": 9e14}, "created_at", None, id="an absurd timestamp"),
+        {"input": {"seed": 56698}},
+        {"inputs": [{"parameters": {"seed": 56698}}]},
+        {"input": '{"seed": 56698}'},
+        {"parameters": [{"name": "seed", "value": 56698}]},
+        {"seed": 56698, "settings": {"random_seed": "56698"}},
     ],
 )
-def test_a_field_may_be_late_empty_or_of_another_type(changes: dict[str, Any], field: str, value: Any) -> None:
-    assert getattr(parse_row(ROW | changes), field) == value
+def test_a_seed_is_found_in_any_nesting(body: Any) -> None:
+    assert find_seed(body) == 56698
 
 
-@pytest.mark.parametrize("item", [None, 7, "r-1", [], {}, {"request_id": 7}, {"request_id": ""}])
-def test_what_has_no_id_is_no_row(item: Any) -> None:
-    assert parse_row(item) is None
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(None, id="no inputs"),
+        pytest.param({"promptText": '{"seed": 5}'}, id="a prompt that looks like JSON"),
+        pytest.param({"seed": True}, id="a switch"),
+        pytest.param({"seed": -1}, id="the usual word for any seed"),
+        pytest.param({"seed": 0}, id="nothing"),
+        pytest.param({"seed": "fixed"}, id="a word"),
+        pytest.param({"seed": 5.5}, id="no whole number"),
+        pytest.param({"seed": 5, "noise_seed": 6}, id="two of them"),
+        pytest.param({"proceed": None}, id="a word within a word"),
+    ],
+)
+def test_a_seed_that_is_not_clear_is_none(body: Any) -> None:
+    assert find_seed(body) is None
 
 
-@pytest.mark.parametrize("missing", ["request_body", "model_name"])
-def test_a_row_has_landed_when_it_can_be_compared(missing: str) -> None:
-    row = parse_row(ROW | {missing: None})
-    assert row is not None
-    assert not row.is_complete
+def test_a_seed_is_found_under_the_name_of_a_custom_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "veo-9", Model("veo-9", 1.0, (ModelField("rng-state", INTEGER, "seed"),)))
+    assert find_seed({"rng_state": 7}) == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"promptText": " a  red\nfox "},
+        {"prompt": "a red fox", "negative_prompt": "blue"},
+        {"inputs": {"text_prompt": "a red fox"}},
+        {"prompt_text": "a red fox", "prompt": "something that another field says"},
+    ],
+)
+def test_a_prompt_is_found_under_any_spelling_and_nesting(body: Any) -> None:
+    assert find_prompt(body) == "a red fox"
+
+
+def test_a_prompt_that_is_not_clear_is_none() -> None:
+    bodies: list[Any] = [None, {}, {"prompt": " "}, {"prompt": 7}, {"a": {"prompt": "x"}, "prompt": "y"}]
+    assert [find_prompt(body) for body in bodies] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"promptImage": IMAGE},
+        {"input": {"image_url": IMAGE}},
+        {"image": {"uri": IMAGE}},
+        {"promptImage": [{"uri": IMAGE, "position": "first"}]},
+        {"video": IMAGE},
+    ],
+)
+def test_an_image_is_found_under_any_spelling_and_nesting(body: Any) -> None:
+    assert find_image_url(body) == IMAGE
+
+
+def test_no_image_is_none() -> None:
+    assert [find_image_url(body) for body in (None, {}, {"promptImage": "a.png"})] == [None] * 3
+
+
+@given(st.text())
+def test_prompts_are_compared_in_one_unicode_form_and_with_single_blanks(text: str) -> None:
+    normalized = normalize_prompt(text)
+    assert normalize_prompt(f"\t{unicodedata.normalize('NFD', text)}  ") == normalized
+    assert normalize_prompt(normalized) == normalized
+    assert may_be_same_prompt(text, normalized)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["A RED FOX, it&#39;s running", "a red fox it's", "a red fox, it\\u2019s running", 'a "red" fox, it s running', ""],
+)
+def test_a_prompt_that_a_server_changed_may_be_the_same(other: str) -> None:
+    assert may_be_same_prompt("a red fox, it\u2019s running", other)
+
+
+def test_another_prompt_is_surely_not_the_same() -> None:
+    assert not may_be_same_prompt("a red fox", "a blue fox")
 
 
 def test_a_row_per_output_is_one_request() -> None:
-    rows = [parse_row(ROW), parse_row(ROW | {"request_id": "r-2"}), parse_row(ROW | {"generation_url": OTHER})]
-    merged = merge_rows(row for row in rows if row)
+    merged = merge_rows([row_of(), row_of(request_id="r-2"), row_of(generation_url=OTHER)])
     assert [(row.request_id, row.output_urls) for row in merged] == [("r-1", (URL, OTHER)), ("r-2", (URL,))]
     assert merged[0].cost == 0.5
 
 
-@pytest.mark.parametrize("late_first", [True, False])
-def test_of_doubles_the_fuller_one_counts(late_first: bool) -> None:
-    late = {"request_id": "r-1", "generation_url": OTHER}
-    rows = [late, ROW] if late_first else [ROW, late]
-    (row,) = merge_rows(row for item in rows if (row := parse_row(item)))
-    assert row.is_complete
-    assert set(row.output_urls) == {URL, OTHER}
+def test_of_two_rows_of_a_request_the_fuller_one_counts() -> None:
+    late = row_of(request_body=None, model_created=None, generation_url=OTHER)
+    for rows in ([late, row_of()], [row_of(), late]):
+        (row,) = merge_rows(rows)
+        assert row.is_complete
+        assert set(row.output_urls) == {URL, OTHER}
+
+
+def test_rows_without_an_id_are_not_merged() -> None:
+    assert len(merge_rows([row_of(request_id=None)] * 2 + [row_of()])) == 3
 
 
 @pytest.mark.parametrize(
@@ -144,43 +312,42 @@ def test_of_doubles_the_fuller_one_counts(late_first: bool) -> None:
     [
         pytest.param(ROW, id="bare"),
         pytest.param({"data": ROW}, id="under data"),
-        pytest.param({"data": [{"request_id": "r-0"}, ROW]}, id="in a list under data"),
-        pytest.param([ROW], id="in a bare list"),
+        pytest.param([{"request_id": "r-0"}, ROW], id="in a list"),
+        pytest.param({"data": {**ROW, "request_id": None}}, id="without an id, which the request named"),
     ],
 )
-def test_one_request_is_read_in_every_form(base_urls: BaseUrls, answer: Make, body: Any) -> None:
-    call = endpoints.make_history_row_call(base_urls, "r-1")
-    assert call.parse(call.request, answer(200, body)) == parse_row(ROW)
+def test_a_single_row_is_parsed_in_every_form(respond: Respond, body: Any) -> None:
+    assert SINGLE.parse(SINGLE.request, respond(200, body)) == row_of()
 
 
-@pytest.mark.parametrize("body", [{"data": []}, {"data": None}, {"request_id": "r-2"}, {}, b"<html>", b"", "x", None])
-def test_another_row_or_none_is_unanswered(base_urls: BaseUrls, answer: Make, body: Any) -> None:
-    call = endpoints.make_history_row_call(base_urls, "r-1")
+@pytest.mark.parametrize("body", [{"data": []}, {"request_id": "r-2"}, {}, {"error": "not found"}, b"<html>", "x"])
+def test_another_row_or_none_is_not_usable(respond: Respond, body: Any) -> None:
     with pytest.raises(NoUsableResponseError):
-        call.parse(call.request, answer(200, body))
+        SINGLE.parse(SINGLE.request, respond(200, body))
 
 
-def test_a_request_that_never_was_is_not_found(base_urls: BaseUrls, answer: Make) -> None:
-    call = endpoints.make_history_row_call(base_urls, "r-1")
+def test_a_request_that_never_was_is_not_found(respond: Respond) -> None:
     with pytest.raises(NotFoundError):
-        call.parse(call.request, answer(404, {"error": "Request not found"}))
+        SINGLE.parse(SINGLE.request, respond(404, {"error": "Request not found"}))
 
 
-@pytest.mark.parametrize("body", [{"data": [ROW, ROW, 7]}, [ROW, ROW, None]])
-def test_a_page_counts_what_the_server_sent(base_urls: BaseUrls, answer: Make, body: Any) -> None:
-    call = endpoints.make_history_page_call(base_urls, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
-    page = call.parse(call.request, answer(200, body))
-    assert (len(page.rows), page.sent, page.total) == (2, 3, None)
+@pytest.mark.parametrize(
+    "wrap", [lambda rows: rows, lambda rows: {"data": rows}, lambda rows: {"data": {"items": rows}}]
+)
+def test_a_page_counts_what_it_cannot_read(respond: Respond, wrap: Callable[[Any], Any]) -> None:
+    body = wrap([ROW, {"request_id": 7}, 7, None])
+    page = PAGE.parse(PAGE.request, respond(200, body, date="Fri, 15 Jan 2027 08:05:00 GMT"))
+    assert (len(page.rows), page.row_count, page.unreadable_count, page.total) == (2, 4, 2, None)
+    assert page.clock_offset_s == 300.0
 
 
-@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, b"<html>", b"", "rows", None])
-def test_a_page_without_rows_in_it_is_unanswered_and_not_empty(base_urls: BaseUrls, answer: Make, body: Any) -> None:
-    call = endpoints.make_history_page_call(base_urls, HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
+@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, b"<html>", b"", "rows"])
+def test_a_page_without_a_list_is_not_usable_and_not_empty(respond: Respond, body: Any) -> None:
     with pytest.raises(NoUsableResponseError, match="no list of rows"):
-        call.parse(call.request, answer(200, body))
+        PAGE.parse(PAGE.request, respond(200, body))
 
 
-def test_a_query_asks_as_the_sdk_does() -> None:
+def test_a_query_is_sent_as_the_sdk_sends_it() -> None:
     query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="runway", status="FAILED")
     assert dict(query.to_query_parameters(3)) == {
         "page": "3",
@@ -192,11 +359,20 @@ def test_a_query_asks_as_the_sdk_does() -> None:
         "sort_by": "model_created",
         "sort_order": "desc",
     }
-    assert "model_name" not in dict(HistoryQuery(date(2026, 8, 1), date(2026, 8, 1)).to_query_parameters(1))
+
+
+def test_a_refused_filter_is_left_out_the_named_one_first() -> None:
+    query: HistoryQuery | None = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="m")
+    left_out = []
+    while query is not None:
+        left_out.append(sorted(query.left_out))
+        query = query.leave_out_filter("unknown parameter: per_page")
+    assert left_out[:3] == [[], ["per_page"], ["per_page", "sort_by"]]
+    assert left_out[-1] == sorted({"sort_by", "sort_order", "model_name", "per_page", "from_date", "to_date"})
 
 
 @pytest.mark.parametrize("days", [-1, MAX_DAYS])
-def test_a_window_has_1_to_31_days(days: int) -> None:
+def test_a_query_spans_1_to_31_days(days: int) -> None:
     with pytest.raises(BadInputError, match="1 to 31 days"):
         HistoryQuery(date(2026, 8, 1), date(2026, 8, 1) + timedelta(days=days))
 
@@ -204,24 +380,24 @@ def test_a_window_has_1_to_31_days(days: int) -> None:
 @pytest.mark.parametrize(
     ("days", "first", "last"),
     [
-        pytest.param(0, "2026-08-26", "2026-08-28", id="a day wider at each end"),
-        pytest.param(28, "2026-07-29", "2026-08-28", id="just room for both"),
-        pytest.param(29, "2026-07-28", "2026-08-27", id="room for the earlier one"),
+        pytest.param(0, "2026-08-25", "2026-08-29", id="a day and 14 hours at each end"),
+        pytest.param(27, "2026-07-29", "2026-08-28", id="room for the earlier end, and a day later"),
+        pytest.param(29, "2026-07-28", "2026-08-27", id="room for a day"),
         pytest.param(30, "2026-07-28", "2026-08-27", id="room for none"),
     ],
 )
-def test_a_window_is_widened_as_far_as_the_limit_lets_it(days: int, first: str, last: str) -> None:
+def test_a_query_is_wide_enough_for_any_time_zone(days: int, first: str, last: str) -> None:
     query = HistoryQuery.from_timestamps(CREATED - days * 86_400, CREATED)
     assert (query.from_date.isoformat(), query.to_date.isoformat()) == (first, last)
 
 
 @given(since=st.floats(min_value=1e9, max_value=2e9), span_s=st.floats(min_value=0, max_value=(MAX_DAYS - 1) * 86_400))
-def test_a_window_always_holds_both_moments(since: float, span_s: float) -> None:
+def test_a_query_always_holds_both_timestamps(since: float, span_s: float) -> None:
     query = HistoryQuery.from_timestamps(since, since + span_s)
     assert query.from_date <= datetime.fromtimestamp(since, UTC).date()
     assert query.to_date >= datetime.fromtimestamp(since + span_s, UTC).date()
 
 
-def test_a_window_that_is_too_wide_is_refused_and_not_cut() -> None:
+def test_a_query_that_is_too_wide_is_refused_and_not_cut() -> None:
     with pytest.raises(BadInputError):
         HistoryQuery.from_timestamps(CREATED - 40 * 86_400, CREATED)

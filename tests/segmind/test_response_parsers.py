@@ -1,4 +1,4 @@
-"""Every form of an answer that is documented is read; everything else is told apart from a job's end."""
+"""Every documented form of a response is parsed, and nothing else passes for one."""
 
 from __future__ import annotations
 
@@ -17,157 +17,232 @@ from airflow_provider_runway.exceptions import (
     UnauthorizedError,
 )
 from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind.endpoints import ApiCall
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.response_parsers import extract_output_urls
 
 ID = "7d4e0a52-9a0f-4f0c-8a51-0f2b7d1c9e33"
 METRICS = {"cost": 0.5, "remaining_credits": 12.25, "total_time": 27.4, "retry_count": 0}
-URL = "https://images.segmind.com/out/a.mp4"
-OTHER = "https://images.segmind.com/out/b.mp4"
-Make = Callable[..., Response]
+A, B, C = (f"https://images.segmind.com/{name}" for name in "abc")
+Respond = Callable[..., Response]
 
-#: What stands where a JSON object is expected: none of it may pass for an answer, nor raise anything of its own.
+SUBMIT = endpoints.make_submit_call(BaseUrls(), "runway-gen3-alphaturbo", {}, not_after=5.0)
+SYNC = endpoints.make_sync_call(BaseUrls(), "m", {})
+STATUS = endpoints.make_status_call(BaseUrls(), ID)
+RESULT = endpoints.make_result_call(BaseUrls(), ID)
+CREDITS = endpoints.make_credits_call(BaseUrls())
+UPLOAD = endpoints.make_upload_call(BaseUrls(), b"abc", "image/png")
+
+#: What may come where a JSON object is expected: none of it passes for one, nor raises anything of its own.
 NONSENSE = [
-    pytest.param(b"", id="empty body"),
-    pytest.param(b"null", id="null"),
-    pytest.param(b'["request_id", "status", 7]', id="a list"),
-    pytest.param(b'"rate limiter is having a rest"', id="a text"),
-    pytest.param(b'{"request_id": 7, "status": ["QUEUED"]}', id="wrong types"),
-    pytest.param(b'{"request_id": "", "status": ""', id="broken off"),
-    pytest.param(b"\xff\xfe\x00", id="no text at all"),
-    pytest.param(b"[" * 100_000, id="brackets without end"),
-    pytest.param(b"<html>Please wait</html>", id="HTML"),
+    b"",
+    b"null",
+    b'["request_id", "status", 7]',
+    b'{"request_id": 7, "status": ["QUEUED"]}',
+    b'{"request_id": "r-1", "status": "QUEUED"',  # cut
+    b"\xff\xfe\x00",
+    b"[" * 100_000,  # endless nesting
+    b"<html>Please wait</html>",
 ]
 
 
-def test_a_submit_answer_becomes_a_job(base_urls: BaseUrls, answer: Make, now: float) -> None:
-    call = endpoints.make_submit_call(base_urls, "runway-gen3-alphaturbo", {})
+def parse(call: ApiCall[Any], response: Response) -> Any:
+    return call.parse(call.request, response)
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path", "idempotent"),
+    [
+        (SUBMIT, "POST", "/v2/runway-gen3-alphaturbo", False),
+        (SYNC, "POST", "/v1/m", False),
+        (STATUS, "GET", f"/v2/requests/{ID}/status", True),
+        (RESULT, "GET", f"/v2/requests/{ID}", True),
+        (CREDITS, "GET", "/v1/get-user-credits", True),
+    ],
+)
+def test_only_a_billable_call_may_not_be_repeated(call: Any, method: str, path: str, idempotent: bool) -> None:
+    request = call.request
+    assert (request.method, request.url, request.idempotent) == (method, "https://api.segmind.com" + path, idempotent)
+    assert request.not_after == (5.0 if call is SUBMIT else None)
+
+
+def test_a_submit_response_becomes_a_job(respond: Respond, now: float) -> None:
     body = {"request_id": ID, "status": "QUEUED", "status_url": "https://elsewhere.invalid/steal"}
-    job = call.parse(call.request, answer(200, body))
+    job = parse(SUBMIT, respond(200, body, date="Fri, 15 Jan 2027 08:00:09 GMT"))
     assert (job.request_id, job.model, job.submitted_at) == (ID, "runway-gen3-alphaturbo", now)
-    assert job.state is JobState.QUEUED
+    assert (job.state, job.clock_offset_s) == (JobState.QUEUED, 9.0)
 
 
-@pytest.mark.parametrize("body", [*NONSENSE, pytest.param(b'{"request_id": "../../v1/x"}', id="an id that climbs")])
-def test_a_submit_answer_without_an_id_is_unanswered(base_urls: BaseUrls, answer: Make, body: bytes) -> None:
-    call = endpoints.make_submit_call(base_urls, "m", {})
-    with pytest.raises(NoUsableResponseError, match="submit: HTTP 200"):
-        call.parse(call.request, answer(200, body))
+def test_a_submit_response_without_a_usable_id_names_no_job(respond: Respond) -> None:
+    for body in (*NONSENSE, b'{"request_id": "../../v1/x"}'):
+        with pytest.raises(NoUsableResponseError, match="submit: HTTP 200"):
+            parse(SUBMIT, respond(200, body))
 
 
 @pytest.mark.parametrize(
     ("raw_status", "state"),
     [
-        pytest.param("QUEUED", JobState.QUEUED, id="queued"),
-        pytest.param("PROCESSING", JobState.PROCESSING, id="processing"),
-        pytest.param("COMPLETED", JobState.COMPLETED, id="completed"),
-        pytest.param(" completed ", JobState.COMPLETED, id="case and blanks do not matter"),
-        pytest.param("THROTTLED", JobState.UNKNOWN, id="a word that nobody listed"),
+        ("QUEUED", JobState.QUEUED),
+        ("PROCESSING", JobState.PROCESSING),
+        (" completed ", JobState.COMPLETED),
+        ("THROTTLED", JobState.UNKNOWN),
     ],
 )
-def test_a_status_is_read(base_urls: BaseUrls, answer: Make, raw_status: str, state: JobState) -> None:
-    call = endpoints.make_status_call(base_urls, ID)
-    found = call.parse(call.request, answer(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
+def test_a_status_is_parsed(respond: Respond, raw_status: str, state: JobState) -> None:
+    found = parse(STATUS, respond(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
     assert (found.state, found.raw_status, found.error) == (state, raw_status.strip(), None)
     assert found.metrics == METRICS
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "reason"),
     [
         pytest.param("Generation failed", "Generation failed", id="text"),
-        pytest.param({"message": "Generation failed"}, "Generation failed", id="object"),
         pytest.param({"error": {"detail": "deep"}}, "deep", id="object in an object"),
-        pytest.param(None, "no reason given", id="nothing"),
         pytest.param(["a", "b"], "no reason given", id="a list says nothing"),
     ],
 )
-@pytest.mark.parametrize("status", [200, 400, 406, 422])
-def test_a_failed_job_is_an_answer_whatever_the_4xx(
-    base_urls: BaseUrls, answer: Make, status: int, error: object, said: str
-) -> None:
-    for call in (endpoints.make_status_call(base_urls, ID), endpoints.make_result_call(base_urls, ID)):
-        found = call.parse(call.request, answer(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
-        assert (found.state, found.error, found.is_final) == (JobState.FAILED, said, True)
+def test_a_failed_job_is_a_result_whatever_the_4xx(respond: Respond, error: object, reason: str) -> None:
+    for status in (200, 400, 422):
+        for call in (STATUS, RESULT):
+            found = parse(call, respond(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
+            assert (found.state, found.error, found.is_final) == (JobState.FAILED, reason, True)
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        pytest.param(302, BadRequestError, id="a redirect"),
-        pytest.param(401, UnauthorizedError, id="401"),
-        pytest.param(403, ForbiddenError, id="403"),
-        pytest.param(404, NotFoundError, id="404"),
-        pytest.param(429, ThrottledError, id="429"),
-        pytest.param(500, NoUsableResponseError, id="500"),
-        pytest.param(502, NoUsableResponseError, id="502"),
-        pytest.param(504, NoUsableResponseError, id="504"),
+        (302, BadRequestError),
+        (401, UnauthorizedError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (429, ThrottledError),
+        (502, NoUsableResponseError),
     ],
 )
 def test_failed_in_the_body_of_these_is_not_about_the_job(
-    base_urls: BaseUrls, answer: Make, status: int, error: type[RunwayError]
+    respond: Respond, status: int, error: type[RunwayError]
 ) -> None:
-    call = endpoints.make_status_call(base_urls, ID)
     with pytest.raises(error) as caught:
-        call.parse(call.request, answer(status, {"status": "FAILED", "error": "upstream"}))
+        parse(STATUS, respond(status, {"status": "FAILED", "error": "upstream"}))
     assert type(caught.value) is error
 
 
-@pytest.mark.parametrize("body", NONSENSE)
-@pytest.mark.parametrize("call_of", [endpoints.make_status_call, endpoints.make_result_call])
-def test_a_look_at_nonsense_is_unanswered(base_urls: BaseUrls, answer: Make, call_of: Any, body: bytes) -> None:
-    call = call_of(base_urls, ID)
-    with pytest.raises(NoUsableResponseError):
-        call.parse(call.request, answer(200, body))
+@pytest.mark.parametrize("call", [STATUS, RESULT])
+def test_nonsense_is_no_status_and_no_result(respond: Respond, call: ApiCall[Any]) -> None:
+    for body in NONSENSE:
+        with pytest.raises(NoUsableResponseError):
+            parse(call, respond(200, body))
 
 
-def test_a_422_without_a_state_is_a_refusal(base_urls: BaseUrls, answer: Make) -> None:
-    call = endpoints.make_status_call(base_urls, ID)
+def test_a_422_without_a_state_is_a_refusal(respond: Respond) -> None:
     with pytest.raises(BadRequestError, match="promptImage is required"):
-        call.parse(call.request, answer(422, {"error": "promptImage is required"}))
+        parse(STATUS, respond(422, {"error": "promptImage is required"}))
 
 
-def test_another_jobs_record_is_unanswered(base_urls: BaseUrls, answer: Make) -> None:
-    call = endpoints.make_status_call(base_urls, ID)
+def test_the_record_of_another_job_is_not_usable(respond: Respond) -> None:
     with pytest.raises(NoUsableResponseError, match="another job"):
-        call.parse(call.request, answer(200, {"status": "COMPLETED", "request_id": "somebody-else"}))
+        parse(STATUS, respond(200, {"status": "COMPLETED", "request_id": "another"}))
 
 
-def test_a_missing_record_names_the_job(base_urls: BaseUrls, answer: Make) -> None:
-    call = endpoints.make_result_call(base_urls, ID)
+def test_a_missing_record_names_the_job(respond: Respond) -> None:
     with pytest.raises(NotFoundError) as caught:
-        call.parse(call.request, answer(404, {"error": "Request not found or expired"}))
+        parse(RESULT, respond(404, {"error": "Request not found or expired"}))
     assert caught.value.facts["request_id"] == ID
 
 
+def test_a_result_has_its_outputs_and_the_last_frame(respond: Respond) -> None:
+    body = {"status": "COMPLETED", "request_id": ID, "metrics": "none", "video": {"url": A, "last_frame_url": B}}
+    found = parse(RESULT, respond(200, body))
+    assert (found.state, found.output_urls, found.last_frame_url) == (JobState.COMPLETED, (A,), B)
+    assert found.metrics == {}
+    assert parse(RESULT, respond(200, {"status": "COMPLETED", "video": A})).last_frame_url is None
+
+
 @pytest.mark.parametrize(
-    ("fields", "urls"),
+    ("record", "urls"),
     [
-        pytest.param({"output": URL}, (URL,), id="text"),
-        pytest.param({"output": [URL, OTHER]}, (URL, OTHER), id="list"),
-        pytest.param({"output": [{"url": URL}, {"url": OTHER}]}, (URL, OTHER), id="list of objects"),
-        pytest.param({"output": {"url": URL}}, (URL,), id="object"),
-        pytest.param({"images": [{"url": URL}, {"url": OTHER}]}, (URL, OTHER), id="images"),
-        pytest.param({"video": {"url": URL, "last_frame_url": OTHER}}, (URL,), id="the last frame is no output"),
-        pytest.param({"output": URL, "video": {"url": URL}}, (URL,), id="the same twice"),
-        pytest.param({"output": URL, "images": [{"url": OTHER}]}, (URL, OTHER), id="two sources"),
-        pytest.param({}, (), id="none"),
-        pytest.param({"output": 3.5, "video": [], "images": {}}, (), id="wrong types"),
-        pytest.param({"output": "data:video/mp4;base64,AAAA"}, (), id="no http address"),
-        pytest.param({"output": "file:///etc/passwd"}, (), id="a file is no output"),
+        pytest.param({"output": f" {A}\n"}, [A], id="a text with white space around it"),
+        pytest.param({"output": [A, {"url": B}]}, [A, B], id="a list of texts and objects"),
+        pytest.param({"output": {"video": {"url": A}}}, [A], id="an object with a video"),
+        pytest.param({"output": [{"url": [A, B]}]}, [A, B], id="lists in objects"),
+        pytest.param({"video": {"url": A, "last_frame_url": B}}, [A], id="a video, and its last frame is no output"),
+        pytest.param({"images": [{"url": B}, A, {"url": B}]}, [B, A], id="images, one of them twice"),
+        pytest.param({"images": [C], "video": {"url": B}, "output": A}, [A, B, C], id="all three, in their order"),
+        pytest.param({"output": ["ftp://a/b", "data:image/png;base64,AA", 7, None, {}]}, [], id="nothing of use"),
+        pytest.param({"output": {"url": None}, "video": 5, "images": "none"}, [], id="fields of other types"),
     ],
 )
-def test_outputs_are_found_in_every_form(
-    base_urls: BaseUrls, answer: Make, fields: dict[str, Any], urls: tuple[str, ...]
-) -> None:
-    call = endpoints.make_result_call(base_urls, ID)
-    found = call.parse(
-        call.request, answer(200, {"status": "COMPLETED", "request_id": ID, "metrics": METRICS, **fields})
-    )
-    assert found.output_urls == urls
-    assert found.state is JobState.COMPLETED
+def test_outputs_are_found_in_every_form(record: dict[str, Any], urls: list[str]) -> None:
+    assert list(extract_output_urls(record)) == urls
 
 
-def test_metrics_of_another_type_are_none(base_urls: BaseUrls, answer: Make) -> None:
-    call = endpoints.make_result_call(base_urls, ID)
-    assert call.parse(call.request, answer(200, {"status": "QUEUED", "metrics": "none"})).metrics == {}
+def test_endless_nesting_is_not_followed() -> None:
+    nested: Any = A
+    for _ in range(5000):
+        nested = [nested]
+    assert extract_output_urls({"output": nested, "video": B}) == (B,)
+
+
+def test_the_blocking_call_returns_bytes_and_their_bill(respond: Respond) -> None:
+    headers = {"x_cost": "0.50", "x_remaining_credits": "9.5", "x_request_id": "r-1", "x_generation_time": "27.4"}
+    found = parse(SYNC, respond(200, b"\x00ftypmp42", content_type="video/mp4; q=1", x_seed_value="77", **headers))
+    assert (found.content, found.content_type, found.request_id) == (b"\x00ftypmp42", "video/mp4", "r-1")
+    assert (found.cost, found.remaining_credits, found.generation_time_s, found.seed) == (0.5, 9.5, 27.4, 77)
+
+
+def test_a_bill_without_numbers_is_none(respond: Respond) -> None:
+    found = parse(SYNC, respond(200, {"output": A}, x_seed_value="none", x_cost=""))
+    assert (found.content_type, found.seed, found.cost, found.request_id) == ("application/json", None, None, None)
+
+
+@pytest.mark.parametrize("body", [b"", b"  <!doctype html>"])
+def test_the_blocking_call_without_an_output_is_not_usable(respond: Respond, body: bytes) -> None:
+    with pytest.raises(NoUsableResponseError, match="no output"):
+        parse(SYNC, respond(200, body))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "balance"),
+    [
+        pytest.param(200, {"credits": 12.5, "free-credits": 1}, (12.5, 1.0, True), id="as documented"),
+        pytest.param(200, {"credits": "12.5", "free_credits": "1"}, (12.5, 1.0, True), id="as texts"),
+        pytest.param(200, {"credits": 3}, (3.0, 0.0, True), id="one of two"),
+        pytest.param(404, "No credits found for the user", (0.0, 0.0, False), id="no balance record"),
+    ],
+)
+def test_the_balance_is_parsed(respond: Respond, status: int, body: Any, balance: tuple[float, float, bool]) -> None:
+    found = parse(CREDITS, respond(status, body))
+    assert (found.credits, found.free_credits, found.is_known) == balance
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        pytest.param(404, {"error": "Not Found"}, NotFoundError, id="the other 404: no such address"),
+        pytest.param(401, {"error": "Unauthorized. API key is invalid"}, UnauthorizedError, id="a bad key"),
+        pytest.param(200, {"credits": [], "free-credits": None}, NoUsableResponseError, id="no number in it"),
+        pytest.param(200, b"<html>", NoUsableResponseError, id="HTML"),
+    ],
+)
+def test_anything_else_is_no_balance(respond: Respond, status: int, body: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        parse(CREDITS, respond(status, body))
+
+
+def test_an_upload_sends_a_data_url_and_may_be_repeated() -> None:
+    assert UPLOAD.request.body == b'{"data_urls":["data:image/png;base64,YWJj"]}'
+    assert UPLOAD.request.idempotent
+    assert UPLOAD.request.url == "https://workflows-api.segmind.com/upload-asset"
+
+
+@pytest.mark.parametrize("body", [{"file_urls": [A]}, {"file_urls": [], "urls": [A]}, {"file_urls": [{"url": A}]}, [A]])
+def test_the_url_of_an_upload_is_found(respond: Respond, body: Any) -> None:
+    assert parse(UPLOAD, respond(200, body)) == A
+
+
+@pytest.mark.parametrize("body", [{}, {"file_urls": []}, {"urls": 7}, "nothing"])
+def test_an_upload_without_a_url_is_not_usable(respond: Respond, body: Any) -> None:
+    with pytest.raises(NoUsableResponseError, match="no URL"):
+        parse(UPLOAD, respond(200, body))

@@ -1,4 +1,4 @@
-"""Numbers and moments are read in every form in which they may come, and nothing makes the readers raise."""
+"""Numbers and timestamps are read in every form that may come, and nothing makes the parsers raise."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
+from airflow_provider_runway.segmind.timestamps import (
+    Timestamp,
+    format_timestamp,
+    parse_http_date,
+    parse_number,
+    parse_timestamp,
+    parse_timestamp_details,
+)
 
-WHEN = datetime(2026, 8, 27, 10, 0, 0, tzinfo=UTC).timestamp()
+TIME = datetime(2026, 8, 27, 10, 0, 0, tzinfo=UTC).timestamp()
+HOUR = 3600.0
 ANYTHING = st.one_of(
     st.text(),
     st.text("0123456789-:TZ+. ", max_size=30),
@@ -25,70 +33,73 @@ ANYTHING = st.one_of(
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "expected"),
     [
-        pytest.param("2026-08-27T10:00:00Z", id="ISO with Z"),
-        pytest.param("2026-08-27T10:00:00.000Z", id="milliseconds"),
-        pytest.param("2026-08-27T12:00:00+02:00", id="another zone"),
-        pytest.param("2026-08-27T10:00:00", id="no zone means UTC"),
-        pytest.param("2026-08-27 10:00:00", id="no T"),
-        pytest.param(" 2026-08-27 10:00:00.000 ", id="blanks around"),
-        pytest.param("2026-08-27 10:00:00 UTC", id="the zone as a word"),
-        pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", id="an HTTP date"),
-        pytest.param(str(int(WHEN)), id="epoch seconds as text"),
-        pytest.param(WHEN, id="epoch seconds"),
-        pytest.param(int(WHEN * 1000), id="epoch milliseconds"),
-        pytest.param(str(int(WHEN * 1000)), id="epoch milliseconds as text"),
+        pytest.param("2026-08-27T10:00:00Z", Timestamp(TIME), id="ISO with Z"),
+        pytest.param(" 2026-08-27T12:00:00.000+02:00 ", Timestamp(TIME), id="another zone"),
+        pytest.param("2026-08-27 10:00:00 UTC", Timestamp(TIME), id="the zone as a word"),
+        pytest.param("2026-08-27 10:00:00", Timestamp(TIME, has_time_zone=False), id="no zone and no T"),
+        pytest.param("2026-08-27T10:00", Timestamp(TIME, False, 60.0), id="minutes"),
+        pytest.param("2026-08-27T10:00Z", Timestamp(TIME, True, 60.0), id="minutes with a zone"),
+        pytest.param("2026-08-27", Timestamp(TIME - 10 * HOUR, False, 86_400.0), id="a day"),
+        pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", Timestamp(TIME), id="an HTTP date"),
+        pytest.param(TIME, Timestamp(TIME), id="epoch seconds"),
+        pytest.param(str(int(TIME * 1000)), Timestamp(TIME), id="epoch milliseconds as text"),
     ],
 )
-def test_a_moment_is_read_in_every_form(text: object) -> None:
-    assert parse_timestamp(text) == WHEN
+def test_a_timestamp_is_read_with_its_zone_and_precision(text: object, expected: Timestamp) -> None:
+    assert parse_timestamp_details(text) == expected
+    assert parse_timestamp(text) == expected.seconds
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("", " ", "soon", "now", "Thu", "12:30", "P1D", "2026-13-45", "nan", "inf", "1e400"),
-        *("99999999999999999999", "9" * 30 + "-01-01", "2026-08-27T10:00:00+99:99", 1e14, -1e14, True, None, [], {}),
-    ],
-)
-def test_what_is_no_moment_is_none(value: object) -> None:
-    assert parse_timestamp(value) is None
+def test_a_timestamp_without_a_zone_may_mean_any_zone() -> None:
+    known, unknown = Timestamp(TIME), Timestamp(TIME, has_time_zone=False, precision_s=60.0)
+    assert (known.earliest, known.latest) == (TIME, TIME + 1)
+    assert (unknown.earliest, unknown.latest) == (TIME - 14 * HOUR, TIME + 12 * HOUR + 60)
+
+
+def test_what_is_no_timestamp_is_none() -> None:
+    texts = ("", "soon", "12:30", "P1D", "2026-13-45", "inf", "9" * 30 + "-01-01", "2026-08-27T10:00:00+99:99")
+    for value in (*texts, "Thu, 99 Foo 2026 10:00:00 GMT", 1e14, True, None, []):
+        assert parse_timestamp(value) is None
 
 
 @given(ANYTHING)
 @pytest.mark.filterwarnings("ignore::dateutil.parser.UnknownTimezoneWarning")
-def test_reading_a_moment_never_raises_and_it_can_be_written(value: object) -> None:
-    moment = parse_timestamp(value)
-    assert moment is None or math.isfinite(moment)
+def test_parsing_a_timestamp_never_raises(value: object) -> None:
+    found = parse_timestamp(value)
+    assert found is None or math.isfinite(found)
+
+
+@given(st.none() | st.text())
+def test_parsing_an_http_date_never_raises(text: str | None) -> None:
+    found = parse_http_date(text)
+    assert found is None or math.isfinite(found)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_what_is_written_is_read_again_to_the_second(moment: datetime) -> None:
-    written = format_timestamp(moment.timestamp())
-    assert written is not None
-    assert parse_timestamp(written) == math.floor(moment.timestamp())
+def test_what_is_written_is_read_again_to_the_second(time: datetime) -> None:
+    written = format_timestamp(time.timestamp())
+    assert parse_timestamp(written) == math.floor(time.timestamp())
+
+
+def test_no_timestamp_is_written_as_nothing() -> None:
+    assert format_timestamp(None) is None
+    assert format_timestamp(TIME) == "2026-08-27T10:00:00+00:00"
 
 
 @pytest.mark.parametrize(
     ("value", "number"),
     [
-        pytest.param("0.50", 0.5, id="text"),
-        pytest.param(7, 7.0, id="whole"),
-        pytest.param(" 7 ", 7.0, id="blanks"),
-        pytest.param("7 USD", None, id="a unit"),
-        pytest.param(True, None, id="truth is no number"),
-        pytest.param("nan", None, id="nan"),
-        pytest.param(float("inf"), None, id="infinity"),
-        pytest.param(10**400, None, id="too large"),
-        pytest.param([7], None, id="a list"),
-        pytest.param(None, None, id="nothing"),
+        (" 0.50 ", 0.5),
+        (7, 7.0),
+        ("7 USD", None),
+        (True, None),
+        ("nan", None),
+        (10**400, None),
+        ([7], None),
+        (None, None),
     ],
 )
 def test_a_number_is_read_from_itself_or_its_text(value: object, number: float | None) -> None:
     assert parse_number(value) == number
-
-
-def test_no_moment_is_written_as_nothing() -> None:
-    assert format_timestamp(None) is None
-    assert format_timestamp(WHEN) == "2026-08-27T10:00:00+00:00"

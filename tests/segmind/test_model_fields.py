@@ -1,0 +1,119 @@
+"""Each kind of field takes what the API takes, and says what is allowed where a value is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.model_fields import (
+    BOOLEAN,
+    CHOICE,
+    INTEGER,
+    KINDS,
+    NUMBER,
+    TEXT,
+    URL,
+    ModelField,
+    safe_repr,
+)
+
+#: One field of each kind with rules of its own, and how a message names what it takes.
+FIELDS = [
+    pytest.param(ModelField("x", TEXT), "a text", id="text"),
+    pytest.param(ModelField("x", URL), "an https URL that Segmind can fetch", id="URL"),
+    pytest.param(ModelField("x", INTEGER, low=1, high=9), "a whole number from 1 to 9", id="a range"),
+    pytest.param(ModelField("x", INTEGER, low=1), "a whole number from 1", id="a range that is open above"),
+    pytest.param(ModelField("x", INTEGER, allowed=(5, 10)), "a whole number: 5, 10", id="some whole numbers"),
+    pytest.param(ModelField("x", NUMBER, low=0, high=1.5), "a number from 0 to 1.5", id="number"),
+    pytest.param(ModelField("x", CHOICE, allowed=("a", 2)), "'a', 2", id="choice"),
+    pytest.param(ModelField("x", BOOLEAN), "True or False", id="boolean"),
+]
+#: Values that hardly any field takes.
+STRANGE = [[], {1: 2}, b"\xff", object(), 10**5000, "9" * 5000, float("nan"), float("inf"), "\ud800", "a\x00b", " "]
+
+
+def test_every_kind_is_in_the_table() -> None:
+    assert {row.values[0].kind for row in FIELDS} == set(KINDS)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("field", "allowed"), FIELDS)
+def test_a_strange_value_is_refused_with_what_is_allowed(field: ModelField, allowed: str) -> None:
+    refused = 0
+    for value in STRANGE:
+        try:
+            field.validate(value)
+        except BadInputError as problem:
+            refused += 1
+            assert str(problem).startswith("x ")
+            assert str(problem).endswith(f"; allowed: {allowed}.")
+            assert len(str(problem)) < 200
+            assert str(problem).isprintable()
+    assert refused >= len(STRANGE) - 1  # a text of digits is a text, and a giant number is above an open range's start
+
+
+@given(st.text())
+def test_validating_a_text_raises_nothing_but_bad_input(text: str) -> None:
+    for row in FIELDS:
+        try:
+            row.values[0].validate(text)  # type: ignore[union-attr]
+        except BadInputError as problem:
+            assert str(problem).startswith("x ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "valid"),
+    [
+        pytest.param(ModelField("x", NUMBER), "0.5", 0.5, id="a number as text"),
+        pytest.param(ModelField("x", NUMBER), 3, 3, id="a whole number for a number"),
+        pytest.param(ModelField("x", BOOLEAN), " True ", True, id="yes as a template renders it"),
+        pytest.param(ModelField("x", BOOLEAN), "false", False, id="no as text"),
+        pytest.param(ModelField("x", INTEGER, low=-9, high=9), " -5 ", -5, id="a whole number below zero"),
+        pytest.param(ModelField("x", TEXT), "two\nlines\tand more", "two\nlines\tand more", id="white space in a text"),
+    ],
+)
+def test_a_value_becomes_what_the_api_takes(field: ModelField, value: Any, valid: Any) -> None:
+    assert field.validate(value) == valid
+    assert type(field.validate(value)) is type(valid)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param(ModelField("x", CHOICE, allowed=(1, 2)), True, id="True is not 1"),
+        pytest.param(ModelField("x", BOOLEAN), 1, id="1 is not True"),
+        pytest.param(ModelField("x", NUMBER), True, id="True is no number"),
+        pytest.param(ModelField("x", INTEGER), 5.0, id="a broken number is not whole"),
+        pytest.param(ModelField("x", INTEGER, low=1), 0, id="below the range"),
+        pytest.param(ModelField("x", INTEGER, high=1), 2, id="above the range"),
+        pytest.param(ModelField("x", URL), "http://a.invalid/x.png", id="http"),
+        pytest.param(ModelField("x", URL), "/tmp/x.png", id="a path"),
+        pytest.param(ModelField("x", URL), "https://", id="no host"),
+        pytest.param(ModelField("x", URL), "https://a.invalid/x.png\n", id="a line break"),
+        pytest.param(ModelField("x", URL), "https://a.invalid:port/x.png", id="a port that is none"),
+    ],
+)
+def test_a_value_of_another_type_or_outside_the_rules_is_refused(field: ModelField, value: Any) -> None:
+    with pytest.raises(BadInputError, match="allowed"):
+        field.validate(value)
+
+
+class Unprintable:
+    """A value that cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Unprintable(), 10**5000, "x" * 10**6, b"x" * 10**6, "\ud800\n\x00", ["x"] * 10**5],
+    ids=["a class", "a number", "a text", "bytes", "control characters", "a list"],
+)
+def test_any_value_can_be_shown_on_a_short_line(value: Any) -> None:
+    text = safe_repr(value)
+    assert len(text) < 80
+    assert text.isprintable()

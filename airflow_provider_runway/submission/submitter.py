@@ -19,8 +19,6 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.polling.poll import poll_once
-from airflow_provider_runway.segmind.endpoints import make_submit_call
-from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.history import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
@@ -298,7 +296,7 @@ class Submitter:
         return entry
 
     def _submit(self, request: JobRequest, *, is_new_generation: bool) -> JobSummary:
-        transport = self.hook.get_conn()  # before the intent, as the upload: what fails here leaves no doubt
+        self.hook.get_conn()  # before the intent, as the upload: what fails here leaves no doubt
         last = self._entry
         generation = 0 if last is None else last.generation + is_new_generation
         seed = request.identity.seed(generation) if request.derives_seed else request.seed
@@ -322,10 +320,9 @@ class Submitter:
             unanswered_submits=last.unanswered_submits if last is not None and is_same_try else 0,
         )
         self._write(intent)
-        call = make_submit_call(transport.settings.base_urls, request.model, body, not_after=intent.expires_at)
         try:
             self._sent_here = True
-            job = transport.run(execute(call, get_timing().submit_retry), self.log)
+            job = self.hook.submit(request.model, body, get_timing().submit_retry, not_after=intent.expires_at)
         except (NotSentError, RefusedError, NoUsableResponseError):
             # Never sent, refused or throttled: certainly no job. The next try must not look for one.
             self._try_to_write(replace(intent, phase=Phase.NOT_ACCEPTED))

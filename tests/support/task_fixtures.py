@@ -13,18 +13,14 @@ from airflow_runtime import TaskInstance
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.outputs import store
-from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
 
-#: How long a submit without a row counts as not settled, in these tests.
-SETTLED_S = 0.5
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["SETTLED_S", "gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
 
 
 @pytest.fixture
@@ -49,9 +45,9 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
         response_margin_s=0.1,
         read_retry=hasty(),
         submit_retry=hasty(max_elapsed_s=1.5),
+        download_retry=hasty(),
     )
     monkeypatch.setattr(timing, "_current", short)
-    monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ def how_to_resume(request_id: str, submitted_at: float | None) -> str:
         else f"until {format_timestamp(submitted_at + RECORD_LIFETIME_S)}"
     )
     return (
-        f"Its record lives {until}, its row in the account's history longer. To pick it up without paying again: "
-        f'RunwayJobSensor(request_id="{request_id}"), or request_id="{request_id}" on the RunwayGenerateOperator.'
+        f"Its record lives {until}, its row in the account's history longer. "
+        f'To resume it without paying again: RunwayJobSensor(request_id="{request_id}"). '
+        f'Or set request_id="{request_id}" on the RunwayGenerateOperator and clear the task.'
     )
 
 

@@ -6,7 +6,7 @@ Names that only moved come from the ``common.compat`` provider. The functions be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
 
 __all__ = [
@@ -50,9 +52,11 @@ __all__ = [
     "get_storage_conn_id",
     "get_task_state_store",
     "is_connection_missing",
+    "make_cli_group",
     "make_storage_path",
     "make_timer_trigger",
     "mask_secret",
+    "read_connection_in_command",
     "read_link_xcom",
     "report_lineage",
 ]
@@ -231,3 +235,30 @@ def read_link_xcom(ti_key: Any, key: str) -> Any:
 
         return XCom.get_value(ti_key=ti_key, key=key)
     return None
+
+
+def read_connection_in_command(conn_id: str) -> Connection:
+    """Return a connection in a command of an administrator, which reads Airflow's database as Airflow's own do.
+
+    :raises AirflowNotFoundException: there is no such connection.
+    """
+    from airflow.models.connection import Connection as CoreConnection
+
+    connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
+    return connection
+
+
+def make_cli_group(
+    group: str,
+    group_help: str,
+    command: str,
+    command_help: str,
+    run: Callable[[Namespace], None],
+    options: Iterable[tuple[tuple[str, ...], Mapping[str, Any]]],
+) -> Any:
+    """Return a group with one command for Airflow's own command line."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+    arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
+    action = ActionCommand(name=command, help=command_help, func=run, args=arguments)
+    return GroupCommand(name=group, help=group_help, subcommands=[action])

@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
         "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
+        "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
         "config": {
             "runway": {
                 "description": "Options of the Runway provider (airflow-provider-runway).",

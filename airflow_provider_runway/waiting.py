@@ -21,6 +21,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import how_to_resume, job_still_running, retry_after_expiry_warning
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.journal import Journal
@@ -87,6 +88,8 @@ def wait_for_rate_limit(
             "tasks submit at the same time.",
             reset_at=throttled.reset_at,
         )
+    if deferrable:
+        pause_s = max(pause_s, get_timing().min_wait_s)  # an earlier event could make the scheduler fail the task
     where = "without a worker slot" if deferrable else "in the worker"
     operator.log.info(
         "The account's rate limit is used up (HTTP 429); nothing was submitted. Trying again in %.0f s, %s.",

@@ -1,4 +1,4 @@
-"""What Airflow reads about the package is true, importable, and to the liking of its own providers manager."""
+"""The provider info that Airflow reads is true, importable, and accepted by Airflow's own providers manager."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ INFO = get_provider_info()
 FLASK = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def imported(path: str) -> Any:
-    """The class of a dotted path."""
+def import_class(path: str) -> Any:
+    """Return the class of a dotted path."""
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)
 
 
-def test_the_entry_point_is_found_and_brings_this() -> None:
+def test_the_entry_point_returns_the_provider_info() -> None:
     (point,) = (point for point in entry_points(group="apache_airflow_provider") if "runway" in point.value)
     assert point.load()() == INFO
     assert INFO["package-name"] == "airflow-provider-runway"
@@ -39,32 +39,15 @@ def test_the_entry_point_is_found_and_brings_this() -> None:
     assert json.loads(json.dumps(INFO)) == INFO
 
 
-@pytest.mark.parametrize("path", INFO["extra-links"])
-def test_every_link_can_be_imported(path: str) -> None:
-    assert imported(path).name
+def test_every_link_and_module_can_be_imported() -> None:
+    assert all(import_class(path).name for path in INFO["extra-links"])
+    rows = [row for kind in ("hooks", "operators", "sensors", "triggers") for row in INFO[kind]]
+    assert all(import_module(name).__doc__ for row in rows for name in row["python-modules"])
+    assert {row["integration-name"] for row in rows} == {row["integration-name"] for row in INFO["integrations"]}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        name
-        for kind in ("hooks", "operators", "sensors", "triggers")
-        for row in INFO[kind]
-        for name in row["python-modules"]
-    ],
-)
-def test_every_module_can_be_imported(module: str) -> None:
-    assert import_module(module).__doc__
-
-
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_every_kind_names_an_integration_that_is_there(kind: str) -> None:
-    names = {row["integration-name"] for row in INFO["integrations"]}
-    assert {row["integration-name"] for row in INFO[kind]} <= names
-
-
-def test_the_connection_type_is_the_hooks() -> None:
-    assert imported(CONNECTION["hook-class-name"]) is RunwayHook
+def test_the_connection_type_is_that_of_the_hook() -> None:
+    assert import_class(CONNECTION["hook-class-name"]) is RunwayHook
     assert CONNECTION["connection-type"] == RunwayHook.conn_type == "runway"
     assert CONNECTION["hook-name"] == RunwayHook.hook_name
     assert RunwayHook.conn_name_attr == "runway_conn_id"
@@ -72,7 +55,7 @@ def test_the_connection_type_is_the_hooks() -> None:
 
 
 @FLASK
-def test_both_forms_of_the_form_say_the_same() -> None:
+def test_the_old_and_the_new_form_have_the_same_texts() -> None:
     behaviour = RunwayHook.get_ui_field_behaviour()
     declared = CONNECTION["ui-field-behaviour"]
     assert declared == {
@@ -83,64 +66,58 @@ def test_both_forms_of_the_form_say_the_same() -> None:
     assert set(CONNECTION["conn-fields"]) == set(FIELDS)
     pytest.importorskip("wtforms", reason="Airflow 3 without the FAB provider has no form widgets")
     widgets = RunwayHook.get_connection_form_widgets()
-    said = {name: (widget.args[0], widget.kwargs["description"]) for name, widget in widgets.items()}
-    assert said == {name: (label, description) for name, (label, _, description) in FIELDS.items()}
+    texts = {name: (widget.args[0], widget.kwargs["description"]) for name, widget in widgets.items()}
+    assert texts == {name: (label, description) for name, (label, _, description) in FIELDS.items()}
 
 
 @FLASK
-def test_the_older_form_takes_a_whole_number_or_nothing_as_the_budget() -> None:
+def test_the_old_form_takes_a_whole_number_or_nothing_as_the_rate_limit() -> None:
     wtforms = pytest.importorskip("wtforms", reason="Airflow 3 without the FAB provider has no form widgets")
     form = type("Form", (wtforms.Form,), RunwayHook.get_connection_form_widgets())
-    for typed, good in (("60", True), ("", True), ("0", False), ("many", False)):
-        assert form(Typed(requests_per_minute=typed)).validate() is good, typed
+    for typed, is_valid in (("60", True), ("", True), ("0", False), ("many", False)):
+        assert form(FormData(requests_per_minute=typed)).validate() is is_valid, typed
 
 
-class Typed(dict[str, str]):
-    """What a browser sends of a form."""
+class FormData(dict[str, str]):
+    """What a browser sends for a form."""
 
     def getlist(self, name: str) -> list[str]:
         return [self[name]] if name in self else []
 
 
-def test_without_flask_the_hooks_form_is_drawn_from_airflows_own_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow 3.0 and 3.1 put such classes in the place of ``wtforms``, and read from them what to draw."""
+def test_without_flask_the_form_is_built_from_airflows_own_replacements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.0 and 3.1 replace ``wtforms`` by such classes, and read from them what to show."""
     service = pytest.importorskip("airflow.api_fastapi.core_api.services.ui.connections").HookMetaService
-    stand_ins = ModuleType("wtforms")
-    stand_ins.IntegerField, stand_ins.StringField = service.MockIntegerField, service.MockStringField  # type: ignore[attr-defined]
+    replacements = ModuleType("wtforms")
+    replacements.IntegerField, replacements.StringField = service.MockIntegerField, service.MockStringField  # type: ignore[attr-defined]
     validators = ModuleType("wtforms.validators")
     validators.Optional, validators.NumberRange = service.MockOptional, service.MockOptional  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "wtforms", stand_ins)
+    monkeypatch.setitem(sys.modules, "wtforms", replacements)
     monkeypatch.setitem(sys.modules, "wtforms.validators", validators)
     monkeypatch.setitem(sys.modules, "flask_appbuilder", None)
-    drawn = {name: widget.param.dump() for name, widget in RunwayHook.get_connection_form_widgets().items()}
-    assert {name: field["schema"]["type"] for name, field in drawn.items()} == {
+    shown = {name: widget.param.dump() for name, widget in RunwayHook.get_connection_form_widgets().items()}
+    assert {name: field["schema"]["type"] for name, field in shown.items()} == {
         name: schema["type"] for name, (_, schema, _) in FIELDS.items()
     }
-    assert {name: field["description"] for name, field in drawn.items()} == {
+    assert {name: field["description"] for name, field in shown.items()} == {
         name: description for name, (_, _, description) in FIELDS.items()
     }
 
 
-def test_no_field_hides_the_password_or_shows_it() -> None:
-    assert "password" not in declared_hidden()
-    assert "host" not in declared_hidden()
+def test_the_form_shows_host_and_password() -> None:
+    assert {"host", "password"}.isdisjoint(CONNECTION["ui-field-behaviour"]["hidden-fields"])
     assert set(CONNECTION["ui-field-behaviour"]["relabeling"]) <= {"host", "password"}
 
 
-def declared_hidden() -> set[str]:
-    """The fields that the form leaves out."""
-    return set(CONNECTION["ui-field-behaviour"]["hidden-fields"])
+def test_each_field_has_a_label_a_description_and_a_type() -> None:
+    for name in FIELDS:
+        field = CONNECTION["conn-fields"][name]
+        assert field["label"]
+        assert field["description"]
+        assert field["schema"]["type"] in (["string", "null"], ["integer", "null"])
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_each_field_has_a_label_a_description_and_a_type(name: str) -> None:
-    field = CONNECTION["conn-fields"][name]
-    assert field["label"]
-    assert field["description"]
-    assert field["schema"]["type"] in (["string", "null"], ["integer", "null"])
-
-
-def test_every_field_that_may_stay_empty_says_what_that_means() -> None:
+def test_every_field_says_what_it_means_when_it_is_empty() -> None:
     """Airflow 3 shows placeholders of the standard fields alone; the description says it on every release."""
     assert set(PLACEHOLDERS) == {"host", "password", *FIELDS}
     assert all("Empty: " in description for _, _, description in FIELDS.values())
@@ -157,7 +134,7 @@ def test_airflow_knows_the_option_and_its_variable(monkeypatch: pytest.MonkeyPat
     assert get_config("runway", "catalogue") == "/opt/airflow/models.json"
 
 
-def test_airflows_own_schema_accepts_it() -> None:
+def test_the_provider_info_fits_airflows_own_schema() -> None:
     from airflow import providers_manager
 
     create = getattr(providers_manager, "_create_provider_info_schema_validator", None)

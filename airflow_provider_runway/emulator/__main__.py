@@ -28,6 +28,8 @@ _EXAMPLES = """examples:
         jobs of a second or two, on an account with a small rate limit
   python -m airflow_provider_runway.emulator --fault submit:cut_after --fault status:server_error:probability=0.1
         the first submit is accepted without a response; one status poll in ten fails with a 500
+  python -m airflow_provider_runway.emulator --history-form dashboard --clock-offset -300
+        a history made for people, and a clock that is 5 minutes behind
   curl -X POST localhost:8081/_emulator/faults -d '"submit:rate_limited:times=3,window=20"'
         adds a fault while the emulator runs; GET /_emulator/ledger shows what would have been billed
 
@@ -58,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     defaults = EmulatorOptions()
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_runway.emulator",
+        usage="%(prog)s [options]",
         description=_DESCRIPTION,
         epilog=f"{_EXAMPLES}\n{describe_history_forms()}\n\n{describe_faults()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -66,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=int, default=0, help="port to listen on; 0 takes a free one, shown in the first line of output")
     add("--time-scale", type=float, default=defaults.time_scale, help="factor on the latencies of jobs (%(default)s)")
-    add("--requests-per-minute", type=int, default=0, help="rate limit of an account, GETs included; 0 for no limit")
+    add("--requests-per-minute", type=int, default=0, help="rate limit of an account, GETs included; 0 for none")
     add("--rate-window", type=float, default=defaults.rate_window, help='seconds in that "minute" (%(default)s)')
     add(
         "--reset-format",
@@ -95,6 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="accepted key, repeatable; KEY1,KEY2 is one account (default: any key)",
     )
     add("--model", action="append", default=[], help="slug that exists, repeatable (default: every slug)")
+    add("--last-frame", action="store_true", help="also return the last_frame_url of a video")
     add("--credits", type=float, default=defaults.credits, help="initial balance of each account, in USD (%(default)s)")
     add("--seed", type=int, default=defaults.seed, help="seed of the emulator's random numbers (%(default)s)")
     add("--fault", action="append", default=[], help="a fault rule, repeatable; see below")
@@ -105,7 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_history_arguments(parser: argparse.ArgumentParser) -> None:
-    about = "What a real account's history looks like is not documented. Each option is one open question."
+    about = "What the history of a real account looks like is not documented. Each option is one open question."
     group = parser.add_argument_group("form of the request history", about)
     group.add_argument(
         "--history-form", choices=HISTORY_FORMS, default="plain", metavar="NAME", help="a named form; see below (plain)"
@@ -119,7 +123,7 @@ def _add_history_arguments(parser: argparse.ArgumentParser) -> None:
             f"--history-{name.replace('_', '-')}",
             choices=choices,
             type=type(default),
-            metavar=None if choices else {int: "NUMBER", str: "TEXT"}[type(default)],
+            metavar=None if choices else spec.get("metavar", "NUMBER"),
             help=spec["about"],
         )
 

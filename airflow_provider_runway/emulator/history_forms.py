@@ -18,12 +18,12 @@ def _choice(about: str, *values: str) -> Any:
     return field(default=values[0], metadata={"about": about, "choices": values})
 
 
-def _number(about: str) -> Any:
-    return field(default=0, metadata={"about": about})
-
-
-def _default(about: str, default: str | int) -> Any:
+def _number(about: str, default: int = 0) -> Any:
     return field(default=default, metadata={"about": about})
+
+
+def _text(about: str, default: str, metavar: str) -> Any:
+    return field(default=default, metadata={"about": about, "metavar": metavar})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class HistoryForm:
         "keys above the inputs in request_body", "none", "input", "inputs", "parameters", "input.parameters"
     )
     keys: str = _choice("spelling of the inputs' names", "as_sent", "snake_case", "lower_case")
-    text: str = _choice("normalization of texts", "as_sent", "trimmed", "collapsed", "nfc", "html_escaped")
+    text: str = _choice("how texts are normalized", "as_sent", "trimmed", "collapsed", "nfc", "html_escaped")
     prompt_length: int = _number("characters after which a prompt is cut off; 0 for never")
-    seed: str = _choice("type of the seed", "as_sent", "text", "float", "missing")
-    images: str = _choice("URLs of input images", "as_sent", "rehosted", "without_query")
-    defaults: str = _choice("inputs that equal the model's default", "as_sent", "dropped", "filled")
-    model: str = _choice("model_name", "slug", "display_name", "missing")
+    seed: str = _choice("how the seed is shown", "as_sent", "text", "float", "missing")
+    images: str = _choice("how URLs of input images are shown", "as_sent", "rehosted", "without_query")
+    defaults: str = _choice("what happens to inputs with the model's default", "as_sent", "dropped", "filled")
+    model: str = _choice("how model_name names the model", "slug", "display_name", "missing")
     times: str = _choice(
         "format of times",
         "utc_z",
@@ -69,14 +69,14 @@ class HistoryForm:
     time_of: str = _choice("event that the creation time belongs to", "submission", "start", "completion")
     request_id: str = _choice("when a row gets its request_id", "always", "when_running", "when_finished", "missing")
     status: str = _choice("words in model_status", "documented", "lower_case", "other_words", "missing")
-    columns: str = _default("comma-separated names of the only fields in a row; empty for all", "")
+    columns: str = _text("comma-separated names of the only fields in a row; empty for all", "", "NAMES")
     appears: str = _choice("when a row appears", "at_submission", "at_completion", "never")
-    lag: str = _default(
-        "seconds until a row is complete, or MIN-MAX to draw one per job; rows are missing, then empty", "0"
+    lag: str = _text(
+        "seconds until a row is complete, or MIN-MAX to draw one per job; rows are missing, then empty", "0", "SECONDS"
     )
-    lookup: str = _choice("GET of one row by its request id", "works", "not_found")
+    lookup: str = _choice("whether one row can be fetched by its request id", "works", "not_found")
     filters: str = _choice(
-        "filters and sorting of a query",
+        "what happens to filters and sorting",
         "work",
         "ignored",
         "refused_400",
@@ -84,12 +84,12 @@ class HistoryForm:
         "to_date_exclusive",
         "future_date_refused",
     )
-    refused_parameters: str = _default(
-        "comma-separated query parameters that a refusing server refuses; empty for every filter and sorting", ""
+    refused_parameters: str = _text(
+        "comma-separated query parameters that are refused, with filters refused; empty for all of them", "", "NAMES"
     )
     page_size: int = _number("most rows in a page, whatever the query asks for; 0 for no limit")
     order: str = _choice("order of rows without a sort", "newest_first", "oldest_first")
-    first_page: int = _default("number of the first page", 1)
+    first_page: int = _number("number of the first page", 1)
     envelope: str = _choice("JSON around the rows of a page", "full", "data_only")
     no_rows: str = _choice("response to a query without rows", "empty_list", "error_404", "no_content_204")
 

@@ -103,7 +103,7 @@ class RunwayHook(BaseHook):
 
         :param not_after: epoch seconds; nothing is sent later than this. None: no limit.
         :param policy: how often and how long to retry where nothing was accepted; None: the hook's own.
-        :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API said no.
+        :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API refused it.
         :raises ThrottledError: 429 for longer than the policy allows; nothing was queued.
         :raises UnreachableError: the connection could not be made; nothing was sent.
         :raises SubmitOutcomeUnknownError: no usable response; the job may exist, and its id is not known.
@@ -178,14 +178,15 @@ class RunwayHook(BaseHook):
         return self._run(endpoints.make_history_row_call, request_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the credits, which costs nothing, and say in words what was found."""
+        """Do the short form of the free check: ask for the balance and one page of the history."""
+        from airflow_provider_runway.checks.evidence import collect_evidence
+        from airflow_provider_runway.checks.findings import summarize
+
         try:
-            found = self._run(endpoints.make_credits_call, policy=UI_RETRY)
+            evidence = self._transport.run(collect_evidence(self.settings.base_urls, UI_RETRY, is_short=True))
         except RunwayError as problem:
             return False, str(problem)
-        if not found.is_known:
-            return True, "The key is valid; the account has no balance record yet."
-        return True, f"The key is valid; credits: {found.credits:.2f} USD, free credits: {found.free_credits:.2f} USD."
+        return summarize(evidence)
 
     def close(self) -> None:
         """Close the session, if one was opened."""

@@ -148,7 +148,7 @@ class _DownloadAttempt:
     @contextmanager
     def _open_response(self) -> Iterator[requests.Response]:
         """Send the request, follow allowed redirects, and close everything at the end."""
-        from airflow_provider_runway.transports.requests_transport import TimeLimitedSession
+        from airflow_provider_runway.transports.time_limited_session import TimeLimitedSession
 
         url = self.request.url
         with TimeLimitedSession() as session, session.limit_time(MAX_ATTEMPT_S):

@@ -1,7 +1,8 @@
 """Adaptive rate limit: how many requests a minute the account allows, as configured or as learnt from 429 responses.
 
 Additive increase and multiplicative decrease, like TCP: several triggerers and the submits of workers share one
-account without talking to each other. Times are seconds on one clock, passed in.
+account without talking to each other. Also a configured limit is the account's and not this process's, so a 429 slows
+this process down although it kept the limit. Times are seconds on one clock, passed in.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ CONTENTION_HALF_LIFE_S = 20.0
 class AdaptiveRateLimiter:
     """Says when the next request may be sent. It neither waits nor sends.
 
-    :param per_minute: the account's limit where it is configured. The rate then never exceeds it.
+    :param per_minute: the account's limit where it is configured. The rate starts from it and never exceeds it.
     """
 
     def __init__(self, per_minute: float | None = None, now: float = 0.0) -> None:
         self._max_per_minute = per_minute or MAX_PER_MINUTE
+        self._min_per_minute = min(MIN_PER_MINUTE, self._max_per_minute)
         self._is_configured = per_minute is not None
         self.per_minute = per_minute or INITIAL_PER_MINUTE
         self.throttle_count = 0
@@ -78,8 +80,8 @@ class AdaptiveRateLimiter:
         :param reset_at: on the clock of ``now``; None where the API did not name it.
         """
         self.throttle_count += 1
-        if now >= self._paused_until and not self._is_configured:
-            self.per_minute = max(self.per_minute * DECREASE, MIN_PER_MINUTE)
+        if now >= self._paused_until:
+            self.per_minute = max(self.per_minute * DECREASE, self._min_per_minute)
         pause_end = now + DEFAULT_PAUSE_S if reset_at is None else reset_at
         self._paused_until = max(self._paused_until, pause_end, now + 0.1)
         self._tokens, self._refilled_at = 1.0, self._paused_until
@@ -96,7 +98,7 @@ class AdaptiveRateLimiter:
         minutes = (now - self._increased_at) / 60
         # Only a rate that was really used has shown that the account allows more.
         was_used = self._sent_since_increase >= 0.5 * minutes * self.per_minute
-        if not self._is_configured and minutes >= 0.1 and was_used:
+        if minutes >= 0.1 and was_used:
             increase = min(INCREASE_PER_MINUTE, self.per_minute * MAX_INCREASE_SHARE)
             self.per_minute = min(self.per_minute + increase * minutes, self._max_per_minute)
             self._increased_at, self._sent_since_increase = now, 0

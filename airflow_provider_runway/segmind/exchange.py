@@ -148,7 +148,7 @@ def search_history(
     Only an empty page is taken for the end: the server may send fewer rows than it was asked for, and what it means by
     a total is not known. A filter that the server refuses is left out, and the query is repeated.
 
-    :param since: epoch seconds; once the rows are seen to come newest first, pages that are older are not read.
+    :param since: epoch seconds by our clock; once the rows are seen to come newest first, older pages are not read.
     """
     pages: list[Page] = []
     while len(pages) < MAX_PAGES:
@@ -193,6 +193,7 @@ def _may_be_about_a_filter(refusal: RefusedError) -> bool:
 def _is_older(pages: list[Page], since: float) -> bool:
     """Is the last page, and so every later one, older than this? Only where the rows are seen to be sorted."""
     last = pages[-1]
+    since += last.clock_offset_s or 0.0
     if last.unreadable_count or any(row.created_between is None for row in last.rows):
         return False
     times = [row.created_at for page in pages for row in page.rows if row.created_at is not None]

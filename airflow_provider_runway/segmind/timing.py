@@ -26,7 +26,7 @@ class Timing:
 
     latency_scale: float = 1.0
     min_poll_gap_s: float = 1.0
-    min_wait_s: float = 1.0
+    min_wait_s: float = 10.0
     history_pauses_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
     history_landing_s: float = 120.0
     read_retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -456,19 +456,20 @@ def odd_range(api, gateway):
         assert content is None or response.content == content
 
 
-@pytest.mark.parametrize(
-    ("names", "headers"),
-    [("etag", {"etag", "last-modified"}), ("weak", {"etag"}), ("date", {"last-modified"}), ("nothing", set())],
-)
-def test_a_body_that_is_cut_by_closing_the_connection_has_the_chosen_version_headers(api, gateway, names, headers):
+def test_a_body_that_is_cut_by_closing_the_connection_has_the_chosen_version_headers(api, gateway):
     url = api.get_video_url()
     whole = api.get(url)
-    gateway.add_fault(f"output:cut_body:how=close,names={names}")
-    with api.get(url, stream=True) as response:
-        received = read_until_cut(response)
     half = len(whole.content) // 2
-    assert half - 1024 < len(received) <= half, "the client may drop the bytes that do not fill a chunk, and no more"
-    assert whole.content.startswith(received)
-    assert {name for name in ("etag", "last-modified") if name in response.headers} == headers
-    if names == "weak":
-        assert response.headers["etag"] == f"W/{whole.headers['etag']}"
+    for names, headers in (
+        ("etag", {"etag", "last-modified"}),
+        ("weak", {"etag"}),
+        ("date", {"last-modified"}),
+        ("nothing", set()),
+    ):
+        gateway.add_fault(f"output:cut_body:how=close,names={names}")
+        with api.get(url, stream=True) as response:
+            received = read_until_cut(response)
+        assert half - 1024 < len(received) <= half, "the client may drop the bytes that do not fill a chunk"
+        assert whole.content.startswith(received)
+        assert {name for name in ("etag", "last-modified") if name in response.headers} == headers
+        assert names != "weak" or response.headers["etag"] == f"W/{whole.headers['etag']}"

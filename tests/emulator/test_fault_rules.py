@@ -19,26 +19,27 @@ def list_faults(rules: FaultRuleSet, call: str, text: str = "", times: int = 1) 
     return [rules.match_request(call, text).names for _ in range(times)]
 
 
-@pytest.mark.parametrize(
-    ("rule", "applied"),
-    [
-        ("submit:forbidden", "X..."),
-        ("submit:forbidden:times=2", "XX.."),
-        ("submit:forbidden:times=0", "XXXX"),
-        ("submit:forbidden:skip=2", "..X."),
-        ("submit:forbidden:probability=1", "XXXX"),
-        ("submit:forbidden:probability=1,times=1", "X..."),
-        ("submit:forbidden:probability=0", "...."),
-        ("status:forbidden", "...."),
-        ("any:forbidden", "X..."),
-        ("submit:forbidden:match=sunflower", "X..."),
-        ("submit:forbidden:match=tulip", "...."),
-        ('{"fault": "forbidden", "call": "submit"}', "X..."),
-    ],
-)
-def test_a_rule_applies_to_the_requests_that_it_describes(rule, applied):
-    names = list_faults(make_rules(rule), "submit", "a sunflower", 4)
-    assert "".join("X" if name else "." for name in names) == applied
+#: rule -> the submits, of four with the text "a sunflower", that it applies to
+APPLIED = {
+    "submit:forbidden": "X...",
+    "submit:forbidden:times=2": "XX..",
+    "submit:forbidden:times=0": "XXXX",
+    "submit:forbidden:skip=2": "..X.",
+    "submit:forbidden:probability=1": "XXXX",
+    "submit:forbidden:probability=1,times=1": "X...",
+    "submit:forbidden:probability=0": "....",
+    "status:forbidden": "....",
+    "any:forbidden": "X...",
+    "submit:forbidden:match=sunflower": "X...",
+    "submit:forbidden:match=tulip": "....",
+    '{"fault": "forbidden", "call": "submit"}': "X...",
+}
+
+
+def test_a_rule_applies_to_the_requests_that_it_describes():
+    for rule, applied in APPLIED.items():
+        names = list_faults(make_rules(rule), "submit", "a sunflower", 4)
+        assert "".join("X" if name else "." for name in names) == applied, rule
 
 
 def test_a_probability_gives_the_same_faults_for_the_same_seed():
@@ -57,22 +58,22 @@ def test_two_faults_of_the_response_apply_one_after_the_other():
     assert list_faults(rules, "status", times=3) == ["forbidden", "not_found", None]
 
 
-@pytest.mark.parametrize(
-    ("rule", "message"),
-    [
-        ("submit:gremlin", "there is no fault 'gremlin'"),
-        ("output:job_fails", "fits the calls submit, sync or any"),
-        ("submit:forbidden:window=3", "has no parameter window"),
-        ("submit:server_error:body=xml", "must be one of 'json', 'html'"),
-        ("submit:html_200:accepted=maybe", "must be true or false"),
-        ("submit:forbidden:probability=2", "from 0 to 1"),
-        ("submit:forbidden:times=often", "often"),
-        ({"call": "submit"}, "there is no fault ''"),
-    ],
-)
-def test_a_wrong_rule_is_explained(rule, message):
-    with pytest.raises(ValueError, match=message):
-        parse_rule(rule)
+WRONG_RULES: list[tuple[str | dict[str, object], str]] = [
+    ("submit:gremlin", "there is no fault 'gremlin'"),
+    ("output:job_fails", "fits the calls submit, sync or any"),
+    ("submit:forbidden:window=3", "has no parameter window"),
+    ("submit:server_error:body=xml", "must be one of 'json', 'html'"),
+    ("submit:html_200:accepted=maybe", "must be true or false"),
+    ("submit:forbidden:probability=2", "from 0 to 1"),
+    ("submit:forbidden:times=often", "often"),
+    ({"call": "submit"}, "there is no fault ''"),
+]
+
+
+def test_a_wrong_rule_is_explained():
+    for rule, message in WRONG_RULES:
+        with pytest.raises(ValueError, match=message):
+            parse_rule(rule)
 
 
 def test_a_value_gets_the_type_of_its_default():

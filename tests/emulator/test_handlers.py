@@ -74,66 +74,68 @@ def test_a_result_has_the_video_and_the_metrics(api, gateway):
     assert api.get(f"/v1/requests/{request_id}").json() == body, "the submit's poll_url returns the same"
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"ratio": "4:3"}, "ratio"),
-        ({"duration": 7}, "duration"),
-        ({"seed": 100_000}, "seed"),
-        ({"seed": True}, "seed"),
-        ({"promptImage": "ftp://example.com/x"}, "promptImage"),
-        ({"promptText": "  "}, "promptText"),
-        ({"promptText": "a Forbidden thing"}, "Content blocked"),
-    ],
-    ids=str,
-)
-def test_an_invalid_value_is_accepted_and_fails_the_job(api, gateway, changes, message):
-    request_id = api.submit(**changes)
-    status = api.finish(request_id)
-    assert status.status_code == 422
-    assert status.json()["status"] == "FAILED"
-    assert message in status.json()["error"]
-    assert "remaining_credits" not in status.json()["metrics"]
-    assert api.get_result(request_id).status_code == 422
+#: changed inputs -> a word in the error
+INVALID_INPUTS: list[tuple[dict[str, object], str]] = [
+    ({"ratio": "4:3"}, "ratio"),
+    ({"duration": 7}, "duration"),
+    ({"seed": 100_000}, "seed"),
+    ({"seed": True}, "seed"),
+    ({"promptImage": "ftp://example.com/x"}, "promptImage"),
+    ({"promptText": "  "}, "promptText"),
+    ({"promptText": "a Forbidden thing"}, "Content blocked"),
+]
+
+
+def test_an_invalid_value_is_accepted_and_fails_the_job(api, gateway):
+    for changes, message in INVALID_INPUTS:
+        request_id = api.submit(**changes)
+        status = api.finish(request_id)
+        assert status.status_code == 422
+        assert status.json()["status"] == "FAILED"
+        assert message in status.json()["error"]
+        assert "remaining_credits" not in status.json()["metrics"]
+        assert api.get_result(request_id).status_code == 422
     assert gateway.ledger()["billable"] == 0
 
 
-@pytest.mark.parametrize(
-    ("model", "body", "cost"),
-    [
-        (ALPHA, VALID | {"duration": "5", "seed": 1, "style": "unknown field"}, 0.5),
-        (ALPHA, VALID | {"seed": 99999, "promptImage": "http://127.0.0.1:1/assets/x.png"}, 0.5),
-        ("runway-gen4-turbo", VALID | {"ratio": "720:1280", "duration": 10}, 1.0),
-        ("runway-gen4-aleph", {"prompt": "snow", "video": "https://example.com/v.mp4"}, 0.5),
-        ("some-other-model", {"anything": 1}, 0.5),
-    ],
-)
-def test_a_valid_body_completes(api, model, body, cost):
-    request_id = api.post(f"/v2/{model}", body).json()["request_id"]
-    completed = api.finish(request_id).json()
-    assert (completed["status"], completed["metrics"]["cost"]) == ("COMPLETED", cost)
+VALID_BODIES: list[tuple[str, dict[str, object], float]] = [
+    (ALPHA, VALID | {"duration": "5", "seed": 1, "style": "unknown field"}, 0.5),
+    (ALPHA, VALID | {"seed": 99999, "promptImage": "http://127.0.0.1:1/assets/x.png"}, 0.5),
+    ("runway-gen4-turbo", VALID | {"ratio": "720:1280", "duration": 10}, 1.0),
+    ("runway-gen4-aleph", {"prompt": "snow", "video": "https://example.com/v.mp4"}, 0.5),
+    ("runway-gen4-image", {"promptText": "x", "referenceImages": [{"uri": "https://e.com/x.png", "tag": "a"}]}, 0.1),
+    ("some-other-model", {"anything": 1}, 0.5),
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "options", "status", "message"),
-    [
-        (f"/v2/{ALPHA}", {"data": "{", "headers": JSON}, 400, "Malformed"),
-        (f"/v2/{ALPHA}", {"data": "[]", "headers": JSON}, 400, "object"),
-        (f"/v2/{ALPHA}", {"json": {"promptText": "x"}}, 400, "promptImage"),
-        (f"/v2/{ALPHA}", {"data": "{}"}, 406, "Invalid content type"),
-        ("/v2/no-such-model", {"json": VALID}, 404, "not found"),
-        ("/v2/private-model", {"json": VALID}, 403, "not permitted"),
-        ("/v2/retired-model", {"json": VALID}, 410, "retired"),
-        ("/v1/no-such-model", {"json": VALID}, 404, "not found"),
-        ("/v2/requests", {"json": VALID}, 404, "not found"),
-        ("/v2", {"json": VALID}, 404, "Not Found"),
-    ],
-)
-def test_an_impossible_post_is_refused_at_once(api, gateway, path, options, status, message):
-    response = api.request("POST", path, **options)
-    assert response.status_code == status
-    assert set(response.json()) == {"error"}
-    assert message in response.json()["error"]
+def test_a_valid_body_completes(api):
+    for model, body, cost in VALID_BODIES:
+        request_id = api.post(f"/v2/{model}", body).json()["request_id"]
+        completed = api.finish(request_id).json()
+        assert (completed["status"], completed["metrics"]["cost"]) == ("COMPLETED", cost)
+
+
+#: (path, options of the request, HTTP status, a word in the error)
+IMPOSSIBLE_POSTS: list[tuple[str, dict[str, object], int, str]] = [
+    (f"/v2/{ALPHA}", {"data": "{", "headers": JSON}, 400, "Malformed"),
+    (f"/v2/{ALPHA}", {"data": "[]", "headers": JSON}, 400, "object"),
+    (f"/v2/{ALPHA}", {"json": {"promptText": "x"}}, 400, "promptImage"),
+    (f"/v2/{ALPHA}", {"data": "{}"}, 406, "Invalid content type"),
+    ("/v2/no-such-model", {"json": VALID}, 404, "not found"),
+    ("/v2/private-model", {"json": VALID}, 403, "not permitted"),
+    ("/v2/retired-model", {"json": VALID}, 410, "retired"),
+    ("/v1/no-such-model", {"json": VALID}, 404, "not found"),
+    ("/v2/requests", {"json": VALID}, 404, "not found"),
+    ("/v2", {"json": VALID}, 404, "Not Found"),
+]
+
+
+def test_an_impossible_post_is_refused_at_once(api, gateway):
+    for path, options, status, message in IMPOSSIBLE_POSTS:
+        response = api.request("POST", path, **options)
+        assert response.status_code == status
+        assert set(response.json()) == {"error"}
+        assert message in response.json()["error"]
     assert gateway.ledger()["accepted"] == 0
 
 
@@ -151,17 +153,15 @@ def test_a_job_that_the_balance_does_not_cover_is_refused(start_api):
     assert refused.json() == {"error": "Insufficient credits"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/v2/requests/x/status", "/v1/get-user-credits", "/inference-request/request-history"]
-)
-def test_a_call_without_a_valid_key_is_refused(api, path):
-    missing = api.get(path, headers={"x-api-key": None})
-    assert (missing.status_code, missing.json()) == (401, {"error": "Missing Authorization or x-api-key in header"})
+def test_a_call_without_a_valid_key_is_refused(api):
     bearer = {"x-api-key": None, "authorization": "Bearer SG_0123456789abcdef"}
-    for headers in ({"x-api-key": "SG_nonsense"}, bearer):
-        response = api.get(path, headers=headers)
-        assert response.status_code == response.json()["status_code"] == 401
-        assert response.json()["error_description"].startswith("Unauthorized. API key is invalid")
+    for path in ("/v2/requests/x/status", "/v1/get-user-credits", "/inference-request/request-history"):
+        missing = api.get(path, headers={"x-api-key": None})
+        assert (missing.status_code, missing.json()) == (401, {"error": "Missing Authorization or x-api-key in header"})
+        for headers in ({"x-api-key": "SG_nonsense"}, bearer):
+            response = api.get(path, headers=headers)
+            assert response.status_code == response.json()["status_code"] == 401
+            assert response.json()["error_description"].startswith("Unauthorized. API key is invalid")
 
 
 def test_only_the_given_keys_are_accepted_and_a_pair_is_one_account(start_api):
@@ -172,14 +172,12 @@ def test_only_the_given_keys_are_accepted_and_a_pair_is_one_account(start_api):
     assert len(api.get(api.gateway.history_url, headers={"x-api-key": two}).json()["data"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"), [("GET", f"/v2/{ALPHA}", "POST"), ("POST", "/v1/get-user-credits", "GET")]
-)
-def test_a_wrong_method_is_a_405_in_html(api, method, path, allowed):
-    response = api.request(method, path, json={})
-    assert response.status_code == 405
-    assert response.headers["content-type"].startswith("text/html")
-    assert response.headers["allow"] == allowed
+def test_a_wrong_method_is_a_405_in_html(api):
+    for method, path, allowed in (("GET", f"/v2/{ALPHA}", "POST"), ("POST", "/v1/get-user-credits", "GET")):
+        response = api.request(method, path, json={})
+        assert response.status_code == 405
+        assert response.headers["content-type"].startswith("text/html")
+        assert response.headers["allow"] == allowed
     assert api.gateway.ledger()["accepted"] == 0
 
 
@@ -209,6 +207,26 @@ def test_the_balance_falls_when_a_job_completes(api):
     assert after == {"credits": 999.5, "free-credits": 0.0}
 
 
+def test_an_image_model_returns_an_image(api):
+    body = {"promptText": "x", "referenceImages": [{"uri": "https://example.com/x.png", "tag": "flower"}]}
+    request_id = api.post("/v2/runway-gen4-image", body).json()["request_id"]
+    api.finish(request_id)
+    result = api.get_result(request_id).json()
+    assert "video" not in result
+    image = requests.get(result["output"], timeout=10)
+    assert (image.headers["content-type"], image.content[:4]) == ("image/png", b"\x89PNG")
+    for images in ([], ["https://example.com/x.png"], [{"uri": "ftp://example.com/x.png", "tag": "flower"}]):
+        request_id = api.post("/v2/runway-gen4-image", body | {"referenceImages": images}).json()["request_id"]
+        assert "referenceImages" in api.finish(request_id).json()["error"]
+
+
+def test_a_video_can_have_its_last_frame(start_api):
+    api = start_api(last_frame=True)
+    video = api.get_result(api.submit_finished()).json()["video"]
+    frame = requests.get(video["last_frame_url"], timeout=10)
+    assert (frame.headers["content-type"], frame.content[:4]) == ("image/png", b"\x89PNG")
+
+
 @pytest.mark.parametrize("field", ["file_urls", "urls"])
 def test_an_uploaded_file_can_be_fetched(start_api, field):
     api = start_api(upload_field=field)
@@ -220,9 +238,9 @@ def test_an_uploaded_file_can_be_fetched(start_api, field):
     assert (fetched.content, fetched.headers["content-type"]) == (PNG, "image/png")
 
 
-@pytest.mark.parametrize("data_urls", [None, [], ["hello"], ["data:image/png;base64,!"]], ids=str)
-def test_an_invalid_upload_is_refused(api, data_urls):
-    assert api.post("/upload-asset", {"data_urls": data_urls}).status_code == 400
+def test_an_invalid_upload_is_refused(api):
+    for data_urls in (None, [], ["hello"], ["data:image/png;base64,!"]):
+        assert api.post("/upload-asset", {"data_urls": data_urls}).status_code == 400
 
 
 def test_a_record_expires_an_hour_after_submission(api, gateway):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,20 +28,6 @@ def test_a_row_has_cost_inputs_and_output(api, gateway):
     assert row["error"] is None
     assert datetime.fromisoformat(row["model_created"]).tzinfo
     assert api.get(f"{gateway.history_url}/{request_id}").json() == row
-
-
-@pytest.mark.parametrize(
-    ("body_format", "parse"),
-    [
-        ("python", ast.literal_eval),
-        ("json", json.loads),
-        ("object", dict),
-    ],
-)
-def test_the_inputs_come_in_the_chosen_format(start_api, body_format, parse):
-    api = start_api(history_body=body_format)
-    api.submit(promptText='it\'s a "test"')
-    assert parse(api.list_rows()[0]["request_body"])["promptText"] == 'it\'s a "test"'
 
 
 def test_running_and_failed_jobs_have_rows_too(api):
@@ -114,9 +99,8 @@ def test_dates_are_inclusive_and_default_to_the_last_week(api, gateway):
     assert api.list_rows(from_date=days_ago(7)) == []
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_an_invalid_query_is_refused(api):
+    for query in (
         {"per_page": 101},
         {"page": 0},
         {"page": "x"},
@@ -126,13 +110,10 @@ def test_dates_are_inclusive_and_default_to_the_last_week(api, gateway):
         {"status": "DONE"},
         {"sort_by": "prompt"},
         {"sort_order": "down"},
-    ],
-    ids=str,
-)
-def test_an_invalid_query_is_refused(api, query):
-    response = api.get(api.gateway.history_url, params=query)
-    assert response.status_code == 400
-    assert response.json()["error"]
+    ):
+        response = api.get(api.gateway.history_url, params=query)
+        assert response.status_code == 400, query
+        assert response.json()["error"]
 
 
 def test_an_account_sees_only_its_own_rows(api, gateway):

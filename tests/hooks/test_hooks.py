@@ -168,14 +168,16 @@ def test_a_time_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
 @pytest.mark.parametrize(
     ("fault", "changes", "good", "words"),
     [
-        pytest.param(None, {}, True, "The key is valid; credits: 1000.00 USD, free credits: 0.00 USD.", id="good key"),
+        pytest.param(None, {}, True, "The key is valid. Credits: 1000.00 USD, free credits: 0.00 USD.", id="good key"),
         pytest.param(None, {"password": "SG_nonsense"}, False, "Put a valid key", id="bad key"),
         pytest.param(None, {"password": ""}, False, "it has no API key", id="no key"),
         pytest.param("credits:refuse_auth:text=missing", {}, False, "No key arrived", id="a proxy took the key"),
         pytest.param("credits:no_balance", {}, True, "no balance record yet", id="no balance record"),
         pytest.param("credits:html_200:times=0", {}, False, "not usable", id="HTML"),
         pytest.param("credits:server_error:times=0", {}, False, "HTTP 500", id="5xx"),
-        pytest.param("credits:cut_before", {}, True, "The key is valid", id="one reset is nothing"),
+        pytest.param("credits:cut_before", {}, True, "The key is valid", id="one connection reset"),
+        pytest.param(None, {}, True, "not known yet, because the history has no rows yet", id="an empty history"),
+        pytest.param("history:server_error:times=0", {}, True, "The history cannot be read.", id="no history"),
         pytest.param("credits:rate_limited:window=60,times=0", {}, False, "requests a minute", id="429"),
         pytest.param("credits:redirect:times=0", {}, False, "redirects are not followed", id="a redirect"),
         pytest.param(None, {"host": "http://127.0.0.1:9"}, False, "Nothing was sent", id="unreachable"),

@@ -201,11 +201,29 @@ def test_the_first_minutes_at_a_small_gateway_bring_few_refusals() -> None:
     assert all(later - earlier >= 1 for earlier, later in pairwise(gateway.refused))
 
 
-@pytest.mark.parametrize("per_minute", [10, 300])
-def test_two_triggerers_that_share_an_account_both_get_their_part(per_minute: int) -> None:
+@pytest.mark.parametrize("per_minute", [10, 60, 300])
+@pytest.mark.parametrize("is_configured", [False, True], ids=["learnt", "configured"])
+def test_two_triggerers_that_share_an_account_both_get_their_part(per_minute: int, is_configured: bool) -> None:
     gateway = WindowGateway(per_minute)
-    first, second = send_all([AdaptiveRateLimiter(), AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
+    limiters = [AdaptiveRateLimiter(per_minute if is_configured else None) for _ in range(2)]
+    first, second = send_all(limiters, 0.0, 3600.0, gateway)
     rates = [get_rate(granted, 1200.0, 2400.0) for granted in (first, second)]
     assert sum(rates) == pytest.approx(per_minute, rel=0.25)
     assert min(rates) >= 0.25 * per_minute
-    assert get_rate(gateway.refused, 1200.0, 2400.0) <= 2.1
+    refused = get_rate(gateway.refused, 1200.0, 2400.0)
+    assert refused <= 2.1
+    assert refused <= 0.05 * sum(rates) or per_minute < 40  # of 10 a minute, a single one is more
+
+
+def test_a_configured_rate_falls_with_a_429_and_rises_again_to_its_limit() -> None:
+    limiter = AdaptiveRateLimiter(60.0)
+    limiter.on_throttled(0.0, 10.0)
+    assert limiter.per_minute == pytest.approx(60 * DECREASE)
+    send_all([limiter], 10.0, 600.0)
+    assert limiter.per_minute == 60
+
+
+def test_a_configured_rate_below_the_usual_minimum_stays_there() -> None:
+    limiter = AdaptiveRateLimiter(1.0)
+    limiter.on_throttled(0.0, 10.0)
+    assert limiter.per_minute == 1.0

@@ -256,6 +256,15 @@ def test_older_pages_are_left_unread_only_where_the_order_is_seen(
     assert played.value.is_whole
 
 
+@pytest.mark.parametrize(("server_time", "sent"), [("07:50:00", 3), ("08:00:00", 2), ("08:10:00", 1)])
+def test_older_means_by_the_servers_clock(drive: Drive, respond: Respond, server_time: str, sent: int) -> None:
+    date_header = f"Fri, 15 Jan 2027 {server_time} GMT"
+    pages = [make_dated_page(100, 900), make_dated_page(901, 1000), make_page(0)]
+    script = [respond(200, page, date=date_header) for page in pages]
+    played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
+    assert len(played.sent) == sent
+
+
 def test_a_page_with_an_undated_row_is_not_older(drive: Drive, respond: Respond) -> None:
     first, undated = make_dated_page(100, 900), {"data": [*make_dated_page(901)["data"], {"request_id": "r"}]}
     script = [respond(200, page) for page in (first, undated, make_page(0))]

@@ -21,9 +21,9 @@ def test_every_state_that_is_not_final_can_reach_both_ends() -> None:
         assert FINAL_STATES <= NEXT_STATES[state] <= set(JobState) - {state}
 
 
-@pytest.mark.parametrize("raw_status", ["CANCELLED", "", None, 7, ["QUEUED"], {"status": "QUEUED"}])
-def test_an_undocumented_status_is_unknown(raw_status: object) -> None:
-    assert JobState.parse(raw_status) is JobState.UNKNOWN
+def test_an_undocumented_status_is_unknown() -> None:
+    for raw_status in ("CANCELLED", "", None, 7, ["QUEUED"], {"status": "QUEUED"}):
+        assert JobState.parse(raw_status) is JobState.UNKNOWN
 
 
 @given(st.text())

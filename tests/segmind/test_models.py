@@ -117,10 +117,11 @@ def test_an_unlisted_slug_passes_unchecked() -> None:
     assert body == {"promptText": "x", "seed": -1, "cfg": 0.5}
 
 
-@pytest.mark.parametrize("slug", ["", "../v1/x", "a?b", "a%2Fb", " a", "a..b", "é", "a" * 129, None])
-def test_a_slug_that_would_lead_to_another_path_is_refused(slug: Any) -> None:
-    with pytest.raises(BadInputError, match="model="):
-        build_body(slug, {})
+def test_a_slug_that_would_lead_to_another_path_is_refused() -> None:
+    slugs: list[Any] = ["", "../v1/x", "a?b", "a%2Fb", " a", "a..b", "é", "a" * 129, None]
+    for slug in slugs:
+        with pytest.raises(BadInputError, match="model="):
+            build_body(slug, {})
 
 
 def test_the_registry_knows_the_fields_of_images_and_seeds() -> None:

@@ -58,15 +58,10 @@ def test_a_timestamp_without_a_zone_may_mean_any_zone() -> None:
     assert (unknown.earliest, unknown.latest) == (TIME - 14 * HOUR, TIME + 12 * HOUR + 60)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("", "soon", "12:30", "P1D", "2026-13-45", "inf", "9" * 30 + "-01-01", "2026-08-27T10:00:00+99:99"),
-        *("Thu, 99 Foo 2026 10:00:00 GMT", 1e14, True, None, []),
-    ],
-)
-def test_what_is_no_timestamp_is_none(value: object) -> None:
-    assert parse_timestamp(value) is None
+def test_what_is_no_timestamp_is_none() -> None:
+    texts = ("", "soon", "12:30", "P1D", "2026-13-45", "inf", "9" * 30 + "-01-01", "2026-08-27T10:00:00+99:99")
+    for value in (*texts, "Thu, 99 Foo 2026 10:00:00 GMT", 1e14, True, None, []):
+        assert parse_timestamp(value) is None
 
 
 @given(ANYTHING)

@@ -13,8 +13,6 @@ from airflow_runtime import TaskInstance
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.outputs import store
-from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
@@ -44,10 +42,14 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
     short = Timing(
-        latency_scale=0.001, min_poll_gap_s=GAP_S, min_wait_s=GAP_S, read_retry=hasty(), submit_retry=hasty()
+        latency_scale=0.001,
+        min_poll_gap_s=GAP_S,
+        min_wait_s=GAP_S,
+        read_retry=hasty(),
+        submit_retry=hasty(),
+        download_retry=hasty(),
     )
     monkeypatch.setattr(timing, "_current", short)
-    monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -19,6 +20,7 @@ from pending_jobs import (
 from submits import count, set_extra
 
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.triggers import poller
 from airflow_provider_runway.triggers.poller import get_poller
 
@@ -123,6 +125,40 @@ async def test_deadlines_hold_while_no_response_comes(gateway: Emulator, monkeyp
     assert get_kinds([each.result() for each in done]) == {"timeout"}
     assert get_kinds(await asyncio.gather(*waits)) == {"timeout"}
     await wait_until_idle(get_poller(CONN_ID))
+
+
+async def test_responses_that_drip_free_their_places_after_a_total_time(
+    gateway: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many polls as may be under way get a byte now and then, which passes the read timeout, and no end."""
+    dripping = poller.MAX_CONCURRENT_REQUESTS
+    statuses = 0
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal statuses
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while path := (await reader.readuntil(b"\r\n\r\n")).split()[1].decode():
+                statuses += path.endswith("/status")
+                if path.endswith("/status") and statuses <= dripping:
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                    while True:
+                        writer.write(b" ")
+                        await writer.drain()
+                        await asyncio.sleep(0.1)
+                body = b'{"status": "COMPLETED", "output": "https://images.segmind.com/a.mp4"}'
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    set_extra(monkeypatch, {"host": url}, timeout="0.5, 0.5")
+    summaries = [JobSummary(f"job-{number}", submitted_at=time.time()) for number in range(dripping + 8)]
+    began = time.time()
+    assert get_kinds(await wait_for_all(summaries)) == {"completed"}
+    assert 1.4 < time.time() - began < 10  # the total time is 1.5 s
+    server.close()
+    await asyncio.sleep(0.2)
 
 
 async def test_a_job_whose_record_expired_is_found_in_the_history(gateway: Emulator) -> None:

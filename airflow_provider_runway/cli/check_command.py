@@ -1,0 +1,138 @@
+"""The command ``check``: tells what an account settles of the API's open questions. It sends GETs only, which are free.
+
+It runs as ``python -m airflow_provider_runway check``, and as ``airflow runway check`` where Airflow takes commands of
+providers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_runway.checks.evidence import AccountEvidence, collect_evidence
+from airflow_provider_runway.checks.findings import (
+    Answer,
+    Finding,
+    Level,
+    Verdict,
+    decide_lost_submit,
+    get_exit_code,
+    list_findings,
+)
+from airflow_provider_runway.checks.transcript import make_transcript
+from airflow_provider_runway.compat import AirflowNotFoundException, read_connection_in_command
+from airflow_provider_runway.exceptions import RunwayError
+from airflow_provider_runway.hooks.async_hook import make_settings
+from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error
+from airflow_provider_runway.segmind.retry import UI_RETRY
+
+if TYPE_CHECKING:
+    from airflow_provider_runway.transports.client_settings import ClientSettings
+
+#: Options of the command: (flags, argparse arguments). Airflow's own parser takes the same.
+OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("--conn-id",), {"default": DEFAULT_CONN_ID, "help": f"Airflow connection to check (default: {DEFAULT_CONN_ID})"}),
+    (
+        ("--request-id",),
+        {"help": "a job of the account, best while it is running: shows when its row appears in the history"},
+    ),
+    (("--json",), {"action": "store_true", "help": "print the findings as JSON"}),
+    (
+        ("--record",),
+        {"metavar": "FILE", "help": "write a redacted transcript, which the emulator can replay with --replay FILE"},
+    ),
+)
+HELP = "Check an account for free: key, balance, clock and request history"
+_MARKS = {Level.OK: "ok", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM", Level.UNKNOWN: "not known"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_runway")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help=HELP, description=f"{HELP}. Sends GETs only.")
+    for flags, options in OPTIONS:
+        check.add_argument(*flags, **options)
+    return run_check(parser.parse_args(arguments))
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Check the account of a connection, print what was found, and return the exit code.
+
+    0: nothing must be fixed. 1: something must be fixed, or a lost submit cannot be found again.
+    """
+    try:
+        settings = _read_settings(arguments.conn_id)
+    except RunwayError as problem:
+        findings = [Finding("connection", Level.PROBLEM, str(problem))]
+        verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
+    else:
+        evidence = _ask_account(settings, arguments.request_id)
+        findings, verdict = list_findings(evidence), decide_lost_submit(evidence)
+        if arguments.record:
+            findings.append(_record(evidence, Path(arguments.record)))
+    format_report = _format_json if arguments.json else _format_text
+    sys.stdout.write(format_report(arguments.conn_id, findings, verdict) + "\n")
+    return get_exit_code(findings, verdict)
+
+
+def _ask_account(settings: ClientSettings, request_id: str | None) -> AccountEvidence:
+    from airflow_provider_runway.transports.requests_transport import RequestsTransport
+
+    # Pauses before a retry are no part of the report, so their lines go to a logger of its own.
+    quiet_log = logging.Logger("check", logging.WARNING)
+    with RequestsTransport(settings) as transport:
+        return transport.run(collect_evidence(settings.base_urls, UI_RETRY, request_id=request_id), quiet_log)
+
+
+def _record(evidence: AccountEvidence, path: Path) -> Finding:
+    """Write the transcript, and say so. Without a history there is nothing that could be replayed."""
+    if evidence.page is None:
+        return Finding("transcript", Level.WARNING, "No transcript was written, because the history was not read.")
+    text = json.dumps(make_transcript(evidence), indent=2, ensure_ascii=False)
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as problem:
+        return Finding("transcript", Level.PROBLEM, f"The transcript could not be written: {problem}.")
+    return Finding(
+        "transcript", Level.OK, f"Written to {path}, without key, prompts and URLs. Read it before you share it."
+    )
+
+
+def _read_settings(conn_id: str) -> ClientSettings:
+    try:
+        return make_settings(conn_id, read_connection_in_command(conn_id))
+    except AirflowNotFoundException:
+        raise make_missing_connection_error(conn_id) from None
+
+
+def _format_text(conn_id: str, findings: Sequence[Finding], verdict: Verdict) -> str:
+    width = max(len(mark) for mark in _MARKS.values())
+    lines = [f"{_MARKS[finding.level]:<{width}}  {finding.name:<13} {finding.text}" for finding in findings]
+    return "\n".join([f"Connection {conn_id}:", *lines, "", verdict.text])
+
+
+def _format_json(conn_id: str, findings: Sequence[Finding], verdict: Verdict) -> str:
+    report = {
+        "conn_id": conn_id,
+        "findings": [{"name": each.name, "level": each.level, "text": each.text} for each in findings],
+        "lost_submit_can_be_found": verdict.answer,
+        "reason": verdict.reason,
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False)
+
+
+def get_airflow_commands() -> list[Any]:
+    """Return the commands that Airflow adds to its own: ``airflow runway check`` (provider info, key ``cli``)."""
+    from airflow_provider_runway.compat import make_cli_group
+
+    return [make_cli_group("runway", "Runway's models on Segmind", "check", HELP, _run_in_airflow, OPTIONS)]
+
+
+def _run_in_airflow(arguments: argparse.Namespace) -> None:
+    sys.exit(run_check(arguments))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import compute_next_retry_delay_s, make_timer_trigger
 from airflow_provider_runway.exceptions import (
     BadInputError,
+    HistoryNotSettledError,
     NoUsableResponseError,
     RunwayError,
     ThrottledError,
@@ -71,12 +72,40 @@ def defer_until_done(
     )
 
 
+def wait_for_history(
+    operator: BaseOperator, not_settled: HistoryNotSettledError, kwargs: dict[str, Any], *, deferrable: bool
+) -> None:
+    """Wait until the history is to be asked again: in the triggerer, or here where it is not deferrable.
+
+    :param kwargs: arguments of ``submit_again``, which goes on after the deferral.
+    """
+    pause_s = max(not_settled.retry_at - time.time(), 0.0)
+    where = "without a worker slot" if deferrable else "in the worker"
+    operator.log.info("%s Asking again in %.0f s, %s.", not_settled, pause_s, where)
+    if deferrable:
+        _defer_to_time(operator, not_settled.retry_at, kwargs)
+    time.sleep(pause_s)
+
+
+def _defer_to_time(operator: BaseOperator, due_at: float, kwargs: dict[str, Any]) -> None:
+    """Defer to Airflow's own timer; ``submit_again`` goes on at that time (epoch seconds)."""
+    due = datetime.fromtimestamp(due_at, UTC)
+    operator.defer(trigger=make_timer_trigger(due), method_name="submit_again", kwargs=kwargs)
+
+
 def wait_for_rate_limit(
-    operator: BaseOperator, throttled: ThrottledError, throttle_count: int, give_up_at: float, *, deferrable: bool
+    operator: BaseOperator,
+    throttled: ThrottledError,
+    throttle_count: int,
+    give_up_at: float,
+    kwargs: dict[str, Any],
+    *,
+    deferrable: bool,
 ) -> None:
     """Wait until a submit that got a 429 may be sent again: in the triggerer, or here where it is not deferrable.
 
     :param throttle_count: how many 429s came before. :param give_up_at: epoch seconds; the same for all of them.
+    :param kwargs: arguments of ``submit_again``, which goes on after the deferral.
     :raises ThrottledError: the submit could only be sent after ``give_up_at``.
     """
     now = time.time()
@@ -97,11 +126,7 @@ def wait_for_rate_limit(
         where,
     )
     if deferrable:
-        operator.defer(
-            trigger=make_timer_trigger(datetime.fromtimestamp(now + pause_s, UTC)),
-            method_name="submit_again",
-            kwargs={"throttle_count": throttle_count + 1, "give_up_at": give_up_at},
-        )
+        _defer_to_time(operator, now + pause_s, kwargs)
     time.sleep(pause_s)
 
 
@@ -193,7 +218,7 @@ def add_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayErro
     entry = None if journal is None else journal.read()
     if entry is None or entry.request_id is None:
         return problem
-    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.at)}"
+    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.sent_at)}"
     return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})
 
 

@@ -6,6 +6,9 @@ Names that only moved come from the ``common.compat`` provider. The functions be
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
 
+#: The Airflow Variable that tells two deployments with one API key apart.
+DEPLOYMENT_VARIABLE = "runway_deployment_id"
+
 __all__ = [
+    "DEPLOYMENT_VARIABLE",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -47,6 +54,7 @@ __all__ = [
     "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
+    "get_deployment_id",
     "get_first_reschedule_at",
     "get_stats",
     "get_storage_conn_id",
@@ -120,6 +128,41 @@ async def _is_connection_missing_on_airflow3(conn_id: str) -> bool:
 def get_task_state_store(context: Mapping[str, Any]) -> Any | None:
     """Return the task instance's state store, which survives retries; None before Airflow 3.3."""
     return context.get("task_state_store")
+
+
+@cache
+def get_deployment_id() -> str:
+    """Return an id that all workers of this Airflow share, from restart to restart, and that no other Airflow has.
+
+    It is an Airflow Variable, made by the first task that needs it. Where a Fernet key is configured its value is
+    a digest of that, so that tasks which make it at the same time agree; the key cannot be read from it.
+    """
+    for pause_s in (0.0, 0.2, 1.0):  # a lookup that fails for another reason can look like a missing variable
+        time.sleep(pause_s)
+        if (value := _get_variable(DEPLOYMENT_VARIABLE)) is not None:
+            return value
+    from airflow.providers.common.compat.sdk import Variable
+
+    fernet_key = get_config("core", "fernet_key")
+    made = hashlib.sha256(f"runway {fernet_key}".encode()).hexdigest() if fernet_key else uuid.uuid4().hex
+    Variable.set(DEPLOYMENT_VARIABLE, made[:32])
+    time.sleep(0.0 if fernet_key else 1.0)  # a task that makes one at the same time replaces ours, or we theirs
+    if (value := _get_variable(DEPLOYMENT_VARIABLE)) is None:
+        raise AirflowException(f"The Airflow Variable {DEPLOYMENT_VARIABLE} cannot be read back. Nothing was sent.")
+    return value
+
+
+def _get_variable(key: str) -> str | None:
+    from airflow.providers.common.compat.sdk import Variable
+
+    try:
+        return str(Variable.get(key)) or None
+    except KeyError:  # Airflow 2: there is none
+        return None
+    except Exception as problem:  # Airflow 3 has one class for everything that its API says
+        if "NOT_FOUND" in str(problem).upper():
+            return None
+        raise
 
 
 def compute_next_retry_delay_s(task: Any, try_number: int) -> float:

@@ -14,6 +14,7 @@ RunwayError
 │   └── ModelRetiredError      410: the model is no longer served
 ├── NoUsableResponseError      no usable response, which says nothing about the job; ask again
 │   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to return
+│   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
 │   └── UnreachableError       no byte of the request left, so even a submit may be repeated
 ├── SubmitOutcomeUnknownError  a submit may have become a billed job whose id is not known; look at the bill
 ├── JobFailedError             the job ran and failed; it is not billed, and a new job may succeed
@@ -131,6 +132,19 @@ class ThrottledError(NoUsableResponseError):
     def __init__(self, message: str, *, reset_at: float | None = None, **facts: Any) -> None:
         super().__init__(message, reset_at=reset_at, **facts)
         self.reset_at = reset_at
+
+
+class HistoryNotSettledError(NoUsableResponseError):
+    """A submit may have become a job, and the account's history does not tell yet. Nothing more was sent.
+
+    :param retry_at: epoch seconds at which the history is asked again.
+    """
+
+    code = "history_not_settled"
+
+    def __init__(self, message: str, *, retry_at: float = 0.0, **facts: Any) -> None:
+        super().__init__(message, retry_at=retry_at, **facts)
+        self.retry_at = retry_at
 
 
 class UnreachableError(NoUsableResponseError):

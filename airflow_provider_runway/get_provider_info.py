@@ -57,7 +57,20 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/opt/airflow/config/runway_models.json",
                         "default": None,
-                    }
+                    },
+                    "journal_path": {
+                        "description": (
+                            "A folder for the submit journals, one small JSON file for each job that a task asks for:\n"
+                            "a path that all workers share, or any URL that ObjectStoragePath takes. With it a retry\n"
+                            "or a clear never pays twice on Airflow 2.11 to 3.2, too, which have no task state store,\n"
+                            "and a clear on Airflow 3.4, which empties that store, loses nothing. Files older than 90\n"
+                            "days are deleted. Where it is set, it is used instead of the task state store.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@my-bucket/runway-journal",
+                        "default": None,
+                    },
                 },
             }
         },

@@ -5,15 +5,16 @@ Operators and sensors build a ``TaskContext`` first, and pass on parts of it; no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import get_task_state_store
+from airflow_provider_runway.compat import get_config, get_deployment_id, get_task_state_store, make_storage_path
 from airflow_provider_runway.inputs.input_images import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.links.runway import show_link
 from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.task_attempt import TaskAttempt
 
 if TYPE_CHECKING:
@@ -27,17 +28,37 @@ class TaskContext:
     :param operator: the operator that is running, whose links follow the XComs; None: there are no links to show.
     """
 
-    identity: JobIdentity
     attempt: TaskAttempt
     task_instance: Any = field(repr=False)
+    read_identity: Callable[[], JobIdentity] = field(repr=False)
     operator: Any = field(default=None, repr=False)
 
+    @property
+    def identity(self) -> JobIdentity:
+        """Which task instance this is. The first use in a process reads an Airflow Variable."""
+        return self.read_identity()
+
     @classmethod
-    def from_airflow(cls, context: Context, operator: Any = None) -> TaskContext:
-        """Unpack Airflow's context of a running operator."""
+    def from_airflow(
+        cls, context: Context, operator: Any = None, journal_entry: Mapping[str, Any] | None = None
+    ) -> TaskContext:
+        """Unpack Airflow's context of a running operator.
+
+        :param journal_entry: what a deferral carried, where no journal keeps it.
+        """
         ti = context["ti"]
         map_index = -1 if ti.map_index is None else ti.map_index
-        store = get_task_state_store(context)
+
+        def read_identity() -> JobIdentity:
+            region_id = getattr(ti, "region_id", None)  # of a loop, from Airflow 3.4 on
+            return JobIdentity(
+                ti.dag_id,
+                ti.task_id,
+                ti.run_id,
+                map_index,
+                deployment_id=get_deployment_id(),
+                region_id=None if region_id is None else str(region_id),
+            )
 
         def pull_sibling_request_ids() -> list[str]:
             if map_index == -1:
@@ -45,15 +66,16 @@ class TaskContext:
             return [value for value in _pull_all(ti, "request_id") if isinstance(value, str)]
 
         return cls(
-            identity=JobIdentity(ti.dag_id, ti.task_id, ti.run_id, map_index),
             attempt=TaskAttempt(
                 try_number=ti.try_number,
                 max_tries=ti.max_tries or 0,
                 earliest_submit_at=_earliest_submit_at(context["dag_run"]),
-                journal=None if store is None else Journal(store),
+                journal=_open_journal(context, read_identity),
                 sibling_request_ids=pull_sibling_request_ids,
+                carried_entry=journal_entry,
             ),
             task_instance=ti,
+            read_identity=read_identity,
             operator=operator,
         )
 
@@ -74,6 +96,14 @@ class TaskContext:
             read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY),
             write_entry=lambda entry: self.push_xcom(UPLOAD_XCOM_KEY, entry),
         )
+
+
+def _open_journal(context: Mapping[str, Any], read_identity: Callable[[], JobIdentity]) -> Journal | None:
+    """Return the task instance's journal: files where ``[runway] journal_path`` is set, else Airflow's own store."""
+    if (folder := get_config("runway", "journal_path")) is not None:
+        return Journal(JournalFile(folder, make_storage_path, read_identity))
+    store = get_task_state_store(context)
+    return None if store is None else Journal(store)
 
 
 def _pull_all(ti: Any, key: str) -> list[Any]:

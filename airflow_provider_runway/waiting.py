@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import compute_next_retry_delay_s, make_timer_trigger
 from airflow_provider_runway.exceptions import (
     BadInputError,
+    HistoryNotSettledError,
     NoUsableResponseError,
     RunwayError,
     ThrottledError,
@@ -21,6 +22,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import how_to_resume, job_still_running, retry_after_expiry_warning
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.journal import Journal
@@ -70,12 +72,40 @@ def defer_until_done(
     )
 
 
+def wait_for_history(
+    operator: BaseOperator, not_settled: HistoryNotSettledError, kwargs: dict[str, Any], *, deferrable: bool
+) -> None:
+    """Wait until the history is to be asked again: in the triggerer, or here where it is not deferrable.
+
+    :param kwargs: arguments of ``submit_again``, which goes on after the deferral.
+    """
+    pause_s = max(not_settled.retry_at - time.time(), 0.0)
+    where = "without a worker slot" if deferrable else "in the worker"
+    operator.log.info("%s Asking again in %.0f s, %s.", not_settled, pause_s, where)
+    if deferrable:
+        _defer_to_time(operator, not_settled.retry_at, kwargs)
+    time.sleep(pause_s)
+
+
+def _defer_to_time(operator: BaseOperator, due_at: float, kwargs: dict[str, Any]) -> None:
+    """Defer to Airflow's own timer; ``submit_again`` goes on at that time (epoch seconds)."""
+    due = datetime.fromtimestamp(due_at, UTC)
+    operator.defer(trigger=make_timer_trigger(due), method_name="submit_again", kwargs=kwargs)
+
+
 def wait_for_rate_limit(
-    operator: BaseOperator, throttled: ThrottledError, throttle_count: int, give_up_at: float, *, deferrable: bool
+    operator: BaseOperator,
+    throttled: ThrottledError,
+    throttle_count: int,
+    give_up_at: float,
+    kwargs: dict[str, Any],
+    *,
+    deferrable: bool,
 ) -> None:
     """Wait until a submit that got a 429 may be sent again: in the triggerer, or here where it is not deferrable.
 
     :param throttle_count: how many 429s came before. :param give_up_at: epoch seconds; the same for all of them.
+    :param kwargs: arguments of ``submit_again``, which goes on after the deferral.
     :raises ThrottledError: the submit could only be sent after ``give_up_at``.
     """
     now = time.time()
@@ -87,6 +117,8 @@ def wait_for_rate_limit(
             "tasks submit at the same time.",
             reset_at=throttled.reset_at,
         )
+    if deferrable:
+        pause_s = max(pause_s, get_timing().min_wait_s)  # an earlier event could make the scheduler fail the task
     where = "without a worker slot" if deferrable else "in the worker"
     operator.log.info(
         "The account's rate limit is used up (HTTP 429); nothing was submitted. Trying again in %.0f s, %s.",
@@ -94,11 +126,7 @@ def wait_for_rate_limit(
         where,
     )
     if deferrable:
-        operator.defer(
-            trigger=make_timer_trigger(datetime.fromtimestamp(now + pause_s, UTC)),
-            method_name="submit_again",
-            kwargs={"throttle_count": throttle_count + 1, "give_up_at": give_up_at},
-        )
+        _defer_to_time(operator, now + pause_s, kwargs)
     time.sleep(pause_s)
 
 
@@ -190,7 +218,7 @@ def add_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayErro
     entry = None if journal is None else journal.read()
     if entry is None or entry.request_id is None:
         return problem
-    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.at)}"
+    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.sent_at)}"
     return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from statistics import mean, median
 
 from airflow_provider_runway.polling.latency import LatencyEstimator
-from airflow_provider_runway.polling.schedule import next_poll_delay_s
+from airflow_provider_runway.polling.schedule import MAX_UNLEARNT_GAP_S, PriorityTimes, next_poll_delay_s
 from benchmarks.shared import describe_machine, print_table
 
 JOBS, SEEDS = 1_000, (1, 2, 3, 4, 5)
@@ -111,6 +111,40 @@ def _sum_lateness(alive: list[int], waited: list[float], here: int, there: int) 
     return (there - here) * STEP_S * alive[here] - (waited[there] - waited[here])
 
 
+def simulate_first_jobs(factor: float, interval_s: float | None, max_gap_s: float) -> tuple[float, float]:
+    """Return (requests a job, mean lateness) of the first jobs of a few that wait, before any has finished.
+
+    :param factor: what the jobs take, as a multiple of the registry's mean.
+    :param interval_s: a fixed interval; None for our schedule at its lowest priority.
+    """
+    jitter, latency, requests, late = random.Random(1), LatencyEstimator(REGISTRY_MEAN_S), 0, 0.0
+    for _ in range(JOBS):
+        latency_s, age_s = factor * draw_usual(jitter), 0.0
+        while age_s < latency_s:
+            age_s = (
+                age_s + interval_s
+                if interval_s is not None
+                else PriorityTimes(latency, age_s, age_s, age_s, max_gap_s)[0]
+            )
+            requests += 1
+        requests += 1  # for the result
+        late += age_s - latency_s
+    return requests / JOBS, late / JOBS
+
+
+def print_first_jobs() -> None:
+    """Print how soon the first jobs of an idle account are seen where the registry's latency is wrong."""
+    rows = []
+    for factor in (0.1, 1 / 3, 1.0, 3.0, 10.0):
+        ours = simulate_first_jobs(factor, None, MAX_UNLEARNT_GAP_S)
+        estimate = simulate_first_jobs(factor, None, math.inf)
+        fixed = [simulate_first_jobs(factor, interval_s, math.inf) for interval_s in (2.0, 5.0, 10.0)]
+        cells = [f"{requests:.1f} / {late_s:.1f}" for requests, late_s in (ours, estimate, *fixed)]
+        rows.append((f"{factor:.2f}", *cells))
+    print("\nFirst jobs of an idle account: requests a job / seconds late, by true latency over registered latency.\n")
+    print_table(("true / registered", "ours", "by the estimate alone", "every 2 s", "every 5 s", "every 10 s"), rows)
+
+
 def main() -> None:
     """Print the table."""
     rows = []
@@ -147,6 +181,7 @@ def main() -> None:
         ),
         rows,
     )
+    print_first_jobs()
 
 
 if __name__ == "__main__":

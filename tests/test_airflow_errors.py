@@ -24,6 +24,7 @@ MAY_BE_RETRIED = {
     "error",
     "unanswered",
     "throttled",
+    "history_not_settled",
     "unreachable",
     "job_failed",
     "wait_expired",

@@ -14,7 +14,7 @@ CODES = {
     *("error", "not_sent", "bad_connection", "bad_input", "refused", "bad_request", "unauthorized", "forbidden"),
     *("not_found", "out_of_credits", "spend_limit", "retired", "unanswered", "throttled", "unreachable"),
     *("submission_unknown", "job_failed", "content_blocked", "record_expired", "output_lost", "wait_expired"),
-    *("download_failed", "output_refused"),
+    *("download_failed", "output_refused", "history_not_settled"),
 }
 
 

@@ -17,6 +17,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from airflow_provider_runway.emulator import FAULTS, HISTORY_FORMS
@@ -28,6 +29,16 @@ from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+from airflow_provider_runway.submission.decision import (
+    EARLIER_SUBMIT_RULES,
+    RULES,
+    Action,
+    Attempt,
+    HistoryLookup,
+    Inputs,
+    OnOrphanedIntent,
+    RemoteState,
+)
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +63,19 @@ RESULT_KEYS = {
     "submitted_at": "time of the submission, ISO 8601, UTC",
     "completed_at": "time at which the completion was seen",
     "record_expires_at": "one hour after the submission; later only the account's history has the job",
+}
+#: What each action of the decision table means for the bill.
+BILLED = {
+    Action.POLL_JOB: "nothing",
+    Action.ASK_HISTORY: "nothing",
+    Action.SUBMIT: "this job, once",
+    Action.SUBMIT_NEW_GENERATION: "this job; and the earlier one, if it completes",
+    Action.REATTACH: "the job, once",
+    Action.ADOPT: "the job, once",
+    Action.DELIVER: "the job, once",
+    Action.COME_BACK_LATER: "nothing yet",
+    Action.REFUSE: "the lost job, if there is one",
+    Action.FAIL: "the job, if it completed",
 }
 #: Keys that are also pushed under their own names.
 PUSHED_KEYS = ("request_id", "output_url", "output_urls", "output_path")
@@ -157,6 +181,34 @@ def make_history_forms_table() -> str:
     return make_table(["name", "form"], [[f"`{named.name}`", named.about] for named in HISTORY_FORMS.values()])
 
 
+def make_earlier_submit_table() -> str:
+    """Return the first decision table: what an earlier submit may have left behind."""
+    rows = []
+    for rule in EARLIER_SUBMIT_RULES:
+        cells = (join_values(rule.journal), join_values(rule.attempt, Attempt), join_values(rule.inputs, Inputs))
+        rows.append([*cells, f"**{rule.earlier.value}**: {rule.why}"])
+    return make_table(["journal", "attempt", "inputs", "what follows, and why"], rows)
+
+
+def make_decision_table() -> str:
+    """Return the second decision table: what is done, and what it costs."""
+    rows = []
+    for rule in RULES:
+        asked = [join_values(rule.remote, RemoteState), join_values(rule.history, HistoryLookup)]
+        asked += [join_values(rule.attempt, Attempt), join_values(rule.on_orphaned_intent, OnOrphanedIntent)]
+        found = "; ".join(cell for cell in asked if cell)
+        rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, BILLED[rule.action]])
+    return make_table(["earlier submit", "what is found", "action", "why", "billed"], rows)
+
+
+def join_values(covered: frozenset[StrEnum], everything: type[StrEnum] | None = None) -> str:
+    """Return what a rule covers, in the order of the code; nothing where it covers everything."""
+    if everything is not None and covered == frozenset(everything):
+        return ""
+    members = type(next(iter(covered)))
+    return ", ".join(member.value for member in members if member in covered)
+
+
 def make_package_drawing() -> str:
     """Return a Mermaid drawing of the packages and of the imports between them, read from the source."""
     package = ROOT / "airflow_provider_runway"
@@ -212,6 +264,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "history-options": make_history_options_table,
     "history-forms": make_history_forms_table,
     "packages": make_package_drawing,
+    "earlier-submit": make_earlier_submit_table,
+    "decision": make_decision_table,
 }
 
 

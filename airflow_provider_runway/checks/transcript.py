@@ -90,7 +90,7 @@ def _redact_url(url: str) -> str:
 
 def _redact_encoded(text: str) -> str | None:
     """Return redacted inputs in the form in which they were written: JSON text, or the text of a Python object."""
-    if text.strip()[:1] not in ("{", "["):
+    if text.strip()[:1] not in ("{", "[", '"'):
         return None
     for parse, write in ((json.loads, json.dumps), (ast.literal_eval, repr)):
         try:

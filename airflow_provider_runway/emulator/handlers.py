@@ -1,4 +1,4 @@
-"""Handlers of the API's calls, one function each.
+"""Handlers of the calls for jobs, credits and the history, one function each.
 
 The middlewares of :mod:`.http_server` have checked key and rate limit, and matched the faults, before a handler runs.
 """
@@ -6,22 +6,14 @@ The middlewares of :mod:`.http_server` have checked key and rate limit, and matc
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from mimetypes import guess_extension
-from typing import Any
 
-from aiohttp import web
-
-from .fault_rules import MatchedFaults
+from .api_call import ApiCall, parse_body
 from .history_forms import HistoryForm, find_form
 from .history_query import InvalidQueryError, build_history_page
 from .history_rows import build_rows, has_request_id
 from .job_lifecycle import Job, JobStatus, draw_job
-from .media_files import OUTPUT_TTL_S, build_file_response, parse_data_url, read_clip
+from .media_files import get_content_type, read_sample_file
 from .model_rules import (
     CONTENT_BLOCK_ERROR,
     compute_cost_usd,
@@ -41,9 +33,7 @@ from .response_bodies import (
     json_response,
     out_of_credits_error,
     unknown_request_error,
-    wrong_content_type_error,
 )
-from .state import EmulatorState, RequestLogEntry
 
 #: The blocking call gives up after this many seconds (times the time scale) with a 504; the job goes on.
 MAX_BLOCKING_S = 600.0
@@ -51,50 +41,10 @@ MAX_BLOCKING_S = 600.0
 BLOCKING_CHECK_S = 0.2
 
 
-@dataclass(slots=True)
-class ApiCall:
-    """One call of the API: the request, and what the middlewares found out about it.
-
-    ``argument`` is the request id, slug or file name in the path; ``body`` is the request's body.
-    """
-
-    request: web.Request
-    state: EmulatorState
-    name: str
-    argument: str
-    body: bytes
-    log_entry: RequestLogEntry
-    account: str = ""
-    faults: MatchedFaults = field(default_factory=MatchedFaults)
-
-    @property
-    def base_url(self) -> str:
-        """The emulator's URL as the client knows it."""
-        return f"{self.request.scheme}://{self.request.host}"
-
-    def has_fault(self, *names: str) -> bool:
-        """Tell whether one of these faults changes the response."""
-        return self.faults.response is not None and self.faults.response.fault in names
-
-
-Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
-
-
-def _parse_body(call: ApiCall) -> dict[str, Any] | ApiResponse:
-    """Return the JSON object in the body, or an error."""
-    if call.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return wrong_content_type_error()
-    try:
-        body = json.loads(call.body)
-    except ValueError:
-        return error_response(400, "Malformed JSON body")
-    return body if isinstance(body, dict) else error_response(400, "Expected a JSON object")
-
-
 def _accept_job(call: ApiCall) -> Job | ApiResponse:
     """Store a new job, or return an error. From here on the POST may cost money."""
     state = call.state
-    body = _parse_body(call)
+    body = parse_body(call)
     if isinstance(body, ApiResponse):
         return body
     if refusal := find_slug_refusal(call.argument, state.options.models):
@@ -102,7 +52,7 @@ def _accept_job(call: ApiCall) -> Job | ApiResponse:
     rules = get_model_rules(call.argument)
     if missing := find_missing_fields(rules, body):
         return error_response(400, f"Missing required field: {', '.join(missing)}")
-    if not state.store.can_afford(call.account, compute_cost_usd(body)):
+    if not state.store.can_afford(call.account, compute_cost_usd(rules, body)):
         return out_of_credits_error()
     job = draw_job(
         call=call.name,
@@ -152,8 +102,14 @@ async def get_result(call: ApiCall) -> ApiResponse:
     if job is None:
         return unknown_request_error()
     now = call.state.clock()
-    file_size = len(read_clip(job.clip))
-    return build_result_response(job, now, call.base_url, _get_remaining_credits(call, job, now), file_size)
+    return build_result_response(
+        job,
+        now,
+        call.base_url,
+        _get_remaining_credits(call, job, now),
+        len(read_sample_file(job.sample_file)),
+        has_last_frame=call.state.options.last_frame,
+    )
 
 
 async def run_blocking(call: ApiCall) -> ApiResponse:
@@ -177,7 +133,7 @@ async def run_blocking(call: ApiCall) -> ApiResponse:
         return error_response(400 if job.error in input_errors else 500, job.error or "")
     reset_time = state.rate_limits.get_reset_time(call.account, state.clock())
     headers = {
-        "content-type": "video/mp4",
+        "content-type": get_content_type(job.sample_file),
         "x-cost": f"{job.cost:.2f}",
         "x-remaining-credits": str(state.store.get_balance(call.account, job.finished_at)),
         "x-request-id": job.request_id,
@@ -185,33 +141,13 @@ async def run_blocking(call: ApiCall) -> ApiResponse:
         "x-seed-value": str(job.seed),
         "x-rate-limit-reset-at-utc": format_reset_time(reset_time, state.options.reset_format),
     }
-    return ApiResponse(200, read_clip(job.clip), headers)
+    return ApiResponse(200, read_sample_file(job.sample_file), headers)
 
 
 async def get_credits(call: ApiCall) -> ApiResponse:
     """``GET /v1/get-user-credits``: the balance."""
     balance = call.state.store.get_balance(call.account, call.state.clock())
     return json_response({"credits": balance, "free-credits": 0.0})
-
-
-async def upload_assets(call: ApiCall) -> ApiResponse:
-    """``POST /upload-asset``: store files and return their URLs."""
-    body = _parse_body(call)
-    if isinstance(body, ApiResponse):
-        return body
-    data_urls = body.get("data_urls")
-    if not isinstance(data_urls, list) or not data_urls:
-        return error_response(400, "Missing required field: data_urls")
-    try:
-        files = [parse_data_url(str(data_url)) for data_url in data_urls]
-    except ValueError as error:
-        return error_response(400, f"data_urls: {error}")
-    urls = []
-    for content_type, content in files:
-        name = f"{uuid.uuid4()}{guess_extension(content_type) or ''}"
-        call.state.uploads[name] = (content_type, content)
-        urls.append(f"{call.base_url}/assets/{name}")
-    return json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
 
 
 def _choose_history_form(call: ApiCall) -> tuple[HistoryForm, float | None]:
@@ -246,25 +182,3 @@ async def get_history_row(call: ApiCall) -> ApiResponse:
         return error_response(404, "Request not found")
     rows = build_rows(job, now, call.base_url, form, lag_s)
     return json_response(rows[0]) if rows else error_response(404, "Request not found")
-
-
-async def get_output(call: ApiCall) -> ApiResponse:
-    """``GET /outputs/{name}``: the video, without a key."""
-    job = call.state.store.find_job_by_output(call.request.path)
-    now = call.state.clock()
-    if job is None or job.get_status(now) is not JobStatus.COMPLETED or now >= job.finished_at + OUTPUT_TTL_S:
-        return html_response(404)
-    rule = call.faults.response
-    odd_range = str(rule.params["answer"]) if rule and rule.fault == "odd_range" else ""
-    content = read_clip(job.clip)
-    return build_file_response(
-        content, "video/mp4", call.request.headers, modified_at=job.finished_at, odd_range=odd_range
-    )
-
-
-async def get_asset(call: ApiCall) -> ApiResponse:
-    """``GET /assets/{name}``: an uploaded file, without a key."""
-    content_type, content = call.state.uploads.get(call.argument, ("", None))
-    if content is None:
-        return html_response(404)
-    return build_file_response(content, content_type, call.request.headers)

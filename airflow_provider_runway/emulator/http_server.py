@@ -15,10 +15,10 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from . import handlers
+from . import handlers, media_files
+from .api_call import ApiCall, Handler
 from .control_api import CONTROL_PREFIX, HISTORY_PATH, make_control_app
 from .fault_effects import build_fault_response, change_response
-from .handlers import ApiCall, Handler
 from .rate_limits import format_reset_time
 from .response_bodies import (
     ApiResponse,
@@ -41,13 +41,13 @@ ROUTES: tuple[tuple[str, tuple[str, ...], str, Handler], ...] = (
     ("credits", ("GET",), "/v1/get-user-credits", handlers.get_credits),
     ("status", ("GET",), "/v2/requests/{argument}/status", handlers.get_status),
     ("result", ("GET",), "/{version:v[12]}/requests/{argument}", handlers.get_result),
-    ("upload", ("POST",), "/upload-asset", handlers.upload_assets),
+    ("upload", ("POST",), "/upload-asset", media_files.upload_assets),
     ("history", ("GET",), HISTORY_PATH, handlers.list_history),
     ("history_one", ("GET",), HISTORY_PATH + "/{argument}", handlers.get_history_row),
     ("submit", ("POST",), "/v2/{argument}", handlers.submit_job),
     ("sync", ("POST",), "/v1/{argument:(?!get-user-credits$)[^/]+}", handlers.run_blocking),
-    ("output", ("GET", "HEAD"), "/outputs/{argument}", handlers.get_output),
-    ("asset", ("GET", "HEAD"), "/assets/{argument}", handlers.get_asset),
+    ("output", ("GET", "HEAD"), "/outputs/{argument}", media_files.get_output),
+    ("asset", ("GET", "HEAD"), "/assets/{argument}", media_files.get_asset),
 )
 #: Calls that need no key and count against no rate limit.
 PUBLIC_CALLS = ("output", "asset")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from .fault_rules import FaultRule
-from .model_rules import CONTENT_BLOCK_ERROR, ModelRules, choose_clip, compute_cost_usd, find_invalid_input
+from .model_rules import CONTENT_BLOCK_ERROR, ModelRules, choose_sample_file, compute_cost_usd, find_invalid_input
 
 #: Sigma of the log-normal latency; its mean is the documented one.
 LATENCY_SIGMA = 0.22
@@ -47,7 +47,7 @@ class Job:
     run_s: float
     cost: float
     seed: int
-    clip: str
+    sample_file: str
     output_paths: tuple[str, ...]
     output_shape: str = "usual"
     error: str | None = None
@@ -103,7 +103,7 @@ def draw_job(
     error = find_invalid_input(rules, body)
     if error is not None:
         latency_s *= INVALID_INPUT_SHARE
-    shape, count = "usual", 1
+    shape, count = "plain" if rules.makes_image else "usual", 1
     stuck_status = ""
     for rule in faults:
         match rule.fault:
@@ -123,6 +123,7 @@ def draw_job(
                 shape, count = str(rule.params["shape"]), int(rule.params["count"])
     queue_s = math.inf if stuck_status == JobStatus.QUEUED else latency_s * QUEUE_SHARE
     run_s = math.inf if stuck_status else latency_s - queue_s
+    suffix = ".png" if rules.makes_image else ".mp4"
     requested_seed = str(body.get("seed"))
     return Job(
         request_id=str(uuid.uuid4()),  # not from `rng`: a restarted emulator must not repeat request ids
@@ -133,10 +134,10 @@ def draw_job(
         submitted_at=now,
         queue_s=queue_s,
         run_s=run_s,
-        cost=compute_cost_usd(body),
+        cost=compute_cost_usd(rules, body),
         seed=int(requested_seed) if requested_seed.isdecimal() else seed,
-        clip=choose_clip(body),
-        output_paths=tuple(f"/outputs/{uuid.uuid4()}.mp4" for _ in range(max(1, count))),
+        sample_file=choose_sample_file(rules, body),
+        output_paths=tuple(f"/outputs/{uuid.uuid4()}{suffix}" for _ in range(max(1, count))),
         output_shape=shape,
         error=error,
         history_lag_s=lag_s,

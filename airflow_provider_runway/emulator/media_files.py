@@ -1,4 +1,4 @@
-"""Media files: sample clips that jobs return, uploaded images, and byte ranges of both."""
+"""Media files: sample outputs, uploads, byte ranges of both, and the handlers of the calls for them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import binascii
 import hashlib
 import re
 import struct
+import uuid
 import zlib
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import cache
+from mimetypes import guess_extension
 from pathlib import Path
 
-from .response_bodies import ApiResponse, html_response
+from .api_call import ApiCall, parse_body
+from .job_lifecycle import JobStatus
+from .response_bodies import LAST_FRAME_SUFFIX, ApiResponse, error_response, html_response, json_response
 
 CLIPS_DIR = Path(__file__).parent / "clips"
+#: Width and height of a sample image.
+SAMPLE_IMAGE_SIZE = (64, 36)
 #: An output file is kept this long after its job is finished (seven days).
 OUTPUT_TTL_S = 7 * 86400.0
 
@@ -24,9 +30,14 @@ _RANGE_PATTERN = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 @cache
-def read_clip(name: str) -> bytes:
-    """Return the bytes of a sample clip."""
-    return (CLIPS_DIR / name).read_bytes()
+def read_sample_file(name: str) -> bytes:
+    """Return the bytes of a sample clip or of the sample image."""
+    return _build_png(*SAMPLE_IMAGE_SIZE) if name.endswith(".png") else (CLIPS_DIR / name).read_bytes()
+
+
+def get_content_type(file_name: str) -> str:
+    """Return the content type of a sample file."""
+    return "image/png" if file_name.endswith(".png") else "video/mp4"
 
 
 def parse_data_url(text: str) -> tuple[str, bytes]:
@@ -109,16 +120,64 @@ def pad_video(video: bytes, size: int) -> bytes:
 def build_other_file_response(kind: str) -> ApiResponse:
     """Return a small file that is not a video: a ``png``, or bytes of an ``unknown`` type."""
     if kind == "png":
-        return ApiResponse(200, _build_png(), {"content-type": "image/png"})
+        return ApiResponse(200, _build_png(1, 1), {"content-type": "image/png"})
     return ApiResponse(200, b"\x7fRAW" + bytes(range(128, 256)), {"content-type": "application/octet-stream"})
 
 
-def _build_png() -> bytes:
-    """Return an image of one grey pixel."""
+def _build_png(width: int, height: int) -> bytes:
+    """Return a plain grey image."""
 
     def build_chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = build_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    pixels = build_chunk(b"IDAT", zlib.compress(b"\0\x80"))
+    header = build_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    pixels = build_chunk(b"IDAT", zlib.compress((b"\0" + b"\x80" * width) * height))
     return b"\x89PNG\r\n\x1a\n" + header + pixels + build_chunk(b"IEND", b"")
+
+
+async def upload_assets(call: ApiCall) -> ApiResponse:
+    """``POST /upload-asset``: store files and return their URLs."""
+    body = parse_body(call)
+    if isinstance(body, ApiResponse):
+        return body
+    data_urls = body.get("data_urls")
+    if not isinstance(data_urls, list) or not data_urls:
+        return error_response(400, "Missing required field: data_urls")
+    try:
+        files = [parse_data_url(str(data_url)) for data_url in data_urls]
+    except ValueError as error:
+        return error_response(400, f"data_urls: {error}")
+    urls = []
+    for content_type, content in files:
+        name = f"{uuid.uuid4()}{guess_extension(content_type) or ''}"
+        call.state.uploads[name] = (content_type, content)
+        urls.append(f"{call.base_url}/assets/{name}")
+    return json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
+
+
+async def get_output(call: ApiCall) -> ApiResponse:
+    """``GET /outputs/{name}``: the video or image, or a video's last frame, without a key."""
+    path = call.request.path
+    is_last_frame = path.endswith(LAST_FRAME_SUFFIX)
+    job = call.state.store.find_job_by_output(path.replace(LAST_FRAME_SUFFIX, ".mp4"))
+    now = call.state.clock()
+    if job is None or job.get_status(now) is not JobStatus.COMPLETED or now >= job.finished_at + OUTPUT_TTL_S:
+        return html_response(404)
+    rule = call.faults.response
+    odd_range = str(rule.params["answer"]) if rule and rule.fault == "odd_range" else ""
+    sample_file = "image.png" if is_last_frame else job.sample_file
+    return build_file_response(
+        read_sample_file(sample_file),
+        get_content_type(sample_file),
+        call.request.headers,
+        modified_at=job.finished_at,
+        odd_range=odd_range,
+    )
+
+
+async def get_asset(call: ApiCall) -> ApiResponse:
+    """``GET /assets/{name}``: an uploaded file, without a key."""
+    content_type, content = call.state.uploads.get(call.argument, ("", None))
+    if content is None:
+        return html_response(404)
+    return build_file_response(content, content_type, call.request.headers)

@@ -41,6 +41,10 @@ class ModelRules:
     defaults: dict[str, Any] = field(default_factory=dict)
     checks_seed: bool = False
     display_name: str = ""
+    #: Cost of a job in USD; None if it depends on the length of the video.
+    fixed_cost_usd: float | None = None
+    #: Whether the output is an image instead of a video.
+    makes_image: bool = False
 
 
 _IMAGE_AND_TEXT = ("promptImage", "promptText")
@@ -79,6 +83,15 @@ MODELS = {
             checks_seed=True,
             display_name="Runway Gen-4 Aleph",
         ),
+        ModelRules(
+            "runway-gen4-image",
+            mean_latency_s=30.6,
+            required=("promptText", "referenceImages"),
+            allowed_values={"ratio": (*_GEN4_RATIOS, "1920:1080", "1080:1920")},
+            display_name="Runway Gen-4 Image",
+            fixed_cost_usd=0.10,
+            makes_image=True,
+        ),
     )
 }
 
@@ -112,11 +125,14 @@ def find_invalid_input(rules: ModelRules, body: dict[str, Any]) -> str | None:
     The POST does not check values: the API accepts the job, and the job fails later.
     """
     for name in rules.required:
-        if not isinstance(body[name], str) or not body[name].strip():
+        value = body[name]
+        if name == "referenceImages":
+            if not isinstance(value, list) or not value or not all(_is_reference_image(image) for image in value):
+                return f"{name}: expected a list of objects with uri (an HTTPS URL) and tag"
+        elif not isinstance(value, str) or not value.strip():
             return f"{name}: expected a text that is not empty"
     for name in rules.url_fields:
-        # Plain http is allowed for /assets/ only, so that an image uploaded to the emulator can be used.
-        if not re.match(r"https://|http://[^/]+/assets/", body[name]):
+        if not _is_input_url(body[name]):
             return f"{name}: expected an HTTPS URL"
     for name, allowed in rules.allowed_values.items():
         value = body.get(name)
@@ -133,18 +149,31 @@ def find_invalid_input(rules: ModelRules, body: dict[str, Any]) -> str | None:
     return None
 
 
+def _is_input_url(value: Any) -> bool:
+    """Tell whether a model accepts a URL. Plain http is accepted for files that were uploaded to the emulator."""
+    return isinstance(value, str) and re.match(r"https://|http://[^/]+/assets/", value) is not None
+
+
+def _is_reference_image(value: Any) -> bool:
+    return isinstance(value, dict) and _is_input_url(value.get("uri")) and isinstance(value.get("tag"), str)
+
+
 def get_video_seconds(body: dict[str, Any]) -> int:
     """Return the length of the requested video: 5 s unless the body says 10."""
     return 10 if str(body.get("duration")) == "10" else 5
 
 
-def compute_cost_usd(body: dict[str, Any]) -> float:
+def compute_cost_usd(rules: ModelRules, body: dict[str, Any]) -> float:
     """Return what a completed job with this body costs."""
+    if rules.fixed_cost_usd is not None:
+        return rules.fixed_cost_usd
     return round(get_video_seconds(body) * USD_PER_VIDEO_SECOND, 2)
 
 
-def choose_clip(body: dict[str, Any]) -> str:
-    """Return the file name of the sample clip that matches the requested length and ratio."""
+def choose_sample_file(rules: ModelRules, body: dict[str, Any]) -> str:
+    """Return the name of the sample file for an output: a clip of the requested length and ratio, or an image."""
+    if rules.makes_image:
+        return "image.png"
     sides = _RATIO_PATTERN.fullmatch(str(body.get("ratio") or body.get("aspect_ratio") or ""))
     is_portrait = sides is not None and int(sides[1]) < int(sides[2])
     return f"{get_video_seconds(body):02d}s-{'9x16' if is_portrait else '16x9'}.mp4"

@@ -33,6 +33,7 @@ class EmulatorOptions:
     :param history: form of the request history, see :mod:`.history_forms`.
     :param clock_offset: seconds by which the emulator's clock is ahead of the real time; negative for behind.
     :param upload_field: field of the upload's response with the URLs, one of ``UPLOAD_FIELDS``.
+    :param last_frame: also return ``last_frame_url`` in the ``video`` of a result.
     :param keys: accepted API keys. Each is an account of its own; ``"KEY1,KEY2"`` is one account with two keys,
         for trying a key rotation. Empty: every key of the right form is accepted.
     :param models: slugs that exist. Empty: every well-formed slug does.
@@ -52,6 +53,7 @@ class EmulatorOptions:
     clock_offset: float = 0.0
     state: str | None = None
     upload_field: str = "file_urls"
+    last_frame: bool = False
     keys: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     credits: float = 1000.0

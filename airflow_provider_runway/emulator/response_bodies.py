@@ -88,6 +88,8 @@ MISSING_KEY = "Missing Authorization or x-api-key in header"
 INVALID_KEY = "Unauthorized. API key is invalid or no longer active."
 NO_BALANCE_RECORD = "No credits found for the user"
 RATE_LIMITED = "rate_limit_exceeded"
+#: What the URL of a video's last frame has in the place of ".mp4".
+LAST_FRAME_SUFFIX = "-last-frame.png"
 
 
 def missing_key_error() -> ApiResponse:
@@ -179,18 +181,25 @@ def build_status_response(job: Job, now: float, base_url: str, remaining_credits
     return json_response({**body, "metrics": metrics})
 
 
-def build_result_response(job: Job, now: float, base_url: str, remaining_credits: float, file_size: int) -> ApiResponse:
-    """Return the result of a job. Before completion it equals the status, because no document says what comes then."""
+def build_result_response(
+    job: Job, now: float, base_url: str, remaining_credits: float, file_size: int, *, has_last_frame: bool = False
+) -> ApiResponse:
+    """Return the result of a job. Before completion it equals the status, because no document says what comes then.
+
+    :param has_last_frame: whether a video has a ``last_frame_url``.
+    """
     response = build_status_response(job, now, base_url, remaining_credits)
     if job.get_status(now) is not JobStatus.COMPLETED:
         return response
     urls = [base_url + path for path in job.output_paths]
-    video = {
+    video: dict[str, Any] = {
         "url": urls[0],
         "content_type": "video/mp4",
         "file_name": urls[0].rpartition("/")[2],
         "file_size": file_size,
     }
+    if has_last_frame:
+        video["last_frame_url"] = urls[0].removesuffix(".mp4") + LAST_FRAME_SUFFIX
     body = response.parse_json() | {"output": urls[0], "video": video}
     return json_response(reshape_output(body, job.output_shape, len(urls), urls))
 

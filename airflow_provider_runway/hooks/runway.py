@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_runway.checks.evidence import collect_evidence
-from airflow_provider_runway.checks.findings import summarize
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.async_hook import RunwayAsyncHook, make_history_query, make_settings
@@ -105,7 +103,7 @@ class RunwayHook(BaseHook):
 
         :param not_after: epoch seconds; nothing is sent later than this. None: no limit.
         :param policy: how often and how long to retry where nothing was accepted; None: the hook's own.
-        :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API said no.
+        :raises BadInputError: the slug cannot stand in a URL. :raises RefusedError: the API refused it.
         :raises ThrottledError: 429 for longer than the policy allows; nothing was queued.
         :raises UnreachableError: the connection could not be made; nothing was sent.
         :raises SubmitOutcomeUnknownError: no usable response; the job may exist, and its id is not known.
@@ -181,6 +179,9 @@ class RunwayHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Do the short form of the free check: ask for the balance and one page of the history."""
+        from airflow_provider_runway.checks.evidence import collect_evidence
+        from airflow_provider_runway.checks.findings import summarize
+
         try:
             evidence = self._transport.run(collect_evidence(self.settings.base_urls, UI_RETRY, is_short=True))
         except RunwayError as problem:

@@ -14,12 +14,29 @@ MAX_SEED = 99_999
 
 @dataclass(frozen=True, slots=True)
 class JobIdentity:
-    """The task instance that a job belongs to. ``map_index`` is -1 for a task that is not mapped."""
+    """The task instance that a job belongs to.
+
+    :param map_index: -1 for a task that is not mapped.
+    :param deployment_id: tells apart two Airflows that share one API key, and may have the same DAGs.
+    :param region_id: the iteration of a loop, where Airflow has loops.
+    """
 
     dag_id: str
     task_id: str
     run_id: str
     map_index: int = -1
+    deployment_id: str = ""
+    region_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A text that no other task instance has."""
+        return "\x1f".join((self._key_of_siblings, str(self.map_index)))
+
+    @property
+    def _key_of_siblings(self) -> str:
+        parts = (self.deployment_id, self.dag_id, self.task_id, self.run_id, self.region_id or "")
+        return "\x1f".join(parts)
 
     def seed(self, generation: int) -> int:
         """Return the seed, from 1 to 99999, of a job whose author gave none.
@@ -28,7 +45,7 @@ class JobIdentity:
         siblings get different ones, so that no two of them ever send the same body. So does each
         generation, so that a new job is not mistaken for the old one.
         """
-        text = "\x1f".join((self.dag_id, self.task_id, self.run_id, str(generation)))
+        text = "\x1f".join((self._key_of_siblings, str(generation)))
         base = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         return (base + self.map_index) % MAX_SEED + 1
 

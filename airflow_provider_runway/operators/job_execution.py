@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.exceptions import BadInputError, ThrottledError, UnreachableError
+from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
@@ -25,6 +25,7 @@ from airflow_provider_runway.waiting import (
     defer_until_done,
     push_job,
     read_job,
+    wait_for_history,
     wait_for_rate_limit,
     warn_of_late_retry,
 )
@@ -55,7 +56,7 @@ class JobExecution:
         """Submit or resume the job; return it, or wait for its video.
 
         :param throttle_count: how many 429s have deferred the submit so far.
-        :param give_up_at: epoch seconds after which no submit is sent any more.
+        :param give_up_at: epoch seconds after which a 429 is not waited for any more.
         """
         operator = self.operator
         if operator.output_path is not None:  # checked before money moves
@@ -97,6 +98,7 @@ class JobExecution:
 
     def _submit_or_resume(self, throttle_count: int, give_up_at: float) -> JobSummary:
         operator = self.operator
+        self.submitter.record_start()
         try:
             request = build_request(
                 self.hook,
@@ -115,8 +117,19 @@ class JobExecution:
             try:
                 return self.submitter.submit_or_resume(request)
             except ThrottledError as throttled:
-                wait_for_rate_limit(operator, throttled, throttle_count, give_up_at, deferrable=operator.deferrable)
+                kwargs = self._kwargs_of_submit_again(throttle_count + 1, give_up_at)
+                wait_for_rate_limit(
+                    operator, throttled, throttle_count, give_up_at, kwargs, deferrable=operator.deferrable
+                )
                 throttle_count += 1
+            except HistoryNotSettledError as not_settled:
+                kwargs = self._kwargs_of_submit_again(throttle_count, give_up_at)
+                wait_for_history(operator, not_settled, kwargs, deferrable=operator.deferrable)
+
+    def _kwargs_of_submit_again(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
+        """Return what a deferral before the submit carries."""
+        entry = self.submitter.get_carried_entry()
+        return {"throttle_count": throttle_count, "give_up_at": give_up_at, "journal_entry": entry}
 
     def _deliver(self, job: JobSummary) -> dict[str, Any]:
         """Store the outputs if asked to, push the result, and mark the job as delivered."""

@@ -42,8 +42,8 @@ class RunwayGenerateOperator(BaseOperator):
 
     **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, however
     often it is retried: a retry resumes the job of the earlier try. Clearing a task that succeeded asks for
-    a new job; before Airflow 3.3, where nothing records a delivery, the job that is paid for is found again,
-    unless an input changed.
+    a new job; without a journal (Airflow before 3.3 without ``[runway] journal_path``) the job that is paid
+    for is found again in the account's history instead.
 
     Returns the XCom contract (see the README): ``request_id``, ``status``, ``output_url`` and more;
     ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
@@ -167,13 +167,15 @@ class RunwayGenerateOperator(BaseOperator):
         event: Any = None,  # noqa: ARG002  it only means that the time has come
         throttle_count: int = 0,
         give_up_at: float = 0.0,
+        journal_entry: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Submit or resume the job. A deferral that a 429 caused continues here.
+        """Submit or resume the job. A deferral that a 429 caused, or a history that could not tell, continues here.
 
         :param throttle_count: how many 429s have deferred the submit so far.
-        :param give_up_at: epoch seconds after which no submit is sent any more.
+        :param give_up_at: epoch seconds after which a 429 is not waited for any more.
+        :param journal_entry: what the task knows of its submit, where no journal keeps it.
         """
-        with self._start_execution(context) as execution:
+        with self._start_execution(context, journal_entry) as execution:
             return execution.submit_and_wait(throttle_count, give_up_at)
 
     def execute_complete(
@@ -208,9 +210,9 @@ class RunwayGenerateOperator(BaseOperator):
             log_kill(self.log, self.current_job)
 
     @contextmanager
-    def _start_execution(self, context: Context) -> Iterator[JobExecution]:
+    def _start_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:
         """Open the hook, and turn this package's errors into Airflow's."""
         from airflow_provider_runway.operators.job_execution import JobExecution
 
         with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
-            yield JobExecution(self, hook, TaskContext.from_airflow(context, self))
+            yield JobExecution(self, hook, TaskContext.from_airflow(context, self, journal_entry))

@@ -41,7 +41,9 @@ class LatencyEstimator:
     def __init__(self, mean_s: float, time_scale: float = 1.0) -> None:
         self._time_scale = time_scale
         self._prior = LogNormal(math.log(mean_s / time_scale) - PRIOR_WIDTH**2 / 2, PRIOR_WIDTH)
-        self._sample_count = self._pending_count = 0
+        #: How many finished jobs it has learnt from.
+        self.sample_count = 0
+        self._pending_count = 0
         # Decayed sums over all samples: of weights, log centres, means, and survival at each age.
         self._weight = self._log_sum = self._mean_sum = 0.0
         self._survival_sum = [0.0] * len(AGE_GRID_S)
@@ -64,9 +66,9 @@ class LatencyEstimator:
         self._survival_sum = [
             old * SAMPLE_DECAY + new for old, new in zip(self._survival_sum, sample.survival, strict=True)
         ]
-        self._sample_count += 1
+        self.sample_count += 1
         self._pending_count += 1
-        if self._pending_count > min(self._sample_count * MAX_PENDING_SHARE, MAX_PENDING_SAMPLES):
+        if self._pending_count > min(self.sample_count * MAX_PENDING_SHARE, MAX_PENDING_SAMPLES):
             self._rebuild()
 
     def next_poll_age(self, age_s: float, poll_cost_s: float) -> float:
@@ -77,7 +79,7 @@ class LatencyEstimator:
         return self._distribution.next_poll_age(age_s / self._time_scale, poll_cost_s) * self._time_scale
 
     def _rebuild(self) -> None:
-        prior_weight: float = PRIOR_WEIGHT * 0.5 ** (self._sample_count / PRIOR_WEIGHT)
+        prior_weight: float = PRIOR_WEIGHT * 0.5 ** (self.sample_count / PRIOR_WEIGHT)
         total = self._weight + prior_weight
         self._expected_s = (self._mean_sum + prior_weight * self._prior.mean_s) / total
         tail = LogNormal((self._log_sum + prior_weight * self._prior.centre) / total, TAIL_WIDTH)

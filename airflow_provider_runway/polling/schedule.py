@@ -5,6 +5,7 @@ With few jobs a poll costs little and completions are noticed quickly; with many
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airflow_provider_runway.polling.latency import LatencyEstimator
@@ -17,6 +18,23 @@ POLL_COSTS_S = (0.15, 0.6, 2.4, 10.0, 40.0)
 SINGLE_JOB_POLL_COST_S = 0.5
 #: The longest pause between two polls, unless the model's jobs usually take longer.
 MAX_POLL_GAP_S = 120.0
+#: Until so many jobs of a model have finished, the registry's latency may be several times off. While few jobs wait,
+#: they are then polled at least this often, as far as the rate limit allows.
+MIN_LEARNT_JOBS = 5
+MAX_UNLEARNT_GAP_S = 2.5
+MAX_UNLEARNT_JOBS = 20
+
+
+def compute_max_gap_s(latency: LatencyEstimator, waiting_jobs: int, requests_per_second: float) -> float:
+    """Return the longest pause between two polls of a job at the lowest priority.
+
+    It is bounded only while the model's latency is not learnt yet, for then the estimate cannot be relied on.
+
+    :param waiting_jobs: how many jobs share the rate.
+    """
+    if latency.sample_count >= MIN_LEARNT_JOBS or waiting_jobs > MAX_UNLEARNT_JOBS:
+        return math.inf
+    return max(MAX_UNLEARNT_GAP_S * get_timing().latency_scale, waiting_jobs / requests_per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +45,23 @@ class PriorityTimes:
 
     :param now: the current time on the queue's clock. :param age_s: seconds since the submission, at that time.
     :param last_polled_age_s: the age at the last poll; 0 before the first.
+    :param max_gap_s: bounds the pause at the lowest priority.
     """
 
     latency: LatencyEstimator
     now: float
     age_s: float
     last_polled_age_s: float
+    max_gap_s: float = math.inf
 
     def __len__(self) -> int:
         return len(POLL_COSTS_S)
 
     def __getitem__(self, priority: int) -> float:
-        return self.now + _poll_gap_s(self.latency, self.age_s, self.last_polled_age_s, POLL_COSTS_S[priority])
+        gap_s = _poll_gap_s(self.latency, self.age_s, self.last_polled_age_s, POLL_COSTS_S[priority])
+        if priority == 0:
+            gap_s = min(gap_s, max(self.max_gap_s, get_timing().min_poll_gap_s))
+        return self.now + gap_s
 
 
 def next_poll_delay_s(

@@ -312,11 +312,11 @@ def may_be_same_prompt(one: str, other: str) -> bool:
 
     Where this is False, the prompts are surely different.
     """
-    first, second = _letters(one), _letters(other)
+    first, second = plain_letters(one), plain_letters(other)
     return first.startswith(second) or second.startswith(first)
 
 
-def _letters(text: str) -> str:
+def plain_letters(text: str) -> str:
     """Return the plain letters and digits, which survive every encoding."""
     without_escapes = re.sub(r"&[#\w]+;|\\u[0-9a-fA-F]{4}|\\[nrt]", "", unicodedata.normalize("NFC", text))
     return "".join(letter for letter in without_escapes.lower() if letter.isascii() and letter.isalnum())

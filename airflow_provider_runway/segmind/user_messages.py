@@ -32,14 +32,18 @@ def job_still_running(request_id: str, submitted_at: float | None, why: str) -> 
     return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {resume}"
 
 
-def may_be_billed(model: str, fingerprint: str, at: float, why: str) -> str:
-    """Return what to say where a submit may have become a job that cannot be found."""
+def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str:
+    """Return what to say where a submit may have become a job that cannot be found, and how to go on."""
     return (
-        f"A submit of model {model} at or after {format_timestamp(at)} (inputs {fingerprint}) had no answer, "
-        f"and {why}. One job may exist and be billed (about USD 0.50 to 1.00), so nothing more was sent. "
-        "Look for it in the request history of Segmind's console. If it is there: set request_id=… on "
-        "the operator, and run the task again; that does not pay again. If it is not: set durable=False on the "
-        "operator, and clear the task, which pays once more."
+        f"A submit of model {model} at {format_timestamp(sent_at)} or later (inputs {fingerprint}) had no usable "
+        f"response, and the account's history does not settle it: {why.rstrip('.')}. One job may exist and be billed "
+        "when it completes (about USD 0.50 to 1.00), so nothing more was sent. Look for it in the request history of "
+        f"Segmind's console; its record lives until {format_timestamp(sent_at + RECORD_LIFETIME_S)} at least, its "
+        'history row longer. If it is there: set request_id="…" on the operator and clear the task, which does not '
+        'pay again. If it is not: set on_orphaned_intent="resubmit" and clear the task, which pays for one more job. '
+        "No code has to change where the operator has "
+        "on_orphaned_intent=\"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}\": then the run conf "
+        '{"on_orphaned_intent": "resubmit"} says the same.'
     )
 
 

@@ -1,214 +1,356 @@
-"""What to do with a task's job, as one table. No I/O, no clock; nothing else in the package decides it.
+"""Decides what a task does about its job, by two tables. No I/O and no clock; nothing else in the package decides it.
 
-The caller fills in what it knows, asks for what the table wants to know (``POLL_JOB``,
-``ASK_HISTORY``), and comes back, until the table names something to do.
+:data:`EARLIER_SUBMIT_RULES` says what an earlier submit of the task instance may have left behind.
+:data:`RULES` says what to do then. The caller fills in what it knows, asks what the table wants to know
+(``POLL_JOB``, ``ASK_HISTORY``), and decides again, until the table names a step that ends the matter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 
+T = TypeVar("T", bound=StrEnum)
+
 
 class JournalState(StrEnum):
-    """What the journal says."""
+    """What the task instance's journal says."""
 
-    OFF = "off"  # durable=False: the author wants no memory
-    NONE = "none"  # there is no store: Airflow before 3.3
-    EMPTY = "empty"  # there is one, and it has no entry, or a submit that came to nothing
-    INTENT = "intent"
-    SUBMITTED = "submitted"
-    DELIVERED = "delivered"
+    OFF = "off"  # durable=False: the author wants no journal
+    NONE = "none"  # there is no store: Airflow before 3.3, without [runway] journal_path
+    EMPTY = "empty"  # there is a store, and it has no entry
+    UNREADABLE = "unreadable"  # there is an entry, and it cannot be read
+    NOT_ACCEPTED = "not accepted"  # nothing was sent, or it was refused
+    INTENT = "intent"  # a POST was about to be sent
+    SUBMITTED = "submitted"  # the job's id is known
+    DELIVERED = "delivered"  # a task handed the job's result on
 
 
 class Attempt(StrEnum):
     """Which attempt of the task instance this is."""
 
     FIRST = "first"
-    AGAIN = "again"  # a retry, a restart, a clear while it ran
-    CLEARED = "cleared"  # somebody cleared it after the journal's entry
+    AGAIN = "again"  # a retry, a restart, a clear of a running task
+    CLEARED = "cleared"  # a person cleared the task after the journal's entry
 
 
 class Inputs(StrEnum):
-    """The fingerprint against the journal's."""
+    """The request's fingerprint against the journal's."""
 
     SAME = "same"
     CHANGED = "changed"
 
 
+class EarlierSubmit(StrEnum):
+    """What an earlier submit of this task instance may have left behind."""
+
+    NOTHING = "nothing was accepted"
+    UNKNOWN = "a job may exist, its id is not known"
+    JOB = "a job exists, its id is known"
+    OLD_JOB = "whatever exists is not wanted any more"
+
+
 class RemoteState(StrEnum):
-    """What the API says of the journal's job; its history is asked where the record is gone."""
+    """What the API says of the job whose id is known."""
 
     NOT_ASKED = "not asked"
     ALIVE = "alive"
     COMPLETED = "completed"
     FAILED = "failed"
-    BLOCKED = "blocked"  # failed on its content
+    BLOCKED = "blocked"  # failed, because its content was refused
     GONE = "gone"  # neither a record nor a history row
     UNANSWERED = "unanswered"
 
 
 class HistoryLookup(StrEnum):
-    """What the account's history says of a submit whose id is not known."""
+    """What the account's history says of a submit whose job id is not known."""
 
     NOT_ASKED = "not asked"
     FOUND = "found"
-    ABSENT = "absent"  # surely: looked at until a record must have landed
-    UNAVAILABLE = "unavailable"
+    ABSENT = "surely absent"
+    NOT_SETTLED = "not settled"  # its row may still land
+    UNCLEAR = "unclear"  # the history cannot be read, or has rows that may be ours
+
+
+class OnOrphanedIntent(StrEnum):
+    """What the author wants where a job may exist that cannot be found."""
+
+    FAIL = "fail"
+    RESUBMIT = "resubmit"
 
 
 class Action(StrEnum):
     """What to do next."""
 
-    POLL_JOB = "ask the API about the journal's job"
-    ASK_HISTORY = "look the submit up in the account's history"
-    SUBMIT = "submit; nothing of this generation exists"
-    SUBMIT_NEW_GENERATION = "submit the next generation"
+    POLL_JOB = "ask the API about the job"
+    ASK_HISTORY = "look for the submit in the account's history"
+    SUBMIT = "submit"
+    SUBMIT_NEW_GENERATION = "submit a new job, with another seed"
     REATTACH = "wait for the job that exists"
-    ADOPT = "take the job that the history shows"
+    ADOPT = "take over the job that the history shows"
     DELIVER = "hand on the finished job"
-    REFUSE = "fail without retry: a job may exist that cannot be found"
-    FAIL = "fail without retry: the job's end is final"
+    COME_BACK_LATER = "ask the history again later, without a worker slot"
+    REFUSE = "fail without a retry, and say what may be billed and how to go on"
+    FAIL = "fail without a retry: the job's outcome is final"
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionInput:
-    """Everything the decision depends on."""
+    """Everything that a decision depends on."""
 
     journal: JournalState
     attempt: Attempt
     inputs: Inputs = Inputs.SAME
     remote: RemoteState = RemoteState.NOT_ASKED
     history: HistoryLookup = HistoryLookup.NOT_ASKED
+    on_orphaned_intent: OnOrphanedIntent = OnOrphanedIntent.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSubmitRule:
+    """One row of the first table: the journal, attempts and inputs that it covers, what follows, and why."""
+
+    journal: frozenset[JournalState]
+    earlier: EarlierSubmit
+    why: str
+    attempt: frozenset[Attempt] = frozenset(Attempt)
+    inputs: frozenset[Inputs] = frozenset(Inputs)
+
+    def covers(self, known: DecisionInput) -> bool:
+        """Does this row apply?"""
+        return known.journal in self.journal and known.attempt in self.attempt and known.inputs in self.inputs
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: sets of what it covers (None: anything), the step, and why."""
+    """One row of the second table: what it covers, the action, and why."""
 
-    journal: frozenset[JournalState]
+    earlier: EarlierSubmit
     action: Action
     why: str
-    attempt: frozenset[Attempt] | None = None
-    inputs: Inputs | None = None
-    remote: RemoteState | None = None
-    history: HistoryLookup | None = None
+    remote: frozenset[RemoteState] = frozenset(RemoteState)
+    history: frozenset[HistoryLookup] = frozenset(HistoryLookup)
+    attempt: frozenset[Attempt] = frozenset(Attempt)
+    on_orphaned_intent: frozenset[OnOrphanedIntent] = frozenset(OnOrphanedIntent)
 
     def covers(self, known: DecisionInput) -> bool:
-        """Does this row speak of the known?"""
+        """Does this row apply?"""
         return (
-            known.journal in self.journal
-            and (self.attempt is None or known.attempt in self.attempt)
-            and (self.inputs is None or known.inputs is self.inputs)
-            and (self.remote is None or known.remote is self.remote)
-            and (self.history is None or known.history is self.history)
+            classify_earlier_submit(known) is self.earlier
+            and known.remote in self.remote
+            and known.history in self.history
+            and known.attempt in self.attempt
+            and known.on_orphaned_intent in self.on_orphaned_intent
         )
 
 
-def _notes(*notes: JournalState) -> frozenset[JournalState]:
-    return frozenset(notes)
+def _any_of(*values: T) -> frozenset[T]:
+    return frozenset(values)
 
 
-_KNOWN = _notes(JournalState.SUBMITTED, JournalState.DELIVERED)
-_AMBIGUOUS = _notes(JournalState.INTENT, JournalState.NONE)
-_FIRST, _AGAIN, _CLEARED = (frozenset({attempt}) for attempt in Attempt)
+_NOT_CLEARED = _any_of(Attempt.FIRST, Attempt.AGAIN)
+_CLEARED = _any_of(Attempt.CLEARED)
+_CHANGED, _SAME = _any_of(Inputs.CHANGED), _any_of(Inputs.SAME)
 
-#: Read from the top; the first row that covers the known decides. Every known is covered
-#: (a test walks them all).
-TABLE: tuple[Rule, ...] = (
-    # Nothing can exist.
-    Rule(_notes(JournalState.OFF), Action.SUBMIT, "durable=False: no earlier try is asked about"),
+#: Every combination of journal, attempt and inputs is covered by exactly one row (a test walks them all).
+EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
+    EarlierSubmitRule(
+        _any_of(JournalState.OFF), EarlierSubmit.NOTHING, "durable=False: earlier tries are not asked about"
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.NOT_ACCEPTED), EarlierSubmit.NOTHING, "the journal shows that no submit was accepted"
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.EMPTY, JournalState.NONE),
+        EarlierSubmit.NOTHING,
+        "this is the first try of the task instance",
+        attempt=_any_of(Attempt.FIRST),
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.EMPTY, JournalState.NONE),
+        EarlierSubmit.UNKNOWN,
+        "an earlier try may have submitted, and nothing is written down",
+        attempt=_any_of(Attempt.AGAIN, Attempt.CLEARED),
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.UNREADABLE),
+        EarlierSubmit.UNKNOWN,
+        "the journal's entry cannot be read, so it may say anything",
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.INTENT),
+        EarlierSubmit.UNKNOWN,
+        "an earlier submit may have become a job",
+        attempt=_NOT_CLEARED,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.INTENT),
+        EarlierSubmit.UNKNOWN,
+        "an earlier submit may have become a job, and the task was cleared with the same inputs",
+        attempt=_CLEARED,
+        inputs=_SAME,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.SUBMITTED, JournalState.DELIVERED),
+        EarlierSubmit.JOB,
+        "an earlier try submitted this job",
+        attempt=_NOT_CLEARED,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.SUBMITTED),
+        EarlierSubmit.JOB,
+        "an earlier try submitted this job, and nothing was delivered before the clear",
+        attempt=_CLEARED,
+        inputs=_SAME,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.INTENT, JournalState.SUBMITTED),
+        EarlierSubmit.OLD_JOB,
+        "the task was cleared and its inputs changed; the earlier job, if there is one, is billed too",
+        attempt=_CLEARED,
+        inputs=_CHANGED,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.DELIVERED),
+        EarlierSubmit.OLD_JOB,
+        "the last job was delivered and the task was cleared since, so a new job is wanted",
+        attempt=_CLEARED,
+    ),
+)
+
+#: Every combination is covered by exactly one row (a test walks them all).
+RULES: tuple[Rule, ...] = (
+    Rule(EarlierSubmit.NOTHING, Action.SUBMIT, "no earlier submit was accepted"),
+    Rule(EarlierSubmit.OLD_JOB, Action.SUBMIT_NEW_GENERATION, "a new job is wanted"),
     Rule(
-        _notes(JournalState.EMPTY), Action.SUBMIT, "the journal shows that nothing was accepted for this task instance"
+        EarlierSubmit.UNKNOWN,
+        Action.ASK_HISTORY,
+        "only the history can tell whether a job exists",
+        history=_any_of(HistoryLookup.NOT_ASKED),
     ),
     Rule(
-        _notes(JournalState.NONE),
+        EarlierSubmit.UNKNOWN,
+        Action.ADOPT,
+        "the account's history shows the job",
+        history=_any_of(HistoryLookup.FOUND),
+    ),
+    Rule(
+        EarlierSubmit.UNKNOWN,
         Action.SUBMIT,
-        "the first try of this task instance",
-        attempt=_FIRST,
-        history=HistoryLookup.NOT_ASKED,
+        "the account's history shows that no job came of it",
+        history=_any_of(HistoryLookup.ABSENT),
     ),
-    # A POST may have been accepted, and its id is not known.
     Rule(
-        _notes(JournalState.INTENT),
-        Action.SUBMIT_NEW_GENERATION,
-        "the inputs changed since a submit whose outcome is not known; that one may be billed, too",
-        inputs=Inputs.CHANGED,
+        EarlierSubmit.UNKNOWN,
+        Action.COME_BACK_LATER,
+        "the job's history row may still land",
+        history=_any_of(HistoryLookup.NOT_SETTLED),
     ),
-    Rule(_AMBIGUOUS, Action.ASK_HISTORY, "an earlier submit may have become a job", history=HistoryLookup.NOT_ASKED),
-    Rule(_AMBIGUOUS, Action.ADOPT, "the account's history shows the job", history=HistoryLookup.FOUND),
-    Rule(_AMBIGUOUS, Action.SUBMIT, "the account's history shows that no job came of it", history=HistoryLookup.ABSENT),
     Rule(
-        _AMBIGUOUS,
+        EarlierSubmit.UNKNOWN,
         Action.REFUSE,
         "the account's history cannot tell whether a job exists",
-        history=HistoryLookup.UNAVAILABLE,
+        history=_any_of(HistoryLookup.UNCLEAR),
+        on_orphaned_intent=_any_of(OnOrphanedIntent.FAIL),
     ),
-    # The job's id is known.
-    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the inputs changed since the last job", inputs=Inputs.CHANGED),
     Rule(
-        _notes(JournalState.DELIVERED),
+        EarlierSubmit.UNKNOWN,
         Action.SUBMIT_NEW_GENERATION,
-        "the last job was delivered, and the task was cleared since: a new one is wanted",
-        attempt=_CLEARED,
+        'a job may exist that cannot be found, and on_orphaned_intent="resubmit" says to pay again',
+        history=_any_of(HistoryLookup.UNCLEAR),
+        on_orphaned_intent=_any_of(OnOrphanedIntent.RESUBMIT),
     ),
-    Rule(_KNOWN, Action.POLL_JOB, "an earlier try submitted this job", remote=RemoteState.NOT_ASKED),
-    Rule(_KNOWN, Action.REATTACH, "the job is alive", remote=RemoteState.ALIVE),
-    Rule(_KNOWN, Action.DELIVER, "the job is done, and paid for", remote=RemoteState.COMPLETED),
-    Rule(_KNOWN, Action.SUBMIT_NEW_GENERATION, "the job failed, which is not billed", remote=RemoteState.FAILED),
     Rule(
-        _KNOWN,
+        EarlierSubmit.JOB,
+        Action.POLL_JOB,
+        "only the API can tell what became of the job",
+        remote=_any_of(RemoteState.NOT_ASKED),
+    ),
+    Rule(EarlierSubmit.JOB, Action.REATTACH, "the job is alive", remote=_any_of(RemoteState.ALIVE)),
+    Rule(
+        EarlierSubmit.JOB,
+        Action.REATTACH,
+        "the API did not respond; the wait asks again",
+        remote=_any_of(RemoteState.UNANSWERED),
+    ),
+    Rule(EarlierSubmit.JOB, Action.DELIVER, "the job is done, and paid for", remote=_any_of(RemoteState.COMPLETED)),
+    Rule(
+        EarlierSubmit.JOB,
+        Action.SUBMIT_NEW_GENERATION,
+        "the job failed, which is not billed",
+        remote=_any_of(RemoteState.FAILED),
+    ),
+    Rule(
+        EarlierSubmit.JOB,
+        Action.FAIL,
+        "the content was refused, and a retry would be refused again",
+        remote=_any_of(RemoteState.BLOCKED),
+        attempt=_NOT_CLEARED,
+    ),
+    Rule(
+        EarlierSubmit.JOB,
         Action.SUBMIT_NEW_GENERATION,
         "the content was refused, which is not billed, and the task was cleared since",
+        remote=_any_of(RemoteState.BLOCKED),
         attempt=_CLEARED,
-        remote=RemoteState.BLOCKED,
     ),
     Rule(
-        _KNOWN,
-        Action.FAIL,
-        "the content was refused, and the same inputs would be refused again",
-        remote=RemoteState.BLOCKED,
-    ),
-    Rule(
-        _KNOWN,
+        EarlierSubmit.JOB,
         Action.FAIL,
         "the job's record and history row are gone; it may have been billed",
-        remote=RemoteState.GONE,
-    ),
-    Rule(
-        _KNOWN,
-        Action.REATTACH,
-        "the API did not answer; the job's trigger will ask again",
-        remote=RemoteState.UNANSWERED,
+        remote=_any_of(RemoteState.GONE),
     ),
 )
 
 
-def decide(known: DecisionInput) -> Rule:
-    """Return the row that decides.
+def classify_earlier_submit(known: DecisionInput) -> EarlierSubmit:
+    """Return what an earlier submit may have left behind, by the first table."""
+    return find_earlier_submit_rule(known).earlier
 
-    :raises LookupError: no row covers the known, which the test of the table excludes.
+
+def find_earlier_submit_rule(known: DecisionInput) -> EarlierSubmitRule:
+    """Return the row of the first table that applies.
+
+    :raises LookupError: no row applies, which the test of the table excludes.
     """
-    for row in TABLE:
-        if row.covers(known):
-            return row
-    raise LookupError(f"no row covers {known}")
+    for rule in EARLIER_SUBMIT_RULES:
+        if rule.covers(known):
+            return rule
+    raise LookupError(f"no rule covers {known}")
+
+
+def decide(known: DecisionInput) -> Rule:
+    """Return the row of the second table that applies.
+
+    :raises LookupError: no row applies, which the test of the table excludes.
+    """
+    for rule in RULES:
+        if rule.covers(known):
+            return rule
+    raise LookupError(f"no rule covers {known}")
 
 
 def journal_state_of(entry: JournalEntry | None) -> JournalState:
-    """Return what an existing store says."""
-    if entry is None or entry.phase is Phase.NOT_ACCEPTED:
+    """Return what a store with this entry says."""
+    if entry is None:
         return JournalState.EMPTY
-    return JournalState(entry.phase.value)
+    return {
+        Phase.STARTED: JournalState.NOT_ACCEPTED,
+        Phase.NOT_ACCEPTED: JournalState.NOT_ACCEPTED,
+        Phase.INTENT: JournalState.INTENT,
+        Phase.SUBMITTED: JournalState.SUBMITTED,
+        Phase.DELIVERED: JournalState.DELIVERED,
+    }[entry.phase]
 
 
 def attempt_of(entry: JournalEntry | None, try_number: int, max_tries: int) -> Attempt:
     """Return which attempt this is. A clear raises ``max_tries``; a retry does not.
 
     Source: ``clear_task_instances`` of Airflow 2.11.2 and 3.3.2 sets ``max_tries = try_number +
-    retries``, except for a task that is running at that moment.
+    retries``, except for a task that is running at that time.
     """
     if entry is not None and max_tries > entry.max_tries:
         return Attempt.CLEARED

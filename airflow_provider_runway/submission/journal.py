@@ -1,39 +1,49 @@
-"""What a task instance remembers of its submit across tries: one entry in Airflow's state store.
+"""The submit journal: one entry a task instance, which says how far its submit came. Kept across tries.
 
 The intent is written before the POST, the request id right after it, the delivery at the end.
-Airflow 3.3 and later have the store; XComs can't stand in for it, for a retry clears them.
+XComs cannot stand in for it, because a retry clears them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 #: Renaming it would forget the jobs of tasks that are under way during an upgrade.
 KEY = "runway_submission"
 #: Field -> its name in the store, where they differ. Stored names never change.
-_STORED_NAMES = {"image_digest": "picture", "previous_request_ids": "spent"}
+_STORED_NAMES = {
+    "sent_at": "at",
+    "image_digest": "picture",
+    "prompt_digest": "prompt",
+    "previous_request_ids": "spent",
+}
 
 
 class Phase(StrEnum):
     """How far a submit came, as far as the journal knows."""
 
+    STARTED = "started"  # the first try began; nothing was sent yet
     INTENT = "intent"  # a POST was about to be sent; whether it arrived is not known
-    NOT_ACCEPTED = "withdrawn"  # the POST certainly came to nothing
+    NOT_ACCEPTED = "withdrawn"  # no job came of the POST, for certain
     SUBMITTED = "submitted"  # the job's id is known
     DELIVERED = "delivered"  # the task handed its result on
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """What is known of a task instance's submit. ``at`` is the time of the POST in epoch seconds.
+    """What is known of a task instance's submit. It holds digests of the inputs, never the inputs.
 
-    :param fingerprint: a digest of the inputs. :param seed: as sent, None where the model takes none.
     :param generation: 0, and one more each time the same task asks for a new job.
-    :param image_digest: the digest of an uploaded image's URL, as sent.
+    :param seed: as sent; None where the body had none.
+    :param sent_at: epoch seconds; the POST was sent at this time or later.
+    :param expires_at: epoch seconds after which the writer of an intent sends nothing any more.
+    :param image_digest: of the image's URL, as sent. :param prompt_digest: of the normalised prompt, as sent.
     :param previous_request_ids: jobs of earlier generations, which must never be adopted again.
+    :param unanswered_submits: POSTs of this try without a usable response.
+    :param is_presumed: no intent was found; this one stands for whatever an earlier try may have sent.
     """
 
     phase: Phase
@@ -43,10 +53,14 @@ class JournalEntry:
     seed: int | None
     try_number: int
     max_tries: int
-    at: float
+    sent_at: float
     request_id: str | None = None
     image_digest: str | None = None
     previous_request_ids: tuple[str, ...] = ()
+    expires_at: float | None = None
+    prompt_digest: str | None = None
+    unanswered_submits: int = 0
+    is_presumed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the store keeps it."""
@@ -55,15 +69,32 @@ class JournalEntry:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JournalEntry:
-        """Return the entry that :meth:`to_json` wrote; fields of a later version are passed over."""
-        names = {_STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
-        known = {names[key]: item for key, item in value.items() if key in names}
-        previous = tuple(known.get("previous_request_ids", ()))
-        return cls(**{**known, "phase": Phase(known["phase"]), "previous_request_ids": previous})
+        """Return the entry that :meth:`to_json` wrote. Fields of a later release are ignored.
+
+        :raises UnreadableEntryError: it is no such entry.
+        """
+        try:
+            names = {_STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
+            known = {names[key]: item for key, item in value.items() if key in names}
+            previous = tuple(str(request_id) for request_id in known.get("previous_request_ids", ()))
+            entry = cls(**{**known, "phase": Phase(known["phase"]), "previous_request_ids": previous})
+            return replace(
+                entry,
+                try_number=int(entry.try_number),
+                max_tries=int(entry.max_tries),
+                generation=int(entry.generation),
+                sent_at=float(entry.sent_at),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise UnreadableEntryError(f"the journal's entry cannot be read: {type(problem).__name__}") from None
+
+
+class UnreadableEntryError(ValueError):
+    """There is a journal entry, and it cannot be read. It may say anything, so it proves nothing."""
 
 
 class StateStore(Protocol):
-    """Airflow's ``TaskStateStoreAccessor``, as far as it is used."""
+    """Where the journal keeps its entry, as JSON values: Airflow's task state store, or a file."""
 
     def get(self, key: str) -> Any:
         """Return the value, or None."""
@@ -74,14 +105,17 @@ class StateStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The entry of one task instance, in a store that survives its tries."""
+    """The journal of one task instance, in a store that survives its tries."""
 
     store: StateStore
 
     def read(self) -> JournalEntry | None:
-        """Return the entry, or None where none was ever written (or it was cleaned)."""
+        """Return the entry, or None where the store has none.
+
+        :raises UnreadableEntryError: there is something else.
+        """
         value = self.store.get(KEY)
-        return JournalEntry.from_json(value) if isinstance(value, dict) else None
+        return None if value is None else JournalEntry.from_json(value)
 
     def write(self, entry: JournalEntry) -> None:
         """Replace the entry."""

@@ -1,139 +1,144 @@
-"""Did a submit whose answer was lost become a job? The account's history is asked until it must know.
+"""Finds out from the account's history whether a lost submit became a job. A flow without I/O, for either transport.
 
-No I/O: a flow for either transport, and the choice among the rows as a function.
+It concludes that nothing was accepted only where the history was shown to be readable, every row of the window is
+surely another job's, and the row would have landed by now. In every other case it says so, and nobody pays.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.inputs.job_request import digest_of, same_body
-from airflow_provider_runway.segmind.exchange import Exchange, Sleep, find_requests, run_step
+from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
+from airflow_provider_runway.segmind.exchange import Exchange, HistorySearch, Sleep, run_step, search_history
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
+from airflow_provider_runway.segmind.models import MODELS, expected_latency_s
 from airflow_provider_runway.segmind.retry import RetryPolicy
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.decision import HistoryLookup
+from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S, LostSubmit, match_rows
 
-#: A record can land late; "a while" is all that is known (SDK 1.3.0). A submit older than this
-#: without a row is taken for one that never became a job.
-SETTLED_S = 90.0
-#: Pauses between the looks of a young submit; the last one repeats.
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-#: Rows that were seen half landed when the submit had to have settled are waited for so much longer.
-LANDING_S = 120.0
-#: How far the gateway's clock may be behind ours.
-SKEW_S = 120.0
+#: A job that takes so many times its model's mean is not expected any more. In the latency model of ``polling``
+#: fewer than one job in a thousand takes four times the mean; the rest is room for queues.
+LATE_LATENCY_FACTOR = 12.0
+#: Pages of rows that are so much older than the submit are not read, if the rows come newest first.
+PAGES_MARGIN_S = 2 * CLOCK_TOLERANCE_S
 
 
 @dataclass(frozen=True, slots=True)
-class LostSubmit:
-    """The submit that is looked for.
+class LookupWindow:
+    """When the history can tell. Times are epoch seconds of our clock.
 
-    :param sent_at: epoch seconds, the earliest moment of the POST. :param sent_until: the latest; None: now.
-    :param settled_at: epoch seconds after which a missing row means "no job".
-    :param ignoring: fields that may differ from try to try, such as an uploaded picture's URL.
-    :param image: (field, digest of its value) where the value itself was not kept.
-    :param other_request_ids: request ids that belong to other jobs.
-    :param failures: this many failed jobs with this body account for every earlier try.
+    :param accepted_until: until when the gateway can have accepted the submit.
+    :param settled_at: from when on a missing row means that there is no job.
+    :param give_up_at: from when on nothing more is expected of rows that are incomplete, or of a history that is down.
     """
 
-    model: str
-    body: Mapping[str, Any] = field(repr=False)
-    sent_at: float
+    sent_from: float
+    accepted_until: float
     settled_at: float
-    sent_until: float | None = None
-    ignoring: frozenset[str] = frozenset()
-    image: tuple[str, str] | None = None
-    other_request_ids: frozenset[str] = frozenset()
-    failures: int | None = None
+    give_up_at: float
+
+    @classmethod
+    def for_submit(cls, model: str, sent_from: float, accepted_until: float) -> LookupWindow:
+        """Return the window of a submit that was sent and accepted between two times, if at all."""
+        landing_s = get_timing().history_landing_s
+        settled_at = accepted_until + max_latency_s(model) + landing_s
+        return cls(sent_from, accepted_until, settled_at, settled_at + landing_s)
+
+    def next_lookup_at(self, now: float) -> float:
+        """Return when to ask again: less and less often, and at the times at which something is decided."""
+        pause_s = max(get_timing().history_pauses_s[-1], (now - self.accepted_until) / 2)
+        milestones = [at for at in (self.settled_at, self.give_up_at) if at > now]
+        return min(now + pause_s, *milestones[:1])
 
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What the history says. ``row`` is the job to adopt, ``others`` were as likely but farther in time."""
+    """What the history says, and why. ``row`` is the job to adopt, ``others`` are more jobs of the same submit."""
 
     history: HistoryLookup
     row: HistoryRow | None = None
     others: tuple[str, ...] = ()
     why: str = ""
+    asked_at: float = 0.0
 
 
-def find_lost_submit(base_urls: BaseUrls, lost: LostSubmit, policy: RetryPolicy, now: float) -> Exchange[LookupResult]:
-    """Ask the history until the submit shows up, or until it surely never will.
+def max_latency_s(model: str) -> float:
+    """Return the seconds after which a job of this model must have ended; the record's hour for a model not known."""
+    if model in MODELS:
+        return LATE_LATENCY_FACTOR * expected_latency_s(model)
+    return RECORD_LIFETIME_S * get_timing().latency_scale
 
-    On a busy account there always are rows of other jobs that have not landed. Only those that were there when
-    the submit's own row had to be can be it; they are waited for, and nothing is submitted while one is left.
 
-    :param now: epoch seconds at the first look.
+def find_lost_submit(
+    base_urls: BaseUrls,
+    lost: LostSubmit,
+    window: LookupWindow,
+    policy: RetryPolicy,
+    now: float,
+    pauses_s: Sequence[float] = (),
+) -> Exchange[LookupResult]:
+    """Ask the history whether the submit became a job: once, and once more after each pause.
+
+    :param lost: what to search for; its times are those of our clock, and are moved to the API's here.
+    :param now: epoch seconds at the first request.
     """
-    pauses = iter(PAUSES_S)
-    suspects: frozenset[str] | None = None
+    remaining = list(pauses_s)
     while True:
-        until = now if lost.sent_until is None else min(now, lost.sent_until)
         try:
-            query = HistoryQuery.from_timestamps(lost.sent_at, until, lost.model)
-            rows = yield from find_requests(base_urls, query, policy, lost.sent_at - SKEW_S)
+            # Without a filter by model: nothing is known of how the history writes a model's name.
+            query = HistoryQuery.from_timestamps(window.sent_from, max(window.sent_from, min(now, window.give_up_at)))
+            search = yield from search_history(base_urls, query, policy, since=window.sent_from - PAGES_MARGIN_S)
+            result = judge_search(search, shift_to_api_clock(lost, search.clock_offset_s or 0.0), window, now)
         except RunwayError as problem:
-            return LookupResult(HistoryLookup.UNAVAILABLE, why=str(problem))
-        ours = candidates(rows, lost)
-        if ours:
-            return LookupResult(HistoryLookup.FOUND, ours[0], tuple(row.request_id or "" for row in ours[1:]))
-        if lost.failures is not None and len(failed_rows(rows, lost)) >= lost.failures:
-            return LookupResult(HistoryLookup.ABSENT, why="every earlier try became a job that failed")
-        if now >= lost.settled_at:
-            landing = frozenset(row.request_id or "a request without an id" for row in incomplete_rows(rows, lost))
-            suspects = landing if suspects is None else suspects & landing
-            if not suspects:
-                return LookupResult(HistoryLookup.ABSENT, why="no row of it has landed in time")
-            if now >= lost.settled_at + LANDING_S:
-                return LookupResult(HistoryLookup.UNAVAILABLE, why=f"the row of {min(suspects)} has not landed yet")
-        pause_s = next(pauses, PAUSES_S[-1])
-        now = yield from run_step(Sleep(pause_s, "The history has no row of this submit yet; it may still land."))
+            result = judge_failed_search(problem, window, now)
+        if result.history is not HistoryLookup.NOT_SETTLED or not remaining:
+            return result
+        now = yield from run_step(Sleep(remaining.pop(0), "The history has no row of this submit yet."))
 
 
-def candidates(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
-    """Return the jobs that can be the lost submit's, the nearest in time first, then by id.
-
-    A failed job is none: it is not billed, and nothing can be had from it.
-    """
-    ours = [
-        row
-        for row in _in_window(rows, lost)
-        if row.state is not JobState.FAILED and row.request_id is not None and _matches(row, lost)
-    ]
-    return sorted(ours, key=lambda row: (abs((row.created_at or lost.sent_at) - lost.sent_at), str(row.request_id)))
-
-
-def failed_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
-    """Return the failed jobs with the lost body."""
-    return [row for row in _in_window(rows, lost) if row.state is JobState.FAILED and _matches(row, lost)]
-
-
-def incomplete_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
-    """Return the rows that say too little yet to exclude that they are the lost submit's."""
-    return [row for row in _in_window(rows, lost) if not row.is_complete and row.model in (None, lost.model)]
-
-
-def _in_window(rows: Iterable[HistoryRow], lost: LostSubmit) -> list[HistoryRow]:
-    oldest = lost.sent_at - SKEW_S
-    newest = math.inf if lost.sent_until is None else lost.sent_until + SKEW_S
-    return [
-        row
-        for row in rows
-        if row.request_id not in lost.other_request_ids
-        and (row.created_at is None or oldest <= row.created_at <= newest)
-    ]
+def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, now: float) -> LookupResult:
+    """Return what one search of the history proves."""
+    matched = match_rows(search.rows, lost)
+    is_settled = now >= window.settled_at
+    waiting = HistoryLookup.UNCLEAR if now >= window.give_up_at else HistoryLookup.NOT_SETTLED
+    ours = matched.ours
+    if not ours and len(matched.alone) == 1 and not matched.unclear:
+        ours = matched.alone
+    if ours and all(row.request_id for row in ours):
+        others = tuple(row.request_id for row in ours[1:] if row.request_id)
+        return LookupResult(HistoryLookup.FOUND, ours[0], others, asked_at=now)
+    if ours:
+        return LookupResult(waiting, why="a row that matches has no request id", asked_at=now)
+    if not is_settled:
+        return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still land", asked_at=now)
+    if doubtful := (*matched.alone, *matched.unclear):
+        return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
+    if search.unreadable_count:
+        return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)
+    if not search.is_whole:
+        return LookupResult(waiting, why="not all of its rows can be read", asked_at=now)
+    if not any(row.is_complete for row in search.rows):
+        return LookupResult(waiting, why="the history shows no complete row of this account at all", asked_at=now)
+    return LookupResult(HistoryLookup.ABSENT, why="every row is another job's", asked_at=now)
 
 
-def _matches(row: HistoryRow, lost: LostSubmit) -> bool:
-    if row.model != lost.model or row.body is None or not same_body(lost.body, row.body, lost.ignoring):
-        return False
-    if lost.image is None:
-        return True
-    name, digest = lost.image
-    return digest_of(row.body.get(name)) == digest
+def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
+    names = ", ".join(row.request_id or "one without a request id" for row in rows[:3])
+    return f"{len(rows)} of its rows may be this job's or another's ({names}{', …' if len(rows) > 3 else ''})"
+
+
+def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
+    """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
+    may_respond_later = isinstance(problem, NoUsableResponseError) and now < window.give_up_at
+    if may_respond_later or now < window.accepted_until:
+        return LookupResult(HistoryLookup.NOT_SETTLED, why=str(problem), asked_at=now)
+    return LookupResult(HistoryLookup.UNCLEAR, why=str(problem), asked_at=now)
+
+
+def shift_to_api_clock(lost: LostSubmit, offset_s: float) -> LostSubmit:
+    """Return the submit with its times on the API's clock, which is ``offset_s`` ahead of ours."""
+    return replace(lost, sent_from=lost.sent_from + offset_s, latest_row_at=lost.latest_row_at + offset_s)

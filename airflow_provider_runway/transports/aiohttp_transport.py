@@ -104,11 +104,11 @@ class AiohttpTransport:
         if key not in self._options:
             settings = self.settings
             timeout = aiohttp.ClientTimeout(
-                total=settings.total_timeout_for(request),
+                total=settings.get_total_timeout_s(request),
                 sock_connect=settings.connect_timeout_s,
-                sock_read=settings.read_timeout_for(request),
+                sock_read=settings.get_read_timeout_s(request),
             )
-            headers, proxy = settings.headers_for(request), find_proxy(request.url)
+            headers, proxy = settings.make_headers(request), find_proxy(request.url)
             self._options[key] = {"headers": headers, "timeout": timeout, "proxy": proxy}
         return self._options[key]
 

@@ -40,7 +40,7 @@ class ClientSettings:
     verify: bool | str = True
     requests_per_minute: float | None = None
 
-    def headers_for(self, request: Request) -> Mapping[str, str]:
+    def make_headers(self, request: Request) -> Mapping[str, str]:
         """Return the headers of a request. The key is among them on the connection's own hosts only."""
         headers = {"Accept": "application/json, */*", "User-Agent": f"airflow-provider-runway/{__version__}"}
         if request.body:
@@ -49,17 +49,17 @@ class ClientSettings:
             headers["x-api-key"] = self.api_key
         return headers
 
-    def read_timeout_for(self, request: Request) -> float:
+    def get_read_timeout_s(self, request: Request) -> float:
         """Return the seconds that may pass between two bytes of the response."""
         return max(self.read_timeout_s, SYNC_READ_TIMEOUT_S) if request.call == "run_sync" else self.read_timeout_s
 
-    def total_timeout_for(self, request: Request) -> float:
+    def get_total_timeout_s(self, request: Request) -> float:
         """Return the seconds from the start of a request to the last byte of its response.
 
         A response that comes a byte at a time passes every other timeout, and would hold its place for ever.
         """
         upload_s = len(request.body) / MIN_UPLOAD_BYTES_PER_S
-        return self.connect_timeout_s + upload_s + 2 * self.read_timeout_for(request)
+        return self.connect_timeout_s + upload_s + 2 * self.get_read_timeout_s(request)
 
 
 def no_netrc_auth(request: PreparedRequest) -> PreparedRequest:

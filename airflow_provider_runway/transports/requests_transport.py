@@ -66,7 +66,7 @@ class RequestsTransport:
             # that looks as if it could have arrived; a new connection costs one handshake.
             self.session.close()
         try:
-            with self.session.limit_time(self.settings.total_timeout_for(request), request.not_after):
+            with self.session.limit_time(self.settings.get_total_timeout_s(request), request.not_after):
                 # Whether to repeat is decided in ``segmind.retry``, which knows what costs money. The session's
                 # adapters keep their default of no retries.
                 response = self.session.request(
@@ -74,14 +74,17 @@ class RequestsTransport:
                     request.url,
                     params=request.query,
                     data=request.body or None,
-                    headers=dict(self.settings.headers_for(request)),
-                    timeout=(self.settings.connect_timeout_s, self.settings.read_timeout_for(request)),
+                    headers=dict(self.settings.make_headers(request)),
+                    timeout=(self.settings.connect_timeout_s, self.settings.get_read_timeout_s(request)),
                     allow_redirects=False,
                     auth=no_netrc_auth,
                     # Passed with each request: a bundle in the environment would override the session's own value.
                     verify=self.settings.verify,
                 )
-        except RequestExpiredError:
+        except RequestExpiredError as expired:
+            if expired.is_partly_sent:
+                detail = "the request was broken off, because the latest time to send it had passed"
+                return TransportFailure(FailureKind.MAYBE_SENT, detail, received_at=time.time())
             return make_expired_failure(request, time.time())
         except requests.RequestException as error:
             detail = f"{type(error).__name__} at {request.url.split('/')[2]}"

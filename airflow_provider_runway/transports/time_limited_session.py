@@ -17,7 +17,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class RequestExpiredError(Exception):
-    """The latest time to send a request passed before its first byte was sent."""
+    """The latest time to send a request passed before its last byte was sent.
+
+    :param is_partly_sent: its headers were sent, but not its body.
+    """
+
+    def __init__(self, is_partly_sent: bool) -> None:
+        super().__init__(is_partly_sent)
+        self.is_partly_sent = is_partly_sent
 
 
 class TimeLimitedSession(requests.Session):
@@ -36,7 +43,7 @@ class TimeLimitedSession(requests.Session):
         :param not_after: epoch seconds; a connection that is ready later than this sends nothing.
         :raises requests.ReadTimeout: the time is over. A response without a length can look complete then.
         """
-        self._open_sockets.not_after = not_after
+        self._open_sockets.not_after, self._open_sockets.has_sent_headers = not_after, False
         timer = threading.Timer(seconds, self._open_sockets.cut)
         timer.daemon = True
         timer.start()
@@ -47,6 +54,7 @@ class TimeLimitedSession(requests.Session):
             failure = error
         finally:
             timer.cancel()
+            timer.join()  # it may be cutting right now, and must not cut the next request
             was_cut = self._open_sockets.release()
         if was_cut:
             raise requests.ReadTimeout(f"no complete response within {seconds:g} s") from failure
@@ -59,6 +67,7 @@ class _OpenSockets:
 
     def __init__(self) -> None:
         self.not_after: float | None = None
+        self.has_sent_headers = False
         self._lock = threading.Lock()
         self._duplicates: list[socket.socket] = []
         self._was_cut = False
@@ -76,7 +85,7 @@ class _OpenSockets:
         :raises RequestExpiredError: it is later than ``not_after``.
         """
         if self.not_after is not None and time.time() > self.not_after:
-            raise RequestExpiredError
+            raise RequestExpiredError(is_partly_sent=self.has_sent_headers)
 
     def cut(self) -> None:
         """End the request under way: whatever reads or writes gets an error or the end of the stream."""
@@ -124,19 +133,26 @@ def _make_pool_classes(open_sockets: _OpenSockets) -> dict[str, type[HTTPConnect
             connection: Any = self
             if connection.sock is None:
                 connection.connect()
-            try:
-                open_sockets.check_not_expired()
-            except RequestExpiredError:
-                connection.close()
-                raise
+            self.close_if_expired()
             super().endheaders(*arguments, **options)  # type: ignore[misc]
+            open_sockets.has_sent_headers = True
 
         def send(self, data: Any) -> None:
             connection: Any = self
             if connection.sock is None:
                 connection.connect()
             open_sockets.watch(connection.sock.fileno())
+            if open_sockets.has_sent_headers:
+                self.close_if_expired()
             super().send(data)  # type: ignore[misc]
+
+        def close_if_expired(self) -> None:
+            connection: Any = self
+            try:
+                open_sockets.check_not_expired()
+            except RequestExpiredError:
+                connection.close()
+                raise
 
     class WatchedHttpConnection(WatchedConnection, HTTPConnection):
         pass

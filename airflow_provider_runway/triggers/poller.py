@@ -25,7 +25,8 @@ from airflow_provider_runway.hooks.custom_models import load_models_or_warn
 from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
 from airflow_provider_runway.polling.poll import fetch_outcome, poll_status
 from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
-from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
+from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
+from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes, compute_max_gap_s
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
@@ -59,6 +60,8 @@ MAX_ENQUEUED_AT_ONCE = 100
 HOUSEKEEPING_S = 1.0
 #: Directly after a 429 only jobs of at least this priority are polled.
 CONTENDED_PRIORITY = 3
+#: With more contention than this, jobs of a model whose latency is not learnt yet are polled like all others.
+MAX_UNLEARNT_CONTENTION = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -173,10 +176,17 @@ class Poller:
         if job.is_completed:
             due_times = [now] * len(POLL_COSTS_S)  # only one request is left
         else:
-            due_times = PriorityTimes(job.latency, now, now - job.started_at, job.last_polled_age_s)
+            max_gap_s = self._compute_max_gap_s(job, now)
+            due_times = PriorityTimes(job.latency, now, now - job.started_at, job.last_polled_age_s, max_gap_s)
         # A job that arrives after its deadline is polled once.
         if self._queue.schedule(job, due_times, max(job.deadline, now)) < self._sleeps_until:
             self._wake.set()
+
+    def _compute_max_gap_s(self, job: _PendingJob, now: float) -> float:
+        limiter = self._connection.rate_limiter or AdaptiveRateLimiter()
+        if limiter.contention(now) > MAX_UNLEARNT_CONTENTION:
+            return math.inf
+        return compute_max_gap_s(job.latency, len(self._jobs), limiter.per_second)
 
     def _send_next(self) -> float:
         """Send one request if a job is due and the rate limiter allows it; return the seconds to sleep."""
@@ -313,7 +323,9 @@ class Poller:
         if job.outcome.done():
             return
         now = asyncio.get_running_loop().time()
-        if now >= job.deadline + (GRACE_S if job.is_completed else 0.0):
+        # A result is fetched and a rejected key tried again also shortly after the deadline.
+        has_grace = job.is_completed or job.rejected_version is not None
+        if now >= job.deadline + (GRACE_S if has_grace else 0.0):
             self._finish(job, job.state.on_deadline())
         elif at_once:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)

@@ -36,6 +36,9 @@ ROW = {
     [
         pytest.param(repr(BODY), ast.literal_eval, id="the text of a Python dict"),
         pytest.param(json.dumps(BODY), json.loads, id="JSON text"),
+        pytest.param(
+            json.dumps(json.dumps(BODY)), lambda text: json.loads(json.loads(text)), id="JSON text of a JSON text"
+        ),
         pytest.param(BODY, dict, id="an object"),
         pytest.param(
             json.dumps({"input": {"parameters": BODY}}), lambda t: json.loads(t)["input"]["parameters"], id="in"

@@ -103,6 +103,7 @@ VALID_BODIES: list[tuple[str, dict[str, object], float]] = [
     (ALPHA, VALID | {"seed": 99999, "promptImage": "http://127.0.0.1:1/assets/x.png"}, 0.5),
     ("runway-gen4-turbo", VALID | {"ratio": "720:1280", "duration": 10}, 1.0),
     ("runway-gen4-aleph", {"prompt": "snow", "video": "https://example.com/v.mp4"}, 0.5),
+    ("runway-gen4-image", {"promptText": "x", "referenceImages": [{"uri": "https://e.com/x.png", "tag": "a"}]}, 0.1),
     ("some-other-model", {"anything": 1}, 0.5),
 ]
 
@@ -204,6 +205,26 @@ def test_the_balance_falls_when_a_job_completes(api):
     after = api.get("/v1/get-user-credits").json()
     assert before == during == {"credits": 1000.0, "free-credits": 0.0}
     assert after == {"credits": 999.5, "free-credits": 0.0}
+
+
+def test_an_image_model_returns_an_image(api):
+    body = {"promptText": "x", "referenceImages": [{"uri": "https://example.com/x.png", "tag": "flower"}]}
+    request_id = api.post("/v2/runway-gen4-image", body).json()["request_id"]
+    api.finish(request_id)
+    result = api.get_result(request_id).json()
+    assert "video" not in result
+    image = requests.get(result["output"], timeout=10)
+    assert (image.headers["content-type"], image.content[:4]) == ("image/png", b"\x89PNG")
+    for images in ([], ["https://example.com/x.png"], [{"uri": "ftp://example.com/x.png", "tag": "flower"}]):
+        request_id = api.post("/v2/runway-gen4-image", body | {"referenceImages": images}).json()["request_id"]
+        assert "referenceImages" in api.finish(request_id).json()["error"]
+
+
+def test_a_video_can_have_its_last_frame(start_api):
+    api = start_api(last_frame=True)
+    video = api.get_result(api.submit_finished()).json()["video"]
+    frame = requests.get(video["last_frame_url"], timeout=10)
+    assert (frame.headers["content-type"], frame.content[:4]) == ("image/png", b"\x89PNG")
 
 
 @pytest.mark.parametrize("field", ["file_urls", "urls"])

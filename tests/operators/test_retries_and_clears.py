@@ -150,8 +150,20 @@ def test_changed_inputs_after_a_clear_submit_a_new_job_and_the_log_says_why(
     ti.clear()
     second = run_task(partial(make_operator, prompt_text="another prompt"), ti)
     assert second["request_id"] != first_id
-    (line,) = [line for line in logged().splitlines() if "the inputs changed" in line]
+    (line,) = [line for line in logged().splitlines() if "its inputs changed" in line]
     assert first_id in line
+
+
+@FORMS
+def test_changed_inputs_on_a_retry_resume_the_job(
+    gateway: Emulator, make: Callable[..., Any], logged: Callable[[], str]
+) -> None:
+    """As a presigned URL or a time in the prompt changes them."""
+    ti = TaskInstance()
+    submit_only().execute(ti.context())
+    ti.retry()
+    assert run_task(partial(make, prompt_text="another prompt"), ti)["request_id"] == get_only_job_id(gateway)
+    assert "The inputs changed since the earlier try submitted" in logged()
 
 
 def test_a_lost_job_that_the_author_names_is_delivered(gateway: Emulator) -> None:
@@ -163,6 +175,7 @@ def test_a_lost_job_that_the_author_names_is_delivered(gateway: Emulator) -> Non
     ti.clear()
     named = partial(make_operator, request_id=get_only_job_id(gateway))
     assert run_task(named, ti)["status"] == "COMPLETED"
+    gateway.clear_faults()
     ti.retry()
     assert run_task(make_operator, ti)["request_id"] == get_only_job_id(gateway)
     ti.clear()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_clip
+from airflow_provider_runway.emulator.media_files import read_sample_file
 from airflow_provider_runway.exceptions import BadConnectionError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs import download as download_module
 from airflow_provider_runway.outputs.download import download
@@ -22,7 +22,7 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 
 LOG = logging.getLogger(__name__)
 FOUR_ATTEMPTS = RetryPolicy(attempts=4, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
-CLIP = read_clip("05s-16x9.mp4")
+CLIP = read_sample_file("05s-16x9.mp4")
 
 
 def count_downloads(gateway: Emulator) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_clip
+from airflow_provider_runway.emulator.media_files import read_sample_file
 from airflow_provider_runway.exceptions import DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import MAX_REDIRECTS, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
@@ -24,7 +24,7 @@ from airflow_provider_runway.transports.client_settings import ClientSettings
 Serve = Callable[..., Any]
 LOG = logging.getLogger(__name__)
 TWO_ATTEMPTS = RetryPolicy(attempts=2, max_elapsed_s=10.0, first_pause_s=0.01, max_pause_s=0.02)
-CLIP = read_clip("05s-16x9.mp4")
+CLIP = read_sample_file("05s-16x9.mp4")
 #: The headers of a request for a video, and nothing else.
 PLAIN_HEADERS = {"host", "accept", "accept-encoding", "user-agent", "connection"}
 

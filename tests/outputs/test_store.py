@@ -78,9 +78,9 @@ def test_a_failed_download_leaves_the_old_file_and_no_temporary_one(
 
 @pytest.mark.parametrize("fault", ["cut_body", "not_found"])
 def test_a_retry_after_a_failed_download_only_downloads(
-    gateway: Emulator, tmp_path: Path, fault: str, newest_airflow: bool
+    gateway: Emulator, tmp_path: Path, fault: str, has_state_store: bool
 ) -> None:
-    ti = TaskInstance(has_store=newest_airflow)
+    ti = TaskInstance(has_store=has_state_store)
     make = partial(generate, output_path=f"{tmp_path}/clip.mp4")
     gateway.add_fault(f"output:{fault}:times=0")
     with pytest.raises(AirflowException):
@@ -119,7 +119,7 @@ def test_every_output_of_a_job_is_stored(gateway: Emulator, ti: TaskInstance, tm
 
 
 def test_placeholders_name_each_output(
-    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     gateway.add_fault("submit:output_shape:shape=list,count=2")
     pattern = f"{tmp_path}/{{model}}/{{seed}}/{{index:02}}-{{request_id}}.mp4"
@@ -127,7 +127,7 @@ def test_placeholders_name_each_output(
     folder, job = tmp_path / "runway-gen3-alphaturbo" / "4711", result["request_id"]
     assert sorted(path.name for path in folder.iterdir()) == [f"00-{job}.mp4", f"01-{job}.mp4"]
     assert result["output_path"] == f"{folder}/00-{job}.mp4"
-    log = said()
+    log = logged()
     for index in (0, 1):
         size = (folder / f"{index:02}-{job}.mp4").stat().st_size
         line = f"Job {job}: output {index + 1} of 2 stored, {size} bytes at {folder}/{index:02}-{job}.mp4."
@@ -135,7 +135,7 @@ def test_placeholders_name_each_output(
 
 
 def test_a_file_in_a_folder_gets_the_extension_of_its_type(
-    gateway: Emulator, ti: TaskInstance, tmp_path: Path, said: Callable[[], str]
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     gateway.add_fault("submit:output_shape:shape=list,count=3")
     gateway.add_fault("output:output_kind:kind=png")
@@ -143,13 +143,13 @@ def test_a_file_in_a_folder_gets_the_extension_of_its_type(
     job = run_task(partial(generate, output_path=f"{tmp_path}/"), ti)["request_id"]
     # A file of an unknown type keeps the extension of its URL.
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{job}-1.mp4", f"{job}-2.mp4", f"{job}.png"]
-    assert f"the output at {tmp_path}/{job}-1.mp4 is stored as it is: its first bytes, 7f 52 41 57" in said()
+    assert f"the output at {tmp_path}/{job}-1.mp4 is stored as it is: its first bytes, 7f 52 41 57" in logged()
 
 
 def test_where_one_of_several_outputs_fails_a_retry_stores_the_rest(
-    gateway: Emulator, tmp_path: Path, newest_airflow: bool
+    gateway: Emulator, tmp_path: Path, has_state_store: bool
 ) -> None:
-    ti = TaskInstance(has_store=newest_airflow)
+    ti = TaskInstance(has_store=has_state_store)
     make = partial(generate, output_path=f"{tmp_path}/{{index}}.mp4")
     gateway.add_fault("submit:output_shape:shape=list,count=3")
     gateway.add_fault("output:not_found:skip=1")

@@ -19,12 +19,12 @@ from tasks import generate
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_clip
+from airflow_provider_runway.emulator.media_files import read_sample_file
 from airflow_provider_runway.outputs.store import check_output_path
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
-CLIP = read_clip("05s-16x9.mp4")
+CLIP = read_sample_file("05s-16x9.mp4")
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
 
 

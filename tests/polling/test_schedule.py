@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import random
+from statistics import mean
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +13,13 @@ from hypothesis import strategies as st
 from airflow_provider_runway.polling.latency import LatencyEstimator
 from airflow_provider_runway.polling.schedule import (
     MAX_POLL_GAP_S,
+    MAX_UNLEARNT_GAP_S,
+    MAX_UNLEARNT_JOBS,
+    MIN_LEARNT_JOBS,
     POLL_COSTS_S,
     SINGLE_JOB_POLL_COST_S,
     PriorityTimes,
+    compute_max_gap_s,
     next_poll_delay_s,
 )
 from airflow_provider_runway.segmind.timing import get_timing
@@ -91,3 +99,48 @@ def test_a_job_reaches_its_priorities_one_after_the_other(
 
 def test_a_job_older_than_the_table_is_polled_at_the_longest_gap() -> None:
     assert set(PriorityTimes(QUICK_MODEL, 7.0, 20_000.0, 20_000.0)) == {7.0 + MAX_POLL_GAP_S}
+
+
+def test_jobs_of_an_unlearnt_model_are_polled_often_while_few_wait() -> None:
+    latency = LatencyEstimator(270.0)
+    max_gap_s = compute_max_gap_s(latency, waiting_jobs=3, requests_per_second=10.0)
+    assert max_gap_s == MAX_UNLEARNT_GAP_S
+    times = list(PriorityTimes(latency, 100.0, 5.0, 5.0, max_gap_s))
+    assert times[0] == 100.0 + MAX_UNLEARNT_GAP_S
+    assert times[1:] == list(PriorityTimes(latency, 100.0, 5.0, 5.0))[1:]
+
+
+def test_polls_of_an_unlearnt_model_stay_within_the_rate() -> None:
+    latency = LatencyEstimator(270.0)
+    assert compute_max_gap_s(latency, waiting_jobs=10, requests_per_second=1.0) == 10.0
+    assert compute_max_gap_s(latency, MAX_UNLEARNT_JOBS + 1, requests_per_second=1000.0) == math.inf
+
+
+def test_a_learnt_model_is_polled_by_its_distribution_alone() -> None:
+    latency = LatencyEstimator(270.0)
+    for _ in range(MIN_LEARNT_JOBS):
+        latency.add_sample(200.0)
+    assert compute_max_gap_s(latency, waiting_jobs=1, requests_per_second=10.0) == math.inf
+
+
+@pytest.mark.parametrize("factor", [0.1, 1 / 3, 1.0, 3.0, 10.0])
+def test_the_first_jobs_are_seen_soon_however_wrong_the_registry_is(factor: float) -> None:
+    jitter = random.Random(7)
+    lateness_s, polls, usual_polls = [], 0, 0
+    for _ in range(100):
+        latency_s = 27.0 * factor * jitter.lognormvariate(0, 0.25)
+        usual_polls += poll_first_job(latency_s, math.inf)[0]
+        count, late_s = poll_first_job(latency_s, MAX_UNLEARNT_GAP_S)
+        polls += count
+        lateness_s.append(late_s)
+    assert mean(lateness_s) <= 1.5
+    assert polls + 100 <= 3 * (usual_polls + 100)  # and one request for each result
+
+
+def poll_first_job(latency_s: float, max_gap_s: float) -> tuple[int, float]:
+    """Poll a job of an unlearnt model at the lowest priority; return the number of polls and the lateness."""
+    age_s, polls = 0.0, 0
+    while age_s < latency_s:
+        age_s = PriorityTimes(QUICK_MODEL, age_s, age_s, age_s, max_gap_s)[0]
+        polls += 1
+    return polls, age_s - latency_s

@@ -1,4 +1,4 @@
-"""The decision table against the promises that it must keep, over every situation there is."""
+"""The decision tables against the promises that they must keep, over every combination of what can be known."""
 
 from __future__ import annotations
 
@@ -8,156 +8,197 @@ from itertools import product
 import pytest
 
 from airflow_provider_runway.submission.decision import (
-    TABLE,
+    EARLIER_SUBMIT_RULES,
+    RULES,
     Action,
     Attempt,
     DecisionInput,
+    EarlierSubmit,
     HistoryLookup,
     Inputs,
     JournalState,
+    OnOrphanedIntent,
     RemoteState,
     attempt_of,
+    classify_earlier_submit,
     decide,
     journal_state_of,
 )
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 
-ALL_INPUTS = [DecisionInput(*parts) for parts in product(JournalState, Attempt, Inputs, RemoteState, HistoryLookup)]
+EVERYTHING = [
+    DecisionInput(*values)
+    for values in product(JournalState, Attempt, Inputs, RemoteState, HistoryLookup, OnOrphanedIntent)
+]
 SUBMITS = {Action.SUBMIT, Action.SUBMIT_NEW_GENERATION}
-ASKS = {Action.POLL_JOB, Action.ASK_HISTORY}
-KNOWN = {JournalState.SUBMITTED, JournalState.DELIVERED}
+HAS_ID = {JournalState.SUBMITTED, JournalState.DELIVERED}
+NO_ENTRY = {JournalState.EMPTY, JournalState.NONE}
 
 
-def _maybe_accepted(it: DecisionInput) -> bool:
-    """A POST of these inputs may have been accepted, and its id is not known."""
-    intent = it.journal is JournalState.INTENT and it.inputs is Inputs.SAME
-    return intent or (it.journal is JournalState.NONE and it.attempt is not Attempt.FIRST)
+def may_have_sent(known: DecisionInput) -> bool:
+    """Can an earlier POST of this logical job have been accepted, without its id being known?"""
+    wants_another_job = known.attempt is Attempt.CLEARED and known.inputs is Inputs.CHANGED
+    return (
+        (known.journal is JournalState.INTENT and not wants_another_job)
+        or (known.journal in NO_ENTRY and known.attempt is not Attempt.FIRST)
+        or known.journal is JournalState.UNREADABLE
+    )
 
 
-def _wants_the_old_job(it: DecisionInput) -> bool:
-    """The id is known, the inputs are the same, and nobody asked for a new job."""
-    asked_anew = it.journal is JournalState.DELIVERED and it.attempt is Attempt.CLEARED
-    return it.journal in KNOWN and it.inputs is Inputs.SAME and not asked_anew
+def wants_known_job(known: DecisionInput) -> bool:
+    """Is the job's id known, and is it this job that is wanted?"""
+    if known.journal not in HAS_ID:
+        return False
+    if known.attempt is not Attempt.CLEARED:
+        return True
+    return known.journal is JournalState.SUBMITTED and known.inputs is Inputs.SAME
 
 
-#: promise -> (the situations it speaks of, the steps that keep it). Said without a look at the table.
+#: Promise -> (what it is about, the actions that keep it). Written without the tables.
 PROMISES: dict[str, tuple[Callable[[DecisionInput], bool], set[Action]]] = {
-    "a POST that may have been accepted is never sent again before the history proved that it was not": (
-        lambda it: _maybe_accepted(it) and it.history is not HistoryLookup.ABSENT,
+    "nothing is sent again before the history proved that the first POST was not accepted": (
+        lambda known: (
+            may_have_sent(known)
+            and known.history is not HistoryLookup.ABSENT
+            and known.on_orphaned_intent is OnOrphanedIntent.FAIL
+        ),
         set(Action) - SUBMITS,
     ),
-    "where the history cannot tell, nothing is sent and nothing is retried": (
-        lambda it: _maybe_accepted(it) and it.history is HistoryLookup.UNAVAILABLE,
+    "whoever asked for resubmit pays again only after the history could not tell": (
+        lambda known: may_have_sent(known) and known.history not in (HistoryLookup.ABSENT, HistoryLookup.UNCLEAR),
+        set(Action) - SUBMITS,
+    ),
+    "where the history cannot tell, the task is refused": (
+        lambda known: (
+            may_have_sent(known)
+            and known.history is HistoryLookup.UNCLEAR
+            and known.on_orphaned_intent is OnOrphanedIntent.FAIL
+        ),
         {Action.REFUSE},
     ),
+    "where the history cannot tell and the author asked for it, a new job is submitted": (
+        lambda known: (
+            may_have_sent(known)
+            and known.history is HistoryLookup.UNCLEAR
+            and known.on_orphaned_intent is OnOrphanedIntent.RESUBMIT
+        ),
+        {Action.SUBMIT_NEW_GENERATION},
+    ),
     "what the history shows is adopted": (
-        lambda it: _maybe_accepted(it) and it.history is HistoryLookup.FOUND,
+        lambda known: may_have_sent(known) and known.history is HistoryLookup.FOUND,
         {Action.ADOPT},
     ),
-    "what surely came to nothing is submitted, once more and with the same seed": (
-        lambda it: _maybe_accepted(it) and it.history is HistoryLookup.ABSENT,
+    "what was surely not accepted is submitted with the same seed": (
+        lambda known: may_have_sent(known) and known.history is HistoryLookup.ABSENT,
         {Action.SUBMIT},
     ),
-    "the history is asked before anything is decided about a lost answer": (
-        lambda it: _maybe_accepted(it) and it.history is HistoryLookup.NOT_ASKED,
+    "the history is asked first": (
+        lambda known: may_have_sent(known) and known.history is HistoryLookup.NOT_ASKED,
         {Action.ASK_HISTORY},
     ),
-    "a known job is asked about before anything is decided": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.NOT_ASKED,
+    "a row that may still land is waited for": (
+        lambda known: may_have_sent(known) and known.history is HistoryLookup.NOT_SETTLED,
+        {Action.COME_BACK_LATER},
+    ),
+    "a known job is polled first": (
+        lambda known: wants_known_job(known) and known.remote is RemoteState.NOT_ASKED,
         {Action.POLL_JOB},
     ),
-    "a living job is waited for": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.ALIVE,
-        {Action.REATTACH},
-    ),
-    "no answer is no death": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.UNANSWERED,
+    "a running job, or one that does not respond, is waited for": (
+        lambda known: wants_known_job(known) and known.remote in (RemoteState.ALIVE, RemoteState.UNANSWERED),
         {Action.REATTACH},
     ),
     "a finished job is delivered": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.COMPLETED,
+        lambda known: wants_known_job(known) and known.remote is RemoteState.COMPLETED,
         {Action.DELIVER},
     ),
-    "a failed job, which is not billed, makes room for another generation": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.FAILED,
+    "after a failed job, which is not billed, a new one is submitted": (
+        lambda known: wants_known_job(known) and known.remote is RemoteState.FAILED,
         {Action.SUBMIT_NEW_GENERATION},
     ),
-    "a content block is final, until somebody clears the task": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.BLOCKED and it.attempt is not Attempt.CLEARED,
+    "a content block is final until a person clears the task": (
+        lambda known: (
+            wants_known_job(known) and known.remote is RemoteState.BLOCKED and known.attempt is not Attempt.CLEARED
+        ),
         {Action.FAIL},
     ),
-    "a lost job is never paid for again by itself": (
-        lambda it: _wants_the_old_job(it) and it.remote is RemoteState.GONE,
+    "a content block makes room for a new job once a person cleared the task": (
+        lambda known: (
+            wants_known_job(known) and known.remote is RemoteState.BLOCKED and known.attempt is Attempt.CLEARED
+        ),
+        {Action.SUBMIT_NEW_GENERATION},
+    ),
+    "a job that is gone is never paid for again by itself": (
+        lambda known: wants_known_job(known) and known.remote is RemoteState.GONE,
         {Action.FAIL},
     ),
-    "a cleared task whose job was delivered gets a new one": (
-        lambda it: it.journal is JournalState.DELIVERED and it.attempt is Attempt.CLEARED,
+    "a clear of a delivered task asks for a new job": (
+        lambda known: known.journal is JournalState.DELIVERED and known.attempt is Attempt.CLEARED,
         {Action.SUBMIT_NEW_GENERATION},
     ),
-    "changed inputs make a new job": (
-        lambda it: it.journal in KNOWN | {JournalState.INTENT} and it.inputs is Inputs.CHANGED,
+    "changed inputs make a new job after a clear": (
+        lambda known: (
+            known.journal in HAS_ID | {JournalState.INTENT}
+            and known.attempt is Attempt.CLEARED
+            and known.inputs is Inputs.CHANGED
+        ),
         {Action.SUBMIT_NEW_GENERATION},
     ),
-    "an empty journal means a first job": (lambda it: it.journal is JournalState.EMPTY, {Action.SUBMIT}),
-    "durable=False asks nobody": (lambda it: it.journal is JournalState.OFF, {Action.SUBMIT}),
-    "the first try without a store submits at once": (
-        lambda it: (
-            it.journal is JournalState.NONE and it.attempt is Attempt.FIRST and it.history is HistoryLookup.NOT_ASKED
+    "where nothing was accepted, the job is submitted": (
+        lambda known: (
+            known.journal in (JournalState.OFF, JournalState.NOT_ACCEPTED)
+            or (known.journal in NO_ENTRY and known.attempt is Attempt.FIRST)
         ),
         {Action.SUBMIT},
-    ),
-    "the API is not asked about a job that nobody knows": (
-        lambda it: it.journal not in KNOWN,
-        set(Action) - {Action.POLL_JOB, Action.REATTACH, Action.DELIVER, Action.FAIL},
-    ),
-    "only a look into the history leads to an adoption or a refusal": (
-        lambda it: it.history is HistoryLookup.NOT_ASKED,
-        set(Action) - {Action.ADOPT, Action.REFUSE},
     ),
 }
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_the_table_keeps_the_promise_that(promise: str) -> None:
-    speaks_of, keeping = PROMISES[promise]
-    spoken_of = [it for it in ALL_INPUTS if speaks_of(it)]
-    assert spoken_of, "the promise speaks of nothing"
-    assert [it for it in spoken_of if decide(it).action not in keeping] == []
+def test_the_tables_keep_the_promise_that(promise: str) -> None:
+    is_about, kept_by = PROMISES[promise]
+    cases = [known for known in EVERYTHING if is_about(known)]
+    assert cases, "the promise is about nothing"
+    assert [known for known in cases if decide(known).action not in kept_by] == []
 
 
-def test_every_situation_is_spoken_of_by_a_promise_that_names_one_step() -> None:
-    """So the promises above are the whole table, said a second time."""
-    narrow = [speaks_of for speaks_of, keeping in PROMISES.values() if len(keeping) == 1]
-    unspoken = {
-        (it.journal, it.attempt, it.remote, it.history) for it in ALL_INPUTS if not any(told(it) for told in narrow)
-    }
-    # What is left cannot come about, or is a clear after a content block.
-    blocked = {(note, Attempt.CLEARED, RemoteState.BLOCKED) for note in KNOWN}
-    first = {key for key in unspoken if key[0] is JournalState.NONE and key[1] is Attempt.FIRST}
-    assert {key[:3] for key in unspoken - first} <= blocked
+def test_the_promises_name_one_action_for_every_combination() -> None:
+    """So the promises are the whole table, said a second time."""
+    exact = [is_about for is_about, kept_by in PROMISES.values() if len(kept_by) == 1]
+    assert [known for known in EVERYTHING if not any(is_about(known) for is_about in exact)] == []
 
 
-def test_every_situation_is_decided() -> None:
-    assert {decide(it).action for it in ALL_INPUTS} == set(Action)
+def test_every_combination_is_covered_by_exactly_one_rule_of_each_table() -> None:
+    for known in EVERYTHING:
+        assert sum(rule.covers(known) for rule in EARLIER_SUBMIT_RULES) == 1, known
+        assert sum(rule.covers(known) for rule in RULES) == 1, known
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.why)
-def test_every_row_decides_something(row: object) -> None:
-    assert any(decide(it) is row for it in ALL_INPUTS)
+def test_every_rule_of_both_tables_applies_somewhere() -> None:
+    for rules in (EARLIER_SUBMIT_RULES, RULES):
+        for rule in rules:
+            assert any(rule.covers(known) for known in EVERYTHING), rule.why
 
 
-def test_every_question_has_an_end() -> None:
-    """Once the answer is filled in, the same question is not asked again."""
-    for it in ALL_INPUTS:
-        if decide(it).action is Action.POLL_JOB:
-            assert it.remote is RemoteState.NOT_ASKED
-        if decide(it).action is Action.ASK_HISTORY:
-            assert it.history is HistoryLookup.NOT_ASKED
+def test_a_question_that_was_answered_is_not_asked_again() -> None:
+    for known in EVERYTHING:
+        if decide(known).action is Action.POLL_JOB:
+            assert known.remote is RemoteState.NOT_ASKED
+        if decide(known).action is Action.ASK_HISTORY:
+            assert known.history is HistoryLookup.NOT_ASKED
 
 
-def test_a_clear_after_a_content_block_asks_again() -> None:
-    it = DecisionInput(JournalState.SUBMITTED, Attempt.CLEARED, remote=RemoteState.BLOCKED)
-    assert decide(it).action is Action.SUBMIT_NEW_GENERATION
+def test_changed_inputs_change_nothing_on_an_automatic_retry() -> None:
+    for known in EVERYTHING:
+        if known.attempt is not Attempt.CLEARED:
+            same = DecisionInput(known.journal, known.attempt, Inputs.SAME)
+            changed = DecisionInput(known.journal, known.attempt, Inputs.CHANGED)
+            assert classify_earlier_submit(same) is classify_earlier_submit(changed)
+
+
+def test_an_unreadable_entry_proves_nothing_even_on_the_first_try() -> None:
+    known = DecisionInput(JournalState.UNREADABLE, Attempt.FIRST)
+    assert classify_earlier_submit(known) is EarlierSubmit.UNKNOWN
 
 
 def make_entry(phase: Phase = Phase.SUBMITTED, max_tries: int = 2) -> JournalEntry:
@@ -168,14 +209,14 @@ def make_entry(phase: Phase = Phase.SUBMITTED, max_tries: int = 2) -> JournalEnt
     ("entry", "try_number", "max_tries", "attempt"),
     [
         pytest.param(None, 1, 2, Attempt.FIRST, id="first try"),
-        pytest.param(None, 2, 2, Attempt.AGAIN, id="a later try that finds nothing"),
+        pytest.param(None, 2, 2, Attempt.AGAIN, id="a later try without an entry"),
         pytest.param(make_entry(), 1, 2, Attempt.AGAIN, id="the same try again: a restart"),
         pytest.param(make_entry(), 2, 2, Attempt.AGAIN, id="a retry"),
         pytest.param(make_entry(), 2, 3, Attempt.CLEARED, id="a clear after the first try"),
         pytest.param(make_entry(max_tries=3), 3, 3, Attempt.AGAIN, id="a retry after the clear"),
         pytest.param(make_entry(), 2, 2, Attempt.AGAIN, id="a clear while it ran leaves max_tries"),
         pytest.param(make_entry(max_tries=0), 2, 1, Attempt.CLEARED, id="a clear of a task without retries"),
-        pytest.param(None, 3, 4, Attempt.AGAIN, id="a clear that finds no journal"),
+        pytest.param(None, 3, 4, Attempt.AGAIN, id="a clear that empties the store"),
     ],
 )
 def test_a_clear_is_told_from_a_retry_by_max_tries(
@@ -185,14 +226,15 @@ def test_a_clear_is_told_from_a_retry_by_max_tries(
 
 
 @pytest.mark.parametrize(
-    ("entry", "journal"),
+    ("entry", "state"),
     [
-        pytest.param(None, JournalState.EMPTY, id="nothing"),
-        pytest.param(make_entry(Phase.NOT_ACCEPTED), JournalState.EMPTY, id="withdrawn"),
-        pytest.param(make_entry(Phase.INTENT), JournalState.INTENT, id="intent"),
-        pytest.param(make_entry(Phase.SUBMITTED), JournalState.SUBMITTED, id="submitted"),
-        pytest.param(make_entry(Phase.DELIVERED), JournalState.DELIVERED, id="delivered"),
+        (None, JournalState.EMPTY),
+        (make_entry(Phase.STARTED), JournalState.NOT_ACCEPTED),
+        (make_entry(Phase.NOT_ACCEPTED), JournalState.NOT_ACCEPTED),
+        (make_entry(Phase.INTENT), JournalState.INTENT),
+        (make_entry(Phase.SUBMITTED), JournalState.SUBMITTED),
+        (make_entry(Phase.DELIVERED), JournalState.DELIVERED),
     ],
 )
-def test_the_journal_is_read_as_a_state(entry: JournalEntry | None, journal: JournalState) -> None:
-    assert journal_state_of(entry) is journal
+def test_a_journal_entry_is_read_as_a_state(entry: JournalEntry | None, state: JournalState) -> None:
+    assert journal_state_of(entry) is state

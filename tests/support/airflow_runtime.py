@@ -129,7 +129,8 @@ class TaskInstance:
             setattr(self.dag_run, name, getattr(self.dag_run, name) - timedelta(seconds=seconds))
         if "runway_submission" in self.store.values:
             entry = self.store.entry
-            self.store.values["runway_submission"] = json.dumps({**entry, "at": entry["at"] - seconds})
+            times = {name: entry[name] - seconds for name in ("at", "expires_at") if entry.get(name)}
+            self.store.values["runway_submission"] = json.dumps({**entry, **times})
 
     def clear_while_running(self) -> None:
         """Clear a running task: it is ended and begins again, and ``max_tries`` stays."""
@@ -160,8 +161,11 @@ def rebuild_trigger(trigger: Any) -> Any:
     return getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
 
 
-def run_trigger(trigger: Any) -> dict[str, Any]:
+def run_trigger(trigger: Any) -> Any:
     """Run a trigger in an event loop of its own, and return its one event as JSON leaves it."""
+    if (due := getattr(trigger, "moment", None)) is not None:  # Airflow's own timer
+        time.sleep(max((due - datetime.now(UTC)).total_seconds(), 0.0))
+        return due.isoformat()
     (event,) = asyncio.run(_events(rebuild_trigger(trigger)))
     return event
 

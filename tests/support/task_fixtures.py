@@ -13,19 +13,14 @@ from airflow_runtime import TaskInstance
 from submits import set_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.outputs import store
-from airflow_provider_runway.outputs.download import download
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
-from airflow_provider_runway.submission import reconcile, submitter
 
-#: How long a submit without a row counts as not settled, in these tests.
-SETTLED_S = 0.5
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["SETTLED_S", "gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
 
 
 @pytest.fixture
@@ -38,16 +33,21 @@ def gateway() -> Iterator[Emulator]:
 @pytest.fixture
 def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
-    set_extra(monkeypatch, requests_per_minute=60_000)
-    monkeypatch.setattr(reconcile, "PAUSES_S", (0.05,))
-    monkeypatch.setattr(reconcile, "LANDING_S", SETTLED_S)
-    monkeypatch.setattr(submitter, "SETTLED_S", SETTLED_S)
+    set_extra(monkeypatch, requests_per_minute=60_000, timeout=[2.0, 2.0])
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
     short = Timing(
-        latency_scale=0.001, min_poll_gap_s=GAP_S, min_wait_s=GAP_S, read_retry=hasty(), submit_retry=hasty()
+        latency_scale=0.001,
+        min_poll_gap_s=GAP_S,
+        min_wait_s=GAP_S,
+        history_pauses_s=(0.05,),
+        history_landing_s=0.1,
+        intent_margin_s=0.1,
+        response_margin_s=0.1,
+        read_retry=hasty(),
+        submit_retry=hasty(max_elapsed_s=1.5),
+        download_retry=hasty(),
     )
     monkeypatch.setattr(timing, "_current", short)
-    monkeypatch.setattr(store, "download", partial(download, policy=hasty()))
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_a_response_that_comes_in_drips_is_cut_after_a_total_time(run: Run, serv
         started_at = time.monotonic()
         with pytest.raises(NoUsableResponseError, match=r"Time\w* at 127\.0\.0\.1"):
             run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
-    total_s = settings.total_timeout_for(endpoints.make_credits_call(settings.base_urls).request)
+    total_s = settings.get_total_timeout_s(endpoints.make_credits_call(settings.base_urls).request)
     assert total_s == pytest.approx(0.8)
     assert 0.7 < time.monotonic() - started_at < 5
 

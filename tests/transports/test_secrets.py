@@ -169,6 +169,6 @@ def test_a_pause_takes_its_time(run: Run, settings: ClientSettings) -> None:
 @pytest.mark.parametrize("call", ["status", "run_sync", "submit"])
 def test_only_the_blocking_call_has_a_long_read_timeout(call: str) -> None:
     short = ClientSettings("SG_x", BaseUrls(), read_timeout_s=5.0)
-    assert short.read_timeout_for(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
+    assert short.get_read_timeout_s(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
     long = ClientSettings("SG_x", BaseUrls(), read_timeout_s=900.0)
-    assert long.read_timeout_for(Request(call, "GET", "https://h")) == 900.0
+    assert long.get_read_timeout_s(Request(call, "GET", "https://h")) == 900.0

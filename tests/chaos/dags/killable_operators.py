@@ -22,7 +22,6 @@ from kill_plan import (
     KillPlan,
 )
 
-from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.journal import Phase
@@ -54,13 +53,12 @@ class KillableGenerateOperator(RunwayGenerateOperator):
     def execute(self, context: Any) -> Any:
         kill_if_planned = make_kill_point(context)
 
-        def submit(original: Any, *args: Any, **kwargs: Any) -> Any:
-            kill_if_planned(BEFORE_POST)
-            return original(*args, **kwargs)
-
-        def send(original: Any, transport: Any, step: Any) -> Any:
-            received = original(transport, step)
-            if step.request.call == "submit":
+        def send(original: Any, transport: Any, request: Any) -> Any:
+            is_submit = request.call == "submit"
+            if is_submit:
+                kill_if_planned(BEFORE_POST)
+            received = original(transport, request)
+            if is_submit:
                 kill_if_planned(BEFORE_RESPONSE)
             return received
 
@@ -73,7 +71,6 @@ class KillableGenerateOperator(RunwayGenerateOperator):
             return written
 
         with (
-            wrap_method(RunwayHook, "submit", submit),
             wrap_method(RequestsTransport, "_send", send),
             wrap_method(Submitter, "_write", write),
         ):

@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from airflow.providers.common.compat.sdk import dag
 from killable_operators import KillableGenerateOperator, KillableSensor
 
-from airflow_provider_runway.submission import submitter
+from airflow_provider_runway.segmind.timing import Timing, set_timing
 
-# The emulator's history rows are complete within seconds, so a missing row proves something much sooner, too.
-submitter.SETTLED_S = float(os.environ.get("RUNWAY_CHAOS_SETTLED_S", "12"))
+# The emulator's jobs and history rows are complete within seconds, so a missing row proves something much sooner, too.
+set_timing(Timing(latency_scale=0.03, history_landing_s=6.0, intent_margin_s=2.0, response_margin_s=1.0))
 
 IMAGE = "https://example.com/image.png"
 RETRIES = {"retries": 12, "retry_delay": timedelta(seconds=1)}

@@ -1,0 +1,181 @@
+"""Which history rows are a lost submit's job: ours, surely not ours, or unclear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_runway.inputs.job_request import digest_of
+from airflow_provider_runway.segmind.history import HistoryRow, find_prompt, parse_row
+from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.submission.row_matching import (
+    CLOCK_TOLERANCE_S,
+    LostSubmit,
+    RowMatch,
+    classify_row,
+    digest_of_prompt,
+    match_rows,
+)
+
+SENT_AT = 1_790_000_000.0
+PROMPT = "A lighthouse in heavy weather, seen from the sea"
+OTHER_PROMPT = "A city at night"
+IMAGE = "https://pictures.example/1.png"
+BODY = {"promptText": PROMPT, "promptImage": IMAGE, "seed": 7}
+
+LOST = LostSubmit(
+    model="runway-gen4-turbo",
+    sent_from=SENT_AT,
+    latest_row_at=SENT_AT + 300,
+    seeds=frozenset({7}),
+    prompt=find_prompt(BODY),
+    prompt_digest=digest_of_prompt(find_prompt(BODY)),
+    image_digest=digest_of(IMAGE),
+    other_request_ids=frozenset({"a-sibling"}),
+)
+#: The author gave the seed, so other tasks may have the same.
+AUTHORS_SEED = replace(LOST, has_derived_seed=False)
+#: The model takes no seed.
+NO_SEED = replace(LOST, seeds=frozenset(), has_derived_seed=False)
+#: Without a journal nobody knows what was sent; the digests are of what would be sent now.
+NO_JOURNAL = replace(LOST, is_as_sent=False)
+#: The template renders another prompt by now; of the one that was sent only the digest is left.
+CHANGED_PROMPT = replace(LOST, prompt=None)
+
+
+def make_row(body: Mapping[str, Any] | None = None, without: str = "", **fields: Any) -> HistoryRow:
+    """Return the row of the lost submit, as the history writes it, or one that differs in ``fields`` and its body."""
+    sent = {name: value for name, value in {**BODY, **(body or {})}.items() if name not in without.split()}
+    row = parse_row(
+        {
+            "request_id": "one",
+            "model_name": LOST.model,
+            "model_status": "COMPLETED",
+            "request_body": sent,
+            "model_created": "2026-09-21T14:13:22Z",  # two seconds after SENT_AT
+            **fields,
+        }
+    )
+    assert row is not None
+    return row
+
+
+OURS, ALONE, UNCLEAR, NOT_OURS = RowMatch.OURS, RowMatch.OURS_IF_ALONE, RowMatch.UNCLEAR, RowMatch.NOT_OURS
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        pytest.param(make_row(), OURS, id="the body as it was sent"),
+        pytest.param(make_row({"seed": "7"}), OURS, id="the seed as text"),
+        pytest.param(make_row(without="promptText promptImage"), OURS, id="the seed alone"),
+        pytest.param(make_row({"promptImage": "https://cdn.example/copy.png"}), OURS, id="a copied image"),
+        pytest.param(make_row({"promptText": f"  {PROMPT.replace(' ', '  ')} "}), OURS, id="other white space"),
+        pytest.param(make_row({"promptText": PROMPT[:20]}), OURS, id="a prompt that was cut off"),
+        pytest.param(make_row(model_name="Runway Gen-4 Turbo"), OURS, id="a display name"),
+        pytest.param(make_row(model_name=None, model_created=None), OURS, id="no model and no time"),
+        pytest.param(make_row({"promptText": OTHER_PROMPT}), UNCLEAR, id="our seed, another prompt"),
+        pytest.param(
+            make_row({"promptImage": "https://cdn.example/copy.png"}, without="promptText"),
+            UNCLEAR,
+            id="our seed, another image, no prompt",
+        ),
+        pytest.param(make_row({"seed": 8}), NOT_OURS, id="another seed"),
+        pytest.param(make_row(request_id="a-sibling"), NOT_OURS, id="the id of another task's job"),
+        pytest.param(make_row(model_name="runway-gen3-alphaturbo"), NOT_OURS, id="another known model"),
+        pytest.param(make_row(without="seed"), ALONE, id="no seed, prompt and image match"),
+        pytest.param(make_row(without="seed promptImage"), ALONE, id="no seed, no image, the prompt matches"),
+        pytest.param(
+            make_row({"promptImage": "https://cdn.example/copy.png"}, without="seed"),
+            UNCLEAR,
+            id="no seed, the prompt matches, a copied image",
+        ),
+        pytest.param(make_row(without="seed promptText"), UNCLEAR, id="no seed, no prompt"),
+        pytest.param(make_row({"promptText": OTHER_PROMPT}, without="seed"), NOT_OURS, id="no seed, another prompt"),
+        pytest.param(make_row({"promptText": PROMPT.upper()}, without="seed"), UNCLEAR, id="no seed, other letters"),
+        pytest.param(make_row(request_body=None), UNCLEAR, id="no body"),
+        pytest.param(make_row(request_body="<unreadable>"), UNCLEAR, id="a body in an unknown form"),
+    ],
+)
+def test_a_row_is_compared_with_a_submit_of_a_derived_seed(row: HistoryRow, match: RowMatch) -> None:
+    assert classify_row(row, LOST) is match
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        pytest.param(make_row(), ALONE, id="seed, prompt and image match"),
+        pytest.param(make_row({"promptText": OTHER_PROMPT}), NOT_OURS, id="the same seed, another prompt"),
+        pytest.param(
+            make_row({"promptImage": "https://cdn.example/2.png"}), UNCLEAR, id="the same seed, another image"
+        ),
+        pytest.param(make_row(without="promptText"), UNCLEAR, id="the same seed, no prompt"),
+        pytest.param(make_row({"seed": 8}), NOT_OURS, id="another seed"),
+    ],
+)
+def test_an_authors_own_seed_is_not_enough(row: HistoryRow, match: RowMatch) -> None:
+    assert classify_row(row, AUTHORS_SEED) is match
+
+
+def test_a_model_without_seeds_is_recognised_by_prompt_and_image() -> None:
+    assert classify_row(make_row(), NO_SEED) is ALONE
+    assert classify_row(make_row({"promptText": OTHER_PROMPT}), NO_SEED) is NOT_OURS
+
+
+def test_without_a_journal_another_prompt_proves_nothing() -> None:
+    """The template may have rendered another one in the try that sent it."""
+    assert classify_row(make_row({"promptText": OTHER_PROMPT}), NO_JOURNAL) is UNCLEAR
+    assert classify_row(make_row({"promptText": OTHER_PROMPT}, without="seed"), NO_JOURNAL) is UNCLEAR
+    assert classify_row(make_row({"seed": 8}), NO_JOURNAL) is NOT_OURS
+
+
+def test_the_digest_of_the_sent_prompt_is_enough_to_recognise_it() -> None:
+    assert classify_row(make_row(without="seed"), CHANGED_PROMPT) is ALONE
+    assert (
+        classify_row(make_row({"promptText": OTHER_PROMPT + " in the rain"}, without="seed"), CHANGED_PROMPT)
+        is NOT_OURS
+    )
+    assert classify_row(make_row({"promptText": PROMPT[:30]}, without="seed"), CHANGED_PROMPT) is UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("created", "is_possible"),
+    [
+        pytest.param(SENT_AT - CLOCK_TOLERANCE_S + 1, True, id="a clock that is behind"),
+        pytest.param(SENT_AT - CLOCK_TOLERANCE_S - 5, False, id="older than any clock explains"),
+        pytest.param(LOST.latest_row_at + CLOCK_TOLERANCE_S, True, id="written when the job ended"),
+        pytest.param(LOST.latest_row_at + CLOCK_TOLERANCE_S + 5, False, id="later than the job can have ended"),
+        pytest.param(1000 * SENT_AT, True, id="milliseconds"),
+        pytest.param("2026-09-21T23:13:22", True, id="no zone: nine hours ahead, as in Japan"),
+        pytest.param("2026-09-21T07:13:22", True, id="no zone: seven hours behind, as in California"),
+        pytest.param("2026-09-22T06:13:22", False, id="no zone: sixteen hours ahead, as nowhere"),
+        pytest.param("2026-09-20T23:13:22", False, id="no zone: fifteen hours behind, as nowhere"),
+        pytest.param("2026-09-21", True, id="a date alone"),
+        pytest.param("2026-09-21T14:13Z", True, id="minutes"),
+        pytest.param("yesterday", True, id="no time that can be read"),
+    ],
+)
+def test_a_time_excludes_a_row_only_where_no_clock_and_no_zone_could_bring_it_in(
+    created: float | str, is_possible: bool
+) -> None:
+    assert (classify_row(make_row(model_created=created), LOST) is not NOT_OURS) is is_possible
+
+
+def test_failed_jobs_are_left_out_for_they_are_not_billed() -> None:
+    matched = match_rows([replace(make_row(), state=JobState.FAILED), make_row(request_id="two")], LOST)
+    assert [row.request_id for row in matched.ours] == ["two"]
+
+
+def test_rows_are_sorted_newest_first() -> None:
+    rows = [make_row(request_id="older"), make_row(request_id="newer", model_created="2026-09-21T14:14:00Z")]
+    for order in (rows, rows[::-1]):
+        assert [row.request_id for row in match_rows(order, LOST).ours] == ["newer", "older"]
+
+
+def test_prompts_in_scripts_without_latin_letters_are_told_apart_by_equality_alone() -> None:
+    lost = replace(NO_SEED, prompt="海上の灯台", prompt_digest=digest_of_prompt("海上の灯台"))
+    assert classify_row(make_row({"promptText": "海上の灯台"}), lost) is ALONE
+    assert classify_row(make_row({"promptText": "夜の街"}), lost) is UNCLEAR

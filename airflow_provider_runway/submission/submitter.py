@@ -13,6 +13,8 @@ from airflow_provider_runway.exceptions import (
     JobFailedError,
     NotSentError,
     NoUsableResponseError,
+    OutputMissingError,
+    RecordExpiredError,
     RefusedError,
     RunwayError,
     SubmitOutcomeUnknownError,
@@ -464,7 +466,15 @@ class Submitter:
     def _make_final_error(self, outcome: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose outcome is final."""
         error = outcome.to_error() if outcome else None
-        return error or RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")
+        if error is None:
+            return RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")
+        if isinstance(error, RecordExpiredError | OutputMissingError):
+            way_out = (
+                'To have a new job, which is billed again: set on_orphaned_intent="resubmit" on the operator and '
+                "clear the task."
+            )
+            return type(error)(f"{error} {way_out}", **error.facts)
+        return error
 
 
 def _read_orphan_policy(value: str) -> OnOrphanedIntent:

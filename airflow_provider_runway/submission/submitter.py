@@ -21,9 +21,9 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.polling.poll import poll_once
-from airflow_provider_runway.segmind.history import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.request_inputs import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import how_to_resume, may_be_billed

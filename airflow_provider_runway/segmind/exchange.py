@@ -158,22 +158,22 @@ def search_history(
         except (NotFoundError, NoUsableResponseError) as error:
             if pages and error.facts.get("http_status") in (204, 404):
                 # It may mean that there are no more rows. The rows so far count, and a missing row means nothing.
-                return _collect(pages, query, is_whole=False)
+                return _summarize_pages(pages, query, is_whole=False)
             raise
         except RefusedError as refusal:
-            narrower = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
-            if narrower is None:
+            reduced_query = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
+            if reduced_query is None:
                 raise
-            query = narrower
+            query = reduced_query
             pages.clear()  # page numbers of another query mean other rows
             continue
         if pages and page.row_count > 0 and page.rows == pages[-1].rows:
             # Either the server repeats its last page, or it knows no pages and may have more rows than it sends.
-            return _collect(pages, query, is_whole=len(pages) > 1 or pages[0].total == pages[0].row_count)
+            return _summarize_pages(pages, query, is_whole=len(pages) > 1 or pages[0].total == pages[0].row_count)
         pages.append(page)
-        if page.row_count == 0 or (since is not None and _is_older(pages, since)):
-            return _collect(pages, query, is_whole=True)
-    return _collect(pages, query, is_whole=False)
+        if page.row_count == 0 or (since is not None and _is_last_page_older(pages, since)):
+            return _summarize_pages(pages, query, is_whole=True)
+    return _summarize_pages(pages, query, is_whole=False)
 
 
 def find_requests(
@@ -196,7 +196,7 @@ def _may_be_about_a_filter(refusal: RefusedError) -> bool:
     return refusal.facts.get("http_status") in (400, 406, 422)
 
 
-def _is_older(pages: list[Page], since: float) -> bool:
+def _is_last_page_older(pages: list[Page], since: float) -> bool:
     """Is the last page, and so every later one, older than this? Only where the rows are seen to be sorted."""
     last = pages[-1]
     since += last.clock_offset_s or 0.0
@@ -207,7 +207,7 @@ def _is_older(pages: list[Page], since: float) -> bool:
     return is_newest_first and all(row.created_between[1] < since for row in last.rows if row.created_between)
 
 
-def _collect(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
+def _summarize_pages(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
     offsets = [page.clock_offset_s for page in pages if page.clock_offset_s is not None]
     return HistorySearch(
         rows=merge_rows(row for page in pages for row in page.rows),

@@ -194,6 +194,18 @@ def test_operators_with_and_without_a_store_end_with_one_job(
     assert result["request_id"] == get_only_job_id(gateway)
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("durable", [True, False])
+def test_without_a_journal_a_try_that_waits_for_the_history_remembers_its_own_submit(
+    gateway: Emulator, deferrable: bool, durable: bool
+) -> None:
+    gateway.add_fault("submit:cut_after")
+    gateway.add_fault("submit:history_late:times=0,seconds=0.4")
+    ti = TaskInstance(has_store=False)
+    result = run_task(lambda: make_operator(deferrable=deferrable, durable=durable), ti)
+    assert result["request_id"] == get_only_job_id(gateway)
+
+
 def test_without_a_journal_the_deferral_carries_what_is_known(gateway: Emulator) -> None:
     ti = TaskInstance(has_store=False)
     gateway.add_fault("submit:cut_before")

@@ -24,7 +24,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos test docs-tables demo emulator build check-wheel constraints demo-image \
+.PHONY: help env lint types unit unit-2.11 integration chaos test mutants docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -90,6 +90,9 @@ chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real A
 	@$(BIN)/pytest -q tests/chaos $(ARGS)
 
 test: lint types unit unit-2.11 integration ## Run all checks and tests except chaos
+
+mutants: env ## Make known mistakes one by one and check that the tests catch each (ARGS: words of their names)
+	@$(BIN)/python tools/mutants.py $(ARGS)
 
 docs-tables: env ## Write the tables and the drawing that the docs take from the code
 	@$(BIN)/python tools/docs_tables.py

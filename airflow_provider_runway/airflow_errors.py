@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
     ContentBlockedError,
     DownloadFailedError,
     JobFailedError,
@@ -20,6 +23,18 @@ from airflow_provider_runway.exceptions import (
     SubmitOutcomeUnknownError,
     WaitTimeoutError,
 )
+
+#: The error itself stands in one line of a log, an e-mail or a callback; all its sentences are logged before it.
+MAX_ERROR_LENGTH = 300
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+
+
+class LogErrors(Protocol):
+    """The log of a task, as far as it is used here."""
+
+    def error(self, message: str, /, *values: Any) -> Any:
+        """Log an error."""
+
 
 #: error -> whether a retry of the task may help. The most specific class counts. A retry never pays twice, because it
 #: finds the job of the earlier try. Where it is False, Airflow's retries are skipped.
@@ -40,19 +55,46 @@ MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
 
 
 def may_retry_task(error: RunwayError) -> bool:
-    """May a retry of the task succeed?"""
+    """May a retry of the task succeed? After a wait that ended on a bad connection, too: the job exists already."""
+    if isinstance(error, BadConnectionError) and error.facts.get("request_id"):
+        return True
     return next(MAY_RETRY_TASK[kind] for kind in type(error).__mro__ if kind in MAY_RETRY_TASK)
 
 
-def to_airflow_error(error: RunwayError) -> AirflowException:
-    """Return Airflow's error for one of this package: one that ends the task, or one that may be retried."""
-    return AirflowException(str(error)) if may_retry_task(error) else AirflowFailException(str(error))
+def to_airflow_error(error: RunwayError, log: LogErrors | None = None) -> AirflowException:
+    """Return Airflow's error for one of this package: one that ends the task, or one that may be retried.
+
+    :param log: gets one line for each sentence of the error, for Airflow's log pane does not wrap lines. The error
+        that is returned is short then.
+    """
+    message = str(error)
+    if log is not None:
+        for sentence in split_sentences(message):
+            log.error("%s", sentence)
+        if not isinstance(error, NotSentError):  # the problems of an input are all needed
+            message = shorten(message)
+    return AirflowException(message) if may_retry_task(error) else AirflowFailException(message)
+
+
+def split_sentences(message: str) -> list[str]:
+    """Return the sentences of a message."""
+    return _SENTENCE_END.split(message)
+
+
+def shorten(message: str) -> str:
+    """Return the first sentence of a message, and those that follow it as long as they are short together."""
+    first, *others = split_sentences(message)
+    for sentence in others:
+        if len(first) + len(sentence) >= MAX_ERROR_LENGTH:
+            break
+        first = f"{first} {sentence}"
+    return first
 
 
 @contextmanager
-def raise_as_airflow_errors() -> Iterator[None]:
-    """Raise this package's errors as Airflow's. Operators do all their work inside."""
+def raise_as_airflow_errors(log: LogErrors) -> Iterator[None]:
+    """Log this package's errors and raise them as Airflow's. Operators do all their work inside."""
     try:
         yield
     except RunwayError as error:
-        raise to_airflow_error(error) from error
+        raise to_airflow_error(error, log) from None  # the cause would show the whole message a second time

@@ -143,8 +143,8 @@ def read_event(event: Any, task_id: str, job: JobSummary | None) -> WaitOutcome:
         raise BadInputError(f"Task {task_id!r}: {problem}") from None
     if job is not None and outcome.job.request_id != job.request_id:
         raise WaitTimeoutError(
-            f"The event is of job {outcome.job.request_id}, but this task waits for {job.request_id}: a stale "
-            f"event, which is ignored. {job_still_running(job.request_id, job.submitted_at, 'it was not polled')}"
+            f"A stale event is ignored: it is of job {outcome.job.request_id}, but this task waits for "
+            f"{job.request_id}. {job_still_running(job.request_id, job.submitted_at, 'it was not polled')}"
         )
     return outcome
 

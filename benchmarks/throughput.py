@@ -1,4 +1,4 @@
-"""Forty jobs on a key of 60 requests a minute: ours, and the vendor's SDK as its own page shows it.
+"""Jobs a minute on a key of 60 requests a minute: ours with and without pages, and the vendor's SDK as its page shows.
 
 Every contestant has an emulator of its own, at full time scale, and runs in a process of its own. All run at the
 same time, because they wait more than they work. Ours submits through ``RunwayHook`` from four worker slots; a
@@ -19,19 +19,46 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_runway.polling import history_paging
 from benchmarks.shared import BODY, MODEL, EmulatorProcess, describe_machine, print_table, run_module
 
-#: name -> (client, threads or the configured rate limit, jobs, the key's requests a minute)
-CONTESTANTS: dict[str, tuple[str, int, int, int]] = {
-    "ours, rate learnt": ("ours", 0, 40, 60),
-    "ours, requests_per_minute = 60": ("ours", 60, 40, 60),
-    "SDK, 1 thread": ("sdk", 1, 40, 60),
-    "SDK, 4 threads": ("sdk", 4, 40, 60),
-    "SDK, 8 threads": ("sdk", 8, 40, 60),
-    "ours, rate learnt, key of 5": ("ours", 0, 6, 5),
-    "ours, requests_per_minute = 5": ("ours", 5, 6, 5),
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to run the jobs.
+
+    :param threads: of the SDK; 0 for ours. :param configured: the connection's ``requests_per_minute``; 0 for none.
+    :param has_pages: whether the poller may read pages of the history.
+    :param faults: faults of the emulator. :param history: options of the emulator's history.
+    """
+
+    jobs: int = 40
+    per_minute: int = 60
+    threads: int = 0
+    configured: int = 0
+    has_pages: bool = True
+    faults: tuple[str, ...] = ()
+    history: dict[str, object] = field(default_factory=dict)
+
+
+CONTESTANTS = {
+    "ours, rate learnt": Contestant(),
+    "ours, requests_per_minute = 60": Contestant(configured=60),
+    "ours, without pages": Contestant(has_pages=False),
+    "ours, 120 jobs": Contestant(jobs=120),
+    "ours, 120 jobs, without pages": Contestant(jobs=120, has_pages=False),
+    "ours, history late": Contestant(faults=("submit:history_late:times=0,seconds=300",)),
+    "ours, history unreadable": Contestant(faults=("history:html_200:times=0",)),
+    "ours, filters refused": Contestant(history={"history_form": "filters_refused_400"}),
+    "SDK, 1 thread": Contestant(threads=1),
+    "SDK, 4 threads": Contestant(threads=4),
+    "SDK, 8 threads": Contestant(threads=8),
+    "SDK, 1 thread, 120 jobs": Contestant(threads=1, jobs=120),
+    "ours, rate learnt, key of 5": Contestant(jobs=6, per_minute=5),
+    "ours, requests_per_minute = 5": Contestant(jobs=6, per_minute=5, configured=5),
 }
 WORKER_SLOTS = 4
 SDK_INTERVAL_S, SDK_MAX_RUN_S = 2.0, 360.0
@@ -116,14 +143,30 @@ def run_sdk(emulator: EmulatorProcess, jobs: int, threads: int) -> dict[str, Any
 
 def run_contestant(name: str) -> dict[str, Any]:
     """Run one contestant; return its row's figures."""
-    client, number, jobs, per_minute = CONTESTANTS[name]
-    with EmulatorProcess(requests_per_minute=per_minute) as emulator:
+    contestant = CONTESTANTS[name]
+    jobs = contestant.jobs
+    with EmulatorProcess(
+        contestant.faults, requests_per_minute=contestant.per_minute, **contestant.history
+    ) as emulator:
         began = time.time()
-        found = asyncio.run(run_ours(emulator, jobs, number)) if client == "ours" else run_sdk(emulator, jobs, number)
+        if contestant.threads:
+            found = run_sdk(emulator, jobs, contestant.threads)
+        else:
+            if not contestant.has_pages:
+                history_paging.MIN_JOBS = jobs + 1
+            found = asyncio.run(run_ours(emulator, jobs, contestant.configured))
         sent = emulator.get_requests()
         refused = sum(request["status"] == 429 for request in sent)
+        pages = sum(request["call"] == "history" for request in sent)
         accepted = emulator.get_ledger()["accepted"]
-    return {**found, "took_s": found["last"] - began, "accepted": accepted, "sent": len(sent), "refused": refused}
+    return {
+        **found,
+        "took_s": found["last"] - began,
+        "accepted": accepted,
+        "sent": len(sent),
+        "refused": refused,
+        "pages": pages,
+    }
 
 
 def run_in_process(name: str) -> dict[str, Any]:
@@ -153,14 +196,28 @@ def main() -> None:
         "jobs/min",
         "paid and lost",
         "requests",
+        "pages",
         "refused",
         "requests/job",
     )
     rows = []
     for name, row in found.items():
-        jobs, done = CONTESTANTS[name][2], max(row["finished"], 0)
+        jobs, done = CONTESTANTS[name].jobs, max(row["finished"], 0)
         pace, each = done / row["took_s"] * 60, row["sent"] / done if done else "-"
-        rows.append((name, jobs, done, f"{row['took_s']:.0f}", pace, row["lost"], row["sent"], row["refused"], each))
+        rows.append(
+            (
+                name,
+                jobs,
+                done,
+                f"{row['took_s']:.0f}",
+                pace,
+                row["lost"],
+                row["sent"],
+                row["pages"],
+                row["refused"],
+                each,
+            )
+        )
     print_table(head, rows)
 
 

@@ -21,7 +21,7 @@ from benchmarks.shared import EmulatorProcess, describe_machine, print_table
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from local_airflow import LocalAirflow
 
-PARALLELISM = 16
+PARALLELISM = 8
 DAG = """
 from datetime import datetime, timezone
 from airflow.providers.common.compat.sdk import dag
@@ -43,6 +43,7 @@ set_timing(replace(get_timing(), min_wait_s={wait_s}))
 """
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]\d+)")
 EXIT = re.compile(r"[Rr]eceived executor event with state success for task instance TaskInstanceKey\((.*?)\)")
+START = re.compile(r"trigger busy/.*/generate/(\d+)/1 \(ID \d+\) starting")
 FAILED_LINE = "but the task instance's state attribute is"
 
 
@@ -65,19 +66,21 @@ def run_airflow(venv: Path, jobs: int, wait_s: float, database_url: str | None) 
         env = {
             "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.connection_json(),
             "PYTHONPATH": f"{hooks}:{Path(__file__).parents[1]}",
+            "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "30",
         }
         options = {"venv": venv, "env": env, "parallelism": PARALLELISM, "database_url": database_url}
         with LocalAirflow(home, dags, start_timeout_s=300, heartbeat_timeout_s=120, **options) as airflow:
             run = airflow.trigger("busy")
             airflow.wait_for_run(run, timeout_s=3600)
             states = [task.state for task in airflow.get_task_instances(run)]
-            started = {}
-            for index in range(jobs):
-                log = airflow.get_task_log(run, "generate", map_index=index)
-                line = next((line for line in log.splitlines() if "trigger" in line and "starting" in line), "")
-                started[index] = read_timestamp(line)
+            # Airflow 3 writes the start of a trigger into the task's log, Airflow 2 into the triggerer's.
+            logs = [airflow.get_task_log(run, "generate", map_index=index) for index in range(jobs)]
+            logs.append((home / "logs" / "triggerer.log").read_text(errors="replace"))
             scheduler_log = (home / "logs" / "scheduler.log").read_text(errors="replace")
-    exited: dict[int, float] = {}
+    started, exited = {}, {}
+    for line in "\n".join(logs).splitlines():
+        if found := START.search(line):
+            started.setdefault(int(found[1]), read_timestamp(line))
     for line in scheduler_log.splitlines():
         if (found := EXIT.search(line)) and (index_text := re.search(r"map_index=(\d+)", found[1])):
             exited.setdefault(int(index_text[1]), read_timestamp(line) or 0.0)

@@ -29,8 +29,7 @@ def runway_image_to_video():
     )
     wait = RunwayJobSensor(
         task_id="wait",
-        request_id=generate.output["request_id"],
-        model=generate.model,
+        request_id=generate.output,  # the whole result, so that seed and submission time are in the sensor's, too
         doc_md="Waits for the job of `generate`, without a worker slot. Costs nothing.",
     )
 

@@ -12,10 +12,13 @@ from airflow_provider_runway.airflow_errors import (
 )
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
+    BadInputError,
     NotSentError,
     NoUsableResponseError,
     RefusedError,
     RunwayError,
+    WaitTimeoutError,
     list_error_classes,
 )
 
@@ -50,20 +53,45 @@ def test_errors_that_are_not_in_the_table_are_treated_like_their_base(base: type
     assert len({may_retry_task(error("because")) for error in list_error_classes(base)}) == 1
 
 
-def test_the_context_manager_raises_airflows_error_and_keeps_the_cause() -> None:
-    cause = RefusedError("no")
-    with pytest.raises(AirflowFailException) as caught, raise_as_airflow_errors():
-        raise cause
-    assert caught.value.__cause__ is cause
+class ErrorLog:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def error(self, message: str, *values: object) -> None:
+        self.lines.append(message % values)
+
+
+def test_an_error_is_raised_short_and_without_its_cause_after_its_sentences_are_logged() -> None:
+    sentences = ["Job r-1: the deadline passed.", "The job goes on and is billed.", f"To resume it: {'x' * 300}."]
+    log = ErrorLog()
+    with pytest.raises(AirflowException) as caught, raise_as_airflow_errors(log):
+        raise WaitTimeoutError(" ".join(sentences))
+    assert log.lines == sentences
+    assert str(caught.value) == "Job r-1: the deadline passed. The job goes on and is billed."
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
+def test_the_error_of_an_input_names_all_its_problems() -> None:
+    problems = " ".join(f"The field number {number} is wrong." for number in range(20))
+    with pytest.raises(AirflowFailException) as caught, raise_as_airflow_errors(ErrorLog()):
+        raise BadInputError(problems)
+    assert str(caught.value) == problems
+
+
+def test_a_bad_connection_is_final_before_a_submit_and_may_be_retried_while_a_job_exists() -> None:
+    assert not may_retry_task(BadConnectionError("no key"))
+    assert may_retry_task(BadConnectionError("no key", request_id="r-1"))
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), AirflowException("Airflow's own")], ids=repr)
 def test_the_context_manager_leaves_other_errors_alone(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, raise_as_airflow_errors():
+    with pytest.raises(type(error)) as caught, raise_as_airflow_errors(ErrorLog()):
         raise error
     assert caught.value is error
 
 
 def test_the_context_manager_lets_a_deferral_pass() -> None:
-    with pytest.raises(KeyboardInterrupt), raise_as_airflow_errors():
+    with pytest.raises(KeyboardInterrupt), raise_as_airflow_errors(ErrorLog()):
         raise KeyboardInterrupt

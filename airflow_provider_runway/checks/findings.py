@@ -86,20 +86,16 @@ def decide_lost_submit(evidence: AccountEvidence) -> Verdict:
         return Verdict(Answer.NO, "no row has a request id")
     if not any(_has_inputs(row) for row in finished):
         return Verdict(Answer.NO, "no row shows the prompt or the seed of its request")
-    if not any(row.created_at is not None for row in finished):
-        return Verdict(Answer.NO, "no row has a time that can be read")
-    incomplete = page.unreadable_count + sum(not row.is_complete for row in finished)
+    incomplete = page.unreadable_count + sum(row.request_id is None or not _has_inputs(row) for row in finished)
     if incomplete:
         return Verdict(
             Answer.UNKNOWN,
-            f"{incomplete} of {len(finished) + page.unreadable_count} rows lack their id, their time or their inputs; "
+            f"{incomplete} of {len(finished) + page.unreadable_count} rows lack their request id or their inputs; "
             "where such a row may be the lost one, the task fails and pays nothing more",
         )
     if all(row.seed is not None for row in finished):
-        return Verdict(Answer.YES, "every row has its request id, its time and its seed")
-    return Verdict(
-        Answer.YES, "every row has its request id, its time and its prompt; without a seed, prompt and image decide"
-    )
+        return Verdict(Answer.YES, "every row has its request id and its seed")
+    return Verdict(Answer.YES, "every row has its request id and its prompt; without a seed, prompt and image decide")
 
 
 def get_exit_code(findings: Iterable[Finding], verdict: Verdict) -> int:

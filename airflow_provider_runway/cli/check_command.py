@@ -7,6 +7,7 @@ providers.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import sys
@@ -66,16 +67,17 @@ def run_check(arguments: argparse.Namespace) -> int:
 
     0: nothing must be fixed. 1: something must be fixed, or a lost submit cannot be found again.
     """
-    try:
-        settings = _read_settings(arguments.conn_id)
-    except RunwayError as problem:
-        findings = [Finding("connection", Level.PROBLEM, str(problem))]
-        verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
-    else:
-        evidence = _ask_account(settings, arguments.request_id)
-        findings, verdict = list_findings(evidence), decide_lost_submit(evidence)
-        if arguments.record:
-            findings.append(_record(evidence, Path(arguments.record)))
+    with contextlib.redirect_stdout(sys.stderr):  # where Airflow logs to standard output, the report stays clean
+        try:
+            settings = _read_settings(arguments.conn_id)
+        except RunwayError as problem:
+            findings = [Finding("connection", Level.PROBLEM, str(problem))]
+            verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
+        else:
+            evidence = _ask_account(settings, arguments.request_id)
+            findings, verdict = list_findings(evidence), decide_lost_submit(evidence)
+            if arguments.record:
+                findings.append(_record(evidence, Path(arguments.record)))
     format_report = _format_json if arguments.json else _format_text
     sys.stdout.write(format_report(arguments.conn_id, findings, verdict) + "\n")
     return get_exit_code(findings, verdict)

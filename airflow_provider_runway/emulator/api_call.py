@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from .fault_rules import MatchedFaults
-from .response_bodies import ApiResponse, error_response, wrong_content_type_error
+from .response_bodies import ApiResponse, make_error_response, make_wrong_content_type_error
 from .state import EmulatorState, RequestLogEntry
 
 
@@ -37,7 +37,7 @@ class ApiCall:
 
     def has_fault(self, *names: str) -> bool:
         """Tell whether one of these faults changes the response."""
-        return self.faults.response is not None and self.faults.response.fault in names
+        return self.faults.response_rule is not None and self.faults.response_rule.fault in names
 
 
 Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
@@ -46,9 +46,9 @@ Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
 def parse_body(call: ApiCall) -> dict[str, Any] | ApiResponse:
     """Return the JSON object in the body, or an error."""
     if call.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return wrong_content_type_error()
+        return make_wrong_content_type_error()
     try:
         body = json.loads(call.body)
     except ValueError:
-        return error_response(400, "Malformed JSON body")
-    return body if isinstance(body, dict) else error_response(400, "Expected a JSON object")
+        return make_error_response(400, "Malformed JSON body")
+    return body if isinstance(body, dict) else make_error_response(400, "Expected a JSON object")

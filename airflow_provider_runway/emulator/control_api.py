@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from .fault_table import FAULTS
-from .response_bodies import error_response, json_response
+from .response_bodies import make_error_response, make_json_response
 from .state import EmulatorState
 
 CONTROL_PREFIX = "/_emulator"
@@ -34,7 +34,7 @@ def make_control_app(state: EmulatorState) -> web.Application:
 def _make_handler(state: EmulatorState, action: _Action) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
         body = json.loads(await request.read() or b"{}")
-        return json_response(action(state, f"{request.scheme}://{request.host}", body))
+        return make_json_response(action(state, f"{request.scheme}://{request.host}", body))
 
     return handle
 
@@ -47,13 +47,13 @@ async def _explain_errors(request: web.Request, handler: Callable[[web.Request],
         response: web.StreamResponse = await handler(request)
     except web.HTTPNotFound:
         known = ", ".join(dict.fromkeys(f"{CONTROL_PREFIX}/{name}" for _, name in _ACTIONS))
-        return error_response(404, f"there is no {path}; known paths: {known}")
+        return make_error_response(404, f"there is no {path}; known paths: {known}")
     except web.HTTPMethodNotAllowed as error:
-        return error_response(405, f"{path} accepts {', '.join(sorted(error.allowed_methods))}")
+        return make_error_response(405, f"{path} accepts {', '.join(sorted(error.allowed_methods))}")
     except KeyError as error:
-        return error_response(404, f"there is no request {error}")
+        return make_error_response(404, f"there is no request {error}")
     except (ValueError, TypeError, AttributeError) as error:
-        return error_response(400, str(error))
+        return make_error_response(400, str(error))
     return response
 
 

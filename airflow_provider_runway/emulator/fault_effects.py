@@ -15,15 +15,15 @@ from .response_bodies import (
     MISSING_KEY,
     NO_BALANCE_RECORD,
     ApiResponse,
-    auth_error_response,
-    error_response,
-    html_response,
-    out_of_credits_error,
-    rate_limit_error,
+    make_auth_error_response,
+    make_error_response,
+    make_html_response,
+    make_out_of_credits_error,
+    make_rate_limit_error,
+    make_server_error,
+    make_unknown_path_error,
+    make_unknown_request_error,
     reshape_output,
-    server_error,
-    unknown_path_error,
-    unknown_request_error,
 )
 
 _POLL_URL_FIELDS = ("poll_url", "status_url", "response_url")
@@ -45,33 +45,33 @@ def build_fault_response(rule: FaultRule, now: float, reset_format: str) -> ApiR
     match rule.fault:
         case "rate_limited":
             reset = format_reset_time(now + params["window"], params["reset_format"] or reset_format)
-            return rate_limit_error(reset, math.ceil(params["window"]) if params["retry_after"] else None)
+            return make_rate_limit_error(reset, math.ceil(params["window"]) if params["retry_after"] else None)
         case "refuse_auth":
             text = MISSING_KEY if params["text"] == "missing" else INVALID_KEY
             is_auth = params["envelope"] == "auth"
-            return auth_error_response("unauthorized", text) if is_auth else error_response(401, text)
+            return make_auth_error_response("unauthorized", text) if is_auth else make_error_response(401, text)
         case "forbidden":
-            return error_response(403, "Model is not permitted for this account")
+            return make_error_response(403, "Model is not permitted for this account")
         case "not_found":
-            return unknown_path_error()
+            return make_unknown_path_error()
         case "out_of_credits":
-            return out_of_credits_error()
+            return make_out_of_credits_error()
         case "team_limit":
-            return error_response(406, "Team spend limit reached")
+            return make_error_response(406, "Team spend limit reached")
         case "bad_parameter":
-            return error_response(406, f"Parameter not acceptable: {params['name']}")
+            return make_error_response(406, f"Parameter not acceptable: {params['name']}")
         case "retired":
-            return error_response(410, "Model has been retired")
+            return make_error_response(410, "Model has been retired")
         case "no_balance":
-            return error_response(404, NO_BALANCE_RECORD)
+            return make_error_response(404, NO_BALANCE_RECORD)
         case "record_expired":
-            return unknown_request_error()
+            return make_unknown_request_error()
         case "server_error" | "history_down":
-            return server_error(params["status"], params["body"])
+            return make_server_error(params["status"], params["body"])
         case "cut_before":
             return ApiResponse(delivery="reset")
         case "redirect":
-            return html_response(params["status"], headers={"location": params["to"]})
+            return make_html_response(params["status"], headers={"location": params["to"]})
     # The remaining faults look the same whether the call was carried out or not.
     return change_response(rule, ApiResponse())
 
@@ -81,7 +81,7 @@ def change_response(rule: FaultRule, response: ApiResponse) -> ApiResponse:
     params = rule.params
     match rule.fault:
         case "error_after_accept":
-            return server_error(params["status"], params["body"])
+            return make_server_error(params["status"], params["body"])
         case "proxy_status":
             return _build_proxy_response(params["status"], params["body"])
         case "drip":
@@ -95,7 +95,7 @@ def change_response(rule: FaultRule, response: ApiResponse) -> ApiResponse:
             delivery = "cut_reset" if params["how"] == "reset" else "cut_close"
             return set_version_headers(response, params["names"]).replace(delivery=delivery)
         case "html_200" | "output_wrong_type":
-            return html_response(200, "Please wait")
+            return make_html_response(200, "Please wait")
         case "empty_body":
             return ApiResponse(headers={"content-type": "application/json"})
         case "nonsense_json":
@@ -137,7 +137,7 @@ def _change_body(rule: FaultRule, body: dict[str, Any]) -> dict[str, Any]:
 
 def _build_proxy_response(status: int, body: str) -> ApiResponse:
     """Return the response of a proxy; a redirect leads to a login page."""
-    response = ApiResponse(status) if body == "empty" else server_error(status, body)
+    response = ApiResponse(status) if body == "empty" else make_server_error(status, body)
     if 300 <= status < 400:
         response.headers["location"] = "https://login.invalid/"
     return response

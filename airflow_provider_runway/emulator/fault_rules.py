@@ -117,14 +117,14 @@ def _convert_value(name: str, value: Any, default: Any) -> Any:
 class MatchedFaults:
     """The rules that apply to one request."""
 
-    delay: FaultRule | None = None
-    response: FaultRule | None = None
-    job: tuple[FaultRule, ...] = ()
+    delay_rule: FaultRule | None = None
+    response_rule: FaultRule | None = None
+    job_rules: tuple[FaultRule, ...] = ()
 
     @property
     def names(self) -> str | None:
         """The names of the faults for the request log, joined by ``+``; None without a fault."""
-        rules = [rule for rule in (self.delay, self.response, *self.job) if rule]
+        rules = [rule for rule in (self.delay_rule, self.response_rule, *self.job_rules) if rule]
         return "+".join(rule.fault for rule in rules) or None
 
 

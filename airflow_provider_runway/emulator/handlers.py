@@ -9,10 +9,10 @@ import asyncio
 import math
 
 from .api_call import ApiCall, parse_body
-from .history_forms import HistoryForm, find_form
+from .history_forms import HistoryForm, find_history_form
 from .history_query import InvalidQueryError, build_history_page
 from .history_rows import build_rows, has_request_id
-from .job_lifecycle import Job, JobStatus, draw_job
+from .job_lifecycle import Job, JobStatus, make_job
 from .media_files import get_content_type, read_sample_file
 from .model_rules import (
     CONTENT_BLOCK_ERROR,
@@ -28,11 +28,11 @@ from .response_bodies import (
     build_result_response,
     build_status_response,
     build_submit_response,
-    error_response,
-    html_response,
-    json_response,
-    out_of_credits_error,
-    unknown_request_error,
+    make_error_response,
+    make_html_response,
+    make_json_response,
+    make_out_of_credits_error,
+    make_unknown_request_error,
 )
 
 #: The blocking call gives up after this many seconds (times the time scale) with a 504; the job goes on.
@@ -48,13 +48,13 @@ def _accept_job(call: ApiCall) -> Job | ApiResponse:
     if isinstance(body, ApiResponse):
         return body
     if refusal := find_slug_refusal(call.argument, state.options.models):
-        return error_response(*refusal)
+        return make_error_response(*refusal)
     rules = get_model_rules(call.argument)
     if missing := find_missing_fields(rules, body):
-        return error_response(400, f"Missing required field: {', '.join(missing)}")
+        return make_error_response(400, f"Missing required field: {', '.join(missing)}")
     if not state.store.can_afford(call.account, compute_cost_usd(rules, body)):
-        return out_of_credits_error()
-    job = draw_job(
+        return make_out_of_credits_error()
+    job = make_job(
         call=call.name,
         rules=rules,
         body=body,
@@ -63,7 +63,7 @@ def _accept_job(call: ApiCall) -> Job | ApiResponse:
         rng=state.rng,
         time_scale=state.options.time_scale,
         lag_range_s=state.options.history.lag_range_s,
-        faults=call.faults.job,
+        faults=call.faults.job_rules,
     )
     state.store.add(job)
     return job
@@ -91,7 +91,7 @@ async def get_status(call: ApiCall) -> ApiResponse:
     """``GET /v2/requests/{id}/status``. Every account's key is accepted, so that a rotated key works."""
     job = _find_job(call)
     if job is None:
-        return unknown_request_error()
+        return make_unknown_request_error()
     now = call.state.clock()
     return build_status_response(job, now, call.base_url, _get_remaining_credits(call, job, now))
 
@@ -100,7 +100,7 @@ async def get_result(call: ApiCall) -> ApiResponse:
     """``GET /v2/requests/{id}``, and ``/v1/requests/{id}``, which a submit names as ``poll_url``."""
     job = _find_job(call)
     if job is None:
-        return unknown_request_error()
+        return make_unknown_request_error()
     now = call.state.clock()
     return build_result_response(
         job,
@@ -124,13 +124,13 @@ async def run_blocking(call: ApiCall) -> ApiResponse:
     while (status := job.get_status(state.clock())) in (JobStatus.QUEUED, JobStatus.PROCESSING):
         is_too_long = state.clock() - started_at >= MAX_BLOCKING_S * state.options.time_scale
         if is_too_long and job.finished_at == math.inf:
-            return html_response(504)
+            return make_html_response(504)
         await asyncio.sleep(max(0.0, min(job.finished_at - state.clock(), BLOCKING_CHECK_S)))
         job = state.store.jobs.get(job.request_id, job)
     if status is JobStatus.FAILED:
         # Not documented for v1. An error of the input is a 400 here, any other error a 500.
         input_errors = (CONTENT_BLOCK_ERROR, find_invalid_input(get_model_rules(job.model), job.body))
-        return error_response(400 if job.error in input_errors else 500, job.error or "")
+        return make_error_response(400 if job.error in input_errors else 500, job.error or "")
     reset_time = state.rate_limits.get_reset_time(call.account, state.clock())
     headers = {
         "content-type": get_content_type(job.sample_file),
@@ -147,15 +147,15 @@ async def run_blocking(call: ApiCall) -> ApiResponse:
 async def get_credits(call: ApiCall) -> ApiResponse:
     """``GET /v1/get-user-credits``: the balance."""
     balance = call.state.store.get_balance(call.account, call.state.clock())
-    return json_response({"credits": balance, "free-credits": 0.0})
+    return make_json_response({"credits": balance, "free-credits": 0.0})
 
 
 def _choose_history_form(call: ApiCall) -> tuple[HistoryForm, float | None]:
     """Return the form of this history response, and its lag where a fault chose another form."""
-    rule = call.faults.response
+    rule = call.faults.response_rule
     if rule is None or rule.fault != "history_form":
         return call.state.options.history, None
-    form = find_form(str(rule.params["form"]))
+    form = find_history_form(str(rule.params["form"]))
     return form, form.lag_range_s[1]
 
 
@@ -166,10 +166,10 @@ async def list_history(call: ApiCall) -> ApiResponse:
     try:
         page = build_history_page(jobs, call.request.query, call.state.clock(), call.base_url, form, lag_s)
     except InvalidQueryError as error:
-        return error_response(error.status, str(error))
+        return make_error_response(error.status, str(error))
     if not page["data"] and form.no_rows != "empty_list":
-        return error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
-    return json_response(page)
+        return make_error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
+    return make_json_response(page)
 
 
 async def get_history_row(call: ApiCall) -> ApiResponse:
@@ -179,6 +179,6 @@ async def get_history_row(call: ApiCall) -> ApiResponse:
     job = call.state.store.jobs.get(call.argument)
     is_found = job is not None and job.account == call.account and form.lookup == "works"
     if job is None or not is_found or not has_request_id(job, now, form):
-        return error_response(404, "Request not found")
+        return make_error_response(404, "Request not found")
     rows = build_rows(job, now, call.base_url, form, lag_s)
-    return json_response(rows[0]) if rows else error_response(404, "Request not found")
+    return make_json_response(rows[0]) if rows else make_error_response(404, "Request not found")

@@ -48,27 +48,27 @@ def read_replay(path: str | Path) -> Replay:
         clock_offset_s = float(transcript.get("clock_offset_s") or 0)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a transcript with history rows: {error}") from None
-    form = infer_form(rows)
+    form = infer_history_form(rows)
     if refused:
         form = replace(form, filters="refused_400", refused_parameters=refused)
     return Replay(form, clock_offset_s)
 
 
-def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
+def infer_history_form(rows: list[dict[str, Any]]) -> HistoryForm:
     """Return the form in which the emulator's rows look like these rows."""
     if not rows:
         return HistoryForm(appears="never", lookup="not_found")
     values: dict[str, Any] = {}
-    values |= _infer_body(rows)
-    values |= _infer_times(rows)
+    values |= _infer_body_format(rows)
+    values |= _infer_time_format(rows)
     if all(not row.get("request_id") for row in rows):
         values["request_id"] = "missing"
-    model = _first_value(rows, "model_name")
+    model = _find_first_value(rows, "model_name")
     if model is None:
         values["model"] = "missing"
     elif not _SLUG_PATTERN.fullmatch(str(model)):
         values["model"] = "display_name"
-    status = _first_value(rows, "model_status")
+    status = _find_first_value(rows, "model_status")
     if status is None:
         values["status"] = "missing"
     elif str(status) not in ("PENDING", "COMPLETED", "FAILED"):
@@ -81,7 +81,7 @@ def infer_form(rows: list[dict[str, Any]]) -> HistoryForm:
     return HistoryForm(**values, columns=",".join(known))
 
 
-def _first_value(rows: Iterable[dict[str, Any]], name: str) -> Any:
+def _find_first_value(rows: Iterable[dict[str, Any]], name: str) -> Any:
     return next((row[name] for row in rows if row.get(name) is not None), None)
 
 
@@ -91,14 +91,14 @@ def _is_oldest_first(rows: list[dict[str, Any]]) -> bool:
     return len(set(times)) > 1 and times == sorted(times)
 
 
-def _infer_times(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    name = next((name for name in _TIME_FIELDS if _first_value(rows, name) is not None), None)
+def _infer_time_format(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    name = next((name for name in _TIME_FIELDS if _find_first_value(rows, name) is not None), None)
     if name is None:
         return {"times": "missing"}
     values: dict[str, Any] = {}
     if not any("model_created" in row and "created_at" in row for row in rows):
         values["time_fields"] = name
-    time = _first_value(rows, name)
+    time = _find_first_value(rows, name)
     text = str(time)
     if text.replace(".", "").isdecimal():
         seconds = "epoch_text" if isinstance(time, str) else "epoch_seconds"
@@ -118,8 +118,8 @@ def _infer_times(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return values | {"times": "utc_naive" if ":" in text else "date_only"}
 
 
-def _infer_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    body = _first_value(rows, "request_body")
+def _infer_body_format(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    body = _find_first_value(rows, "request_body")
     if body is None:
         return {"body": "null" if any("request_body" in row for row in rows) else "missing"}
     values: dict[str, Any] = {"body": "object"}
@@ -141,7 +141,7 @@ def _infer_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
     values["nesting"] = nesting if nesting in ("input", "inputs", "parameters", "input.parameters") else "none"
     if path and values["nesting"] == "none":
         values["nesting"] = "input.parameters" if len(path) > 1 else path[0]
-    return values | _infer_inputs(body)
+    return values | _infer_input_format(body)
 
 
 def _parse_body_text(text: str) -> tuple[str, Any]:
@@ -156,7 +156,7 @@ def _parse_body_text(text: str) -> tuple[str, Any]:
     return ("json_twice", json.loads(body)) if isinstance(body, str) else ("json", body)
 
 
-def _infer_inputs(inputs: dict[str, Any]) -> dict[str, Any]:
+def _infer_input_format(inputs: dict[str, Any]) -> dict[str, Any]:
     """Return what the inputs' names and values show: spelling, seed, defaults."""
     values: dict[str, Any] = {}
     if any("_" in name for name in inputs):

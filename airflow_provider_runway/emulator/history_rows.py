@@ -156,21 +156,21 @@ def format_body(job: Job, base_url: str, form: HistoryForm) -> Any:
         body = {name: value for name, value in body.items() if str(defaults.get(name)) != str(value)}
     elif form.defaults == "filled":
         body = defaults | body
-    body = {name: _change_value(name, value, base_url, form) for name, value in body.items()}
+    body = {name: _change_input(name, value, base_url, form) for name, value in body.items()}
     if form.seed == "missing":
         body.pop("seed", None)
-    body = {_spell_key(name, form): value for name, value in body.items()}
+    body = {_change_spelling(name, form): value for name, value in body.items()}
     for key in reversed(form.nesting.split(".") if form.nesting != "none" else []):
         body = {key: body}
     formatted = _BODY_FORMATS[form.body](body)
     return formatted[: form.body_length] if form.body_length and isinstance(formatted, str) else formatted
 
 
-def _change_value(name: str, value: Any, base_url: str, form: HistoryForm) -> Any:
+def _change_input(name: str, value: Any, base_url: str, form: HistoryForm) -> Any:
     if isinstance(value, list):
-        return [_change_value(name, each, base_url, form) for each in value]
+        return [_change_input(name, each, base_url, form) for each in value]
     if isinstance(value, dict):
-        return {key: _change_value(key, each, base_url, form) for key, each in value.items()}
+        return {key: _change_input(key, each, base_url, form) for key, each in value.items()}
     if name == "seed" and form.seed in ("text", "float") and str(value).isdecimal():
         return str(value) if form.seed == "text" else float(value)
     if not isinstance(value, str):
@@ -183,7 +183,7 @@ def _change_value(name: str, value: Any, base_url: str, form: HistoryForm) -> An
     return value[: form.prompt_length] if form.prompt_length and name in PROMPT_FIELDS else value
 
 
-def _spell_key(name: str, form: HistoryForm) -> str:
+def _change_spelling(name: str, form: HistoryForm) -> str:
     if form.keys == "lower_case":
         return name.lower()
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() if form.keys == "snake_case" else name

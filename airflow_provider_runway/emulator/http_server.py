@@ -22,11 +22,11 @@ from .fault_effects import build_fault_response, change_response
 from .rate_limits import format_reset_time
 from .response_bodies import (
     ApiResponse,
-    html_response,
-    invalid_key_error,
-    missing_key_error,
-    rate_limit_error,
-    unknown_path_error,
+    make_html_response,
+    make_invalid_key_error,
+    make_missing_key_error,
+    make_rate_limit_error,
+    make_unknown_path_error,
 )
 from .response_sender import send_response
 from .state import EmulatorState
@@ -84,19 +84,19 @@ def make_app(state: EmulatorState) -> web.Application:
     for name, methods, path, handler in ROUTES:
         resource = app.router.add_resource(path, name=name)
         for method in methods:
-            resource.add_route(method, _run_handler(handler))
+            resource.add_route(method, _make_route_handler(handler))
     app.add_subapp(CONTROL_PREFIX, make_control_app(state))
     return app
 
 
-def _run_handler(handler: Handler) -> _Next:
+def _make_route_handler(handler: Handler) -> _Next:
     async def run(_: web.Request) -> web.StreamResponse:
-        return await handler(_get_call())
+        return await handler(_get_current_call())
 
     return run
 
 
-def _get_call() -> ApiCall:
+def _get_current_call() -> ApiCall:
     call = _current_call.get()
     assert call is not None
     return call
@@ -121,9 +121,9 @@ async def log_request(request: web.Request, handler: _Next) -> web.StreamRespons
     try:
         response = await handler(request)
     except web.HTTPMethodNotAllowed as error:
-        response = html_response(405, headers={"allow": ", ".join(sorted(error.allowed_methods))})
+        response = make_html_response(405, headers={"allow": ", ".join(sorted(error.allowed_methods))})
     except web.HTTPNotFound:
-        response = unknown_path_error()
+        response = make_unknown_path_error()
     assert isinstance(response, ApiResponse)
     entry.status = None if response.delivery == "reset" else response.status
     entry.sent = response.sent_bytes
@@ -153,10 +153,10 @@ async def check_key(request: web.Request, handler: _Next) -> web.StreamResponse:
         key = request.headers.get("x-api-key")
         if not key:
             # A key sent as a bearer token is refused as invalid, not as missing.
-            return invalid_key_error() if "authorization" in request.headers else missing_key_error()
+            return make_invalid_key_error() if "authorization" in request.headers else make_missing_key_error()
         account = call.state.options.find_account(key)
         if account is None:
-            return invalid_key_error()
+            return make_invalid_key_error()
         call.account = account
     return await handler(request)
 
@@ -172,7 +172,7 @@ async def apply_rate_limit(request: web.Request, handler: _Next) -> web.StreamRe
     if reset_time is None:
         return await handler(request)
     retry_after_s = math.ceil(reset_time - state.clock()) if state.options.retry_after else None
-    return rate_limit_error(format_reset_time(reset_time, state.options.reset_format), retry_after_s)
+    return make_rate_limit_error(format_reset_time(reset_time, state.options.reset_format), retry_after_s)
 
 
 @web.middleware
@@ -184,7 +184,7 @@ async def inject_faults(request: web.Request, handler: _Next) -> web.StreamRespo
     state = call.state
     call.faults = state.faults.match_request(call.name, f"{request.path} {call.body.decode(errors='replace')}")
     call.log_entry.fault = call.faults.names
-    delay, fault = call.faults.delay, call.faults.response
+    delay, fault = call.faults.delay_rule, call.faults.response_rule
     delay_s = float(delay.params["seconds"]) if delay else 0.0
     is_delayed_first = delay is not None and delay.params["accept"] == "after"
     if is_delayed_first:

@@ -82,7 +82,7 @@ class Job:
         return not self.is_expired and now < self.submitted_at + ttl_s
 
 
-def draw_job(
+def make_job(
     *,
     call: str,
     rules: ModelRules,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .api_call import ApiCall, parse_body
 from .job_lifecycle import JobStatus
-from .response_bodies import LAST_FRAME_SUFFIX, ApiResponse, error_response, html_response, json_response
+from .response_bodies import LAST_FRAME_SUFFIX, ApiResponse, make_error_response, make_html_response, make_json_response
 
 CLIPS_DIR = Path(__file__).parent / "clips"
 #: Width and height of a sample image.
@@ -89,7 +89,7 @@ def build_file_response(
     else:
         first, last = int(requested[1]), min(int(requested[2] or size - 1), size - 1)
     if first > last or odd_range == "refused":
-        return html_response(416, headers={"content-range": f"bytes */{size}"})
+        return make_html_response(416, headers={"content-range": f"bytes */{size}"})
     first += odd_range == "shifted"
     content_range = {"content-range": f"bytes {first}-{last}/{size}"}
     return ApiResponse(206, content[first : last + 1], headers | content_range)
@@ -142,17 +142,17 @@ async def upload_assets(call: ApiCall) -> ApiResponse:
         return body
     data_urls = body.get("data_urls")
     if not isinstance(data_urls, list) or not data_urls:
-        return error_response(400, "Missing required field: data_urls")
+        return make_error_response(400, "Missing required field: data_urls")
     try:
         files = [parse_data_url(str(data_url)) for data_url in data_urls]
     except ValueError as error:
-        return error_response(400, f"data_urls: {error}")
+        return make_error_response(400, f"data_urls: {error}")
     urls = []
     for content_type, content in files:
         name = f"{uuid.uuid4()}{guess_extension(content_type) or ''}"
         call.state.uploads[name] = (content_type, content)
         urls.append(f"{call.base_url}/assets/{name}")
-    return json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
+    return make_json_response({call.state.options.upload_field: urls, "message": "Files uploaded successfully"})
 
 
 async def get_output(call: ApiCall) -> ApiResponse:
@@ -162,8 +162,8 @@ async def get_output(call: ApiCall) -> ApiResponse:
     job = call.state.store.find_job_by_output(path.replace(LAST_FRAME_SUFFIX, ".mp4"))
     now = call.state.clock()
     if job is None or job.get_status(now) is not JobStatus.COMPLETED or now >= job.finished_at + OUTPUT_TTL_S:
-        return html_response(404)
-    rule = call.faults.response
+        return make_html_response(404)
+    rule = call.faults.response_rule
     odd_range = str(rule.params["answer"]) if rule and rule.fault == "odd_range" else ""
     sample_file = "image.png" if is_last_frame else job.sample_file
     return build_file_response(
@@ -179,5 +179,5 @@ async def get_asset(call: ApiCall) -> ApiResponse:
     """``GET /assets/{name}``: an uploaded file, without a key."""
     content_type, content = call.state.uploads.get(call.argument, ("", None))
     if content is None:
-        return html_response(404)
+        return make_html_response(404)
     return build_file_response(content, content_type, call.request.headers)

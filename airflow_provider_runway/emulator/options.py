@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .fault_rules import parse_rule
-from .history_forms import FORM_FIELDS, HistoryForm, change_form, find_form
+from .history_forms import FORM_FIELDS, HistoryForm, change_history_form, find_history_form
 from .history_replay import Replay, read_replay
 
 RESET_FORMATS = ("iso", "iso-naive", "iso-space", "epoch")
@@ -103,11 +103,11 @@ def build_options(
     :raises ValueError: for an invalid option or fault rule.
     :raises OSError: if the transcript cannot be read.
     """
-    recorded = Replay(find_form(history_form), 0.0) if replay is None else read_replay(replay)
+    recorded = Replay(find_history_form(history_form), 0.0) if replay is None else read_replay(replay)
     if arguments.get("clock_offset") is None:
         arguments["clock_offset"] = recorded.clock_offset_s
     changes = {name: arguments.pop(f"history_{name}", None) for name in FORM_FIELDS}
-    form = change_form(recorded.form, **{name: value for name, value in changes.items() if value is not None})
+    form = change_history_form(recorded.form, **{name: value for name, value in changes.items() if value is not None})
     for name in ("keys", "models", "faults"):
         if isinstance(arguments.get(name), list):
             arguments[name] = tuple(arguments[name])

@@ -57,29 +57,29 @@ class ApiResponse(web.Response):
         return ApiResponse(**fields | changes)
 
 
-def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> ApiResponse:
+def make_json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return a JSON response."""
     return ApiResponse(status, json.dumps(body).encode(), {"content-type": "application/json", **(headers or {})})
 
 
-def error_response(status: int, text: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
+def make_error_response(status: int, text: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return an error in the usual JSON form."""
-    return json_response({"error": text}, status, headers)
+    return make_json_response({"error": text}, status, headers)
 
 
-def auth_error_response(code: str, text: str, status: int = 401) -> ApiResponse:
+def make_auth_error_response(code: str, text: str, status: int = 401) -> ApiResponse:
     """Return an error in the JSON form of the authorization service."""
-    return json_response({"error": code, "error_description": text, "status_code": status}, status)
+    return make_json_response({"error": code, "error_description": text, "status_code": status}, status)
 
 
-def html_response(status: int, title: str | None = None, headers: Mapping[str, str] | None = None) -> ApiResponse:
+def make_html_response(status: int, title: str | None = None, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return an HTML page, as a proxy sends it where a program expects JSON."""
-    title = title or f"{status} {get_reason(status)}"
+    title = title or f"{status} {get_status_phrase(status)}"
     page = f"<html>\n<head><title>{title}</title></head>\n<body><h1>{title}</h1></body>\n</html>\n"
     return ApiResponse(status, page.encode(), {"content-type": "text/html; charset=utf-8", **(headers or {})})
 
 
-def get_reason(status: int) -> str:
+def get_status_phrase(status: int) -> str:
     """Return the phrase of an HTTP status, also of one that no standard names."""
     return HTTPStatus(status).phrase if status in {each.value for each in HTTPStatus} else "Error"
 
@@ -92,42 +92,42 @@ RATE_LIMITED = "rate_limit_exceeded"
 LAST_FRAME_SUFFIX = "-last-frame.png"
 
 
-def missing_key_error() -> ApiResponse:
+def make_missing_key_error() -> ApiResponse:
     """Return the error for a request without a key."""
-    return error_response(401, MISSING_KEY)
+    return make_error_response(401, MISSING_KEY)
 
 
-def invalid_key_error() -> ApiResponse:
+def make_invalid_key_error() -> ApiResponse:
     """Return the error for a key that is not accepted."""
-    return auth_error_response("unauthorized", INVALID_KEY)
+    return make_auth_error_response("unauthorized", INVALID_KEY)
 
 
-def unknown_path_error() -> ApiResponse:
+def make_unknown_path_error() -> ApiResponse:
     """Return the error for an unknown path."""
-    return error_response(404, "Not Found")
+    return make_error_response(404, "Not Found")
 
 
-def unknown_request_error() -> ApiResponse:
+def make_unknown_request_error() -> ApiResponse:
     """Return the error for a record that is unknown or expired: the API does not say which."""
-    return error_response(404, "Request not found or expired")
+    return make_error_response(404, "Request not found or expired")
 
 
-def wrong_content_type_error() -> ApiResponse:
+def make_wrong_content_type_error() -> ApiResponse:
     """Return the error for a body that is not sent as JSON."""
-    return error_response(406, "Invalid content type")
+    return make_error_response(406, "Invalid content type")
 
 
-def out_of_credits_error() -> ApiResponse:
+def make_out_of_credits_error() -> ApiResponse:
     """Return the error for a balance that does not cover the job."""
-    return error_response(406, "Insufficient credits")
+    return make_error_response(406, "Insufficient credits")
 
 
-def server_error(status: int, body: str) -> ApiResponse:
+def make_server_error(status: int, body: str) -> ApiResponse:
     """Return a server error as ``json``, or as the ``html`` page of a proxy."""
-    return html_response(status) if body == "html" else error_response(status, get_reason(status))
+    return make_html_response(status) if body == "html" else make_error_response(status, get_status_phrase(status))
 
 
-def rate_limit_error(reset: str, retry_after_s: int | None = None) -> ApiResponse:
+def make_rate_limit_error(reset: str, retry_after_s: int | None = None) -> ApiResponse:
     """Return a 429, which is sent before anything runs.
 
     :param reset: value of ``x-rate-limit-reset-at-utc``.
@@ -136,7 +136,7 @@ def rate_limit_error(reset: str, retry_after_s: int | None = None) -> ApiRespons
     headers = {"x-rate-limit-reset-at-utc": reset}
     if retry_after_s is not None:
         headers["retry-after"] = str(retry_after_s)
-    return error_response(429, RATE_LIMITED, headers)
+    return make_error_response(429, RATE_LIMITED, headers)
 
 
 def build_poll_urls(request_id: str, base_url: str) -> dict[str, str]:
@@ -151,7 +151,7 @@ def build_poll_urls(request_id: str, base_url: str) -> dict[str, str]:
 def build_submit_response(job: Job, base_url: str) -> ApiResponse:
     """Return the response to a submit."""
     urls = build_poll_urls(job.request_id, base_url)
-    return json_response({"request_id": job.request_id, "status": JobStatus.QUEUED, **urls})
+    return make_json_response({"request_id": job.request_id, "status": JobStatus.QUEUED, **urls})
 
 
 def build_metrics(job: Job, remaining_credits: float) -> dict[str, Any]:
@@ -173,12 +173,12 @@ def build_status_response(job: Job, now: float, base_url: str, remaining_credits
     if status in (JobStatus.QUEUED, JobStatus.PROCESSING):
         urls = build_poll_urls(job.request_id, base_url)
         del urls["poll_url"]
-        return json_response({"status": status, "request_id": job.request_id, **urls, "metrics": {}})
+        return make_json_response({"status": status, "request_id": job.request_id, **urls, "metrics": {}})
     body: dict[str, Any] = {"status": status, "request_id": job.request_id}
     metrics = build_metrics(job, remaining_credits)
     if status is JobStatus.FAILED:
-        return json_response({**body, "error": job.error, "metrics": metrics}, 422)
-    return json_response({**body, "metrics": metrics})
+        return make_json_response({**body, "error": job.error, "metrics": metrics}, 422)
+    return make_json_response({**body, "metrics": metrics})
 
 
 def build_result_response(
@@ -201,7 +201,7 @@ def build_result_response(
     if has_last_frame:
         video["last_frame_url"] = urls[0].removesuffix(".mp4") + LAST_FRAME_SUFFIX
     body = response.parse_json() | {"output": urls[0], "video": video}
-    return json_response(reshape_output(body, job.output_shape, len(urls), urls))
+    return make_json_response(reshape_output(body, job.output_shape, len(urls), urls))
 
 
 def reshape_output(body: dict[str, Any], shape: str, count: int, urls: list[str] | None = None) -> dict[str, Any]:

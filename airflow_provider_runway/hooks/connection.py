@@ -58,6 +58,7 @@ def read_connection(conn_id: str, connection: ConnectionLike, environment: Mappi
             read_timeout_s=read_timeout_s,
             verify=_read_verify(extra.get("verify")),
             requests_per_minute=_read_requests_per_minute(extra.get("requests_per_minute")),
+            conn_id=conn_id,
         )
     except BadConnectionError as problem:
         raise BadConnectionError(f"Connection {conn_id!r}: {problem} Nothing was sent.", conn_id=conn_id) from None

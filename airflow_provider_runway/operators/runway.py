@@ -214,5 +214,5 @@ class RunwayGenerateOperator(BaseOperator):
         """Open the hook, and turn this package's errors into Airflow's."""
         from airflow_provider_runway.operators.job_execution import JobExecution
 
-        with raise_as_airflow_errors(), RunwayHook(self.runway_conn_id) as hook:
+        with raise_as_airflow_errors(self.log), RunwayHook(self.runway_conn_id) as hook:
             yield JobExecution(self, hook, TaskContext.from_airflow(context, self, journal_entry))

@@ -7,11 +7,8 @@ row is read in every form that cannot be ruled out, and what cannot be read is N
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,7 +17,15 @@ from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.error_mapping import sanitize_text
 from airflow_provider_runway.segmind.http import Request, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.models import MODELS
+from airflow_provider_runway.segmind.request_inputs import (
+    IMAGE_NAMES,
+    PROMPT_NAMES,
+    find_image_url,
+    find_prompt,
+    find_seed,
+    parse_request_body,
+    simplify_name,
+)
 from airflow_provider_runway.segmind.response_parsers import find_urls, make_unusable_error, raise_for_status
 from airflow_provider_runway.segmind.timestamps import Timestamp, parse_number, parse_timestamp_details
 
@@ -38,19 +43,10 @@ FILTERS = ("sort_by", "sort_order", "status", "model_name", "per_page", "from_da
 _STATES = {"PENDING": JobState.QUEUED}
 #: Field names are compared without case and punctuation: "request_id" is also "requestId".
 _ROW_LISTS = ("data", "rows", "items", "results", "requests", "history")
-_ID_NAMES = ("requestid",)
 _BODY_NAMES = ("requestbody", "body", "input", "inputs", "parameters", "params", "payload", "request")
 _CREATED_NAMES = ("modelcreated", "createdat", "created", "timestamp", "createdtime", "creationtime", "createtime")
-_PROMPT_NAMES = ("prompttext", "prompt", "textprompt", "inputprompt", "positiveprompt")
-_IMAGE_NAMES = (
-    *("promptimage", "image", "imageurl", "inputimage", "inputimageurl", "initimage", "startimage", "firstframe"),
-    *("video", "videourl", "inputvideo"),
-)
 #: A row's creation lies between these (the years 2020 and 2100), else it is no time that can be relied on.
 _MIN_CREATED, _MAX_CREATED = 1.577e9, 4.102e9
-#: Objects in lists in objects: deeper than any documented form.
-_MAX_DEPTH = 6
-_WHOLE_NUMBER = re.compile(r"\s*([0-9]{1,18})(?:\.0+)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +215,7 @@ def parse_row(item: Any) -> HistoryRow | None:
     """Return one row, or None for what is no object."""
     if not isinstance(item, dict):
         return None
-    fields = {_simplify_name(name): value for name, value in reversed(item.items())}
+    fields = {simplify_name(name): value for name, value in reversed(item.items())}
     request_id, model, error = fields.get("requestid"), fields.get("modelname"), fields.get("error")
     raw_status = fields.get("modelstatus", fields.get("status"))
     times = _find_created(fields)
@@ -239,17 +235,6 @@ def parse_row(item: Any) -> HistoryRow | None:
     )
 
 
-def parse_request_body(value: Any) -> Mapping[str, Any] | None:
-    """Return a request's inputs from an object, JSON text (also JSON in JSON) or the text of a Python dict; else None.
-
-    A list of inputs becomes an object, so that nothing in it is lost.
-    """
-    value = _parse_text(value)
-    if isinstance(value, list) and value:
-        value = {"inputs": value}
-    return value if isinstance(value, dict) and value else None
-
-
 def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
     """Return one row a request. The history has a row per output, each with the whole cost.
 
@@ -263,67 +248,6 @@ def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
             row = replace(fuller, output_urls=tuple(dict.fromkeys(known.output_urls + row.output_urls)))
         merged[key] = row
     return list(merged.values())
-
-
-def find_seed(body: Any) -> int | None:
-    """Return the one seed in a request's inputs, as a number or as text, under any spelling and nesting.
-
-    None where there is no seed from 1 on, or where there are different ones: then it is not known which was meant.
-    """
-    own_names = {
-        _simplify_name(each.name) for model in MODELS.values() for each in model.fields if each.argument == "seed"
-    }
-    seeds = {
-        seed
-        for name, value in _walk_fields(body)
-        if ("seed" in name or name in own_names) and (seed := _parse_whole_number(value)) is not None
-    }
-    return seeds.pop() if len(seeds) == 1 else None
-
-
-def find_prompt(body: Any) -> str | None:
-    """Return the prompt in a request's inputs, normalised; None where there is none, or different ones."""
-    found = list(_walk_fields(body))
-    for wanted in _PROMPT_NAMES:
-        prompts = {normalize_prompt(value) for name, value in found if name == wanted and isinstance(value, str)}
-        prompts.discard("")
-        if prompts:
-            return prompts.pop() if len(prompts) == 1 else None
-    return None
-
-
-def find_image_url(body: Any) -> str | None:
-    """Return the URL of the input image or video in a request's inputs; None without one."""
-    found = list(_walk_fields(body))
-    for wanted in _IMAGE_NAMES:
-        for name, value in found:
-            if name == wanted and (urls := _find_any_urls(value)):
-                return urls[0]
-    return None
-
-
-def normalize_prompt(text: str) -> str:
-    """Return a prompt in the form in which two are compared: Unicode NFC, trimmed, each white space one blank."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-def may_be_same_prompt(one: str, other: str) -> bool:
-    """May both be the same prompt, after what a server does to texts: other case, escapes, or an end cut off?
-
-    Where this is False, the prompts are surely different.
-    """
-    first, second = plain_letters(one), plain_letters(other)
-    return first.startswith(second) or second.startswith(first)
-
-
-def plain_letters(text: str) -> str:
-    """Return the plain letters and digits, which survive every encoding."""
-    without_escapes = re.sub(r"&[#\w]+;|\\u[0-9a-fA-F]{4}|\\[nrt]", "", unicodedata.normalize("NFC", text))
-    return "".join(letter for letter in without_escapes.lower() if letter.isascii() and letter.isalnum())
-
-
-def _simplify_name(name: object) -> str:
-    return "".join(letter for letter in str(name).lower() if letter.isalnum())
 
 
 def _find_row_list(body: Any) -> list[Any] | None:
@@ -344,63 +268,10 @@ def _find_body(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for name in _BODY_NAMES:
         if (body := parse_request_body(fields.get(name))) is not None:
             return body
-    flat = {name: value for name, value in fields.items() if "seed" in name or name in _PROMPT_NAMES}
-    return {**flat, **{name: fields[name] for name in _IMAGE_NAMES if name in fields}} if flat else None
+    flat = {name: value for name, value in fields.items() if "seed" in name or name in PROMPT_NAMES}
+    return {**flat, **{name: fields[name] for name in IMAGE_NAMES if name in fields}} if flat else None
 
 
 def _find_created(fields: Mapping[str, Any]) -> list[Timestamp]:
     times = [parse_timestamp_details(fields.get(name)) for name in _CREATED_NAMES]
     return [time for time in times if time is not None and _MIN_CREATED < time.seconds < _MAX_CREATED]
-
-
-def _parse_text(value: Any) -> Any:
-    for _ in range(3):  # JSON in JSON comes from servers that encode twice
-        if not isinstance(value, str) or not value.strip():
-            break
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                value = parse(value)
-                break
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                continue
-        else:
-            break
-    return value
-
-
-def _walk_fields(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield each field in nested objects and lists with its simplified name; {"name": …, "value": …} is one too."""
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, list):
-        for item in value:
-            yield from _walk_fields(item, depth + 1)
-    elif isinstance(value, dict):
-        label = value.get("name", value.get("key"))
-        if isinstance(label, str) and "value" in value:
-            yield _simplify_name(label), value["value"]
-        for name, inner in value.items():
-            simple = _simplify_name(name)
-            yield simple, inner
-            if isinstance(inner, str) and simple not in _PROMPT_NAMES and inner.strip()[:1] in ("{", "["):
-                inner = _parse_text(inner)
-            if isinstance(inner, (dict, list)):
-                yield from _walk_fields(inner, depth + 1)
-
-
-def _parse_whole_number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    match = _WHOLE_NUMBER.fullmatch(str(value) if not isinstance(value, int) or abs(value) < 10**18 else "")
-    number = int(match[1]) if match else 0
-    return number if number >= 1 else None
-
-
-def _find_any_urls(value: Any, depth: int = 0) -> list[str]:
-    """Return the URLs in a text, or anywhere in an object or a list."""
-    if isinstance(value, str):
-        return list(find_urls(value))
-    if depth > _MAX_DEPTH or not isinstance(value, (dict, list)):
-        return []
-    inner = value.values() if isinstance(value, dict) else value
-    return [url for each in inner for url in _find_any_urls(each, depth + 1)]

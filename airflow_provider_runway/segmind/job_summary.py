@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_runway.segmind.history import HistoryRow, find_seed
+from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobRecord, JobState
+from airflow_provider_runway.segmind.request_inputs import find_seed
 from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
 
 

@@ -21,8 +21,9 @@ def how_to_resume(request_id: str, submitted_at: float | None) -> str:
         else f"until {format_timestamp(submitted_at + RECORD_LIFETIME_S)}"
     )
     return (
-        f"Its record lives {until}, its row in the account's history longer. To pick it up without paying again: "
-        f'RunwayJobSensor(request_id="{request_id}"), or request_id="{request_id}" on the RunwayGenerateOperator.'
+        f"Its record lives {until}, its row in the account's history longer. "
+        f'To resume it without paying again: RunwayJobSensor(request_id="{request_id}"). '
+        f'Or set request_id="{request_id}" on the RunwayGenerateOperator and clear the task.'
     )
 
 
@@ -35,15 +36,16 @@ def job_still_running(request_id: str, submitted_at: float | None, why: str) -> 
 def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str:
     """Return what to say where a submit may have become a job that cannot be found, and how to go on."""
     return (
-        f"A submit of model {model} at {format_timestamp(sent_at)} or later (inputs {fingerprint}) had no usable "
-        f"response, and the account's history does not settle it: {why.rstrip('.')}. One job may exist and be billed "
-        "when it completes (about USD 0.50 to 1.00), so nothing more was sent. Look for it in the request history of "
-        f"Segmind's console; its record lives until {format_timestamp(sent_at + RECORD_LIFETIME_S)} at least, its "
-        'history row longer. If it is there: set request_id="…" on the operator and clear the task, which does not '
-        'pay again. If it is not: set on_orphaned_intent="resubmit" and clear the task, which pays for one more job. '
-        "No code has to change where the operator has "
-        "on_orphaned_intent=\"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}\": then the run conf "
-        '{"on_orphaned_intent": "resubmit"} says the same.'
+        f"One job of model {model} may exist and be billed when it completes (about USD 0.50 to 1.00), but it cannot "
+        f"be found. A submit at {format_timestamp(sent_at)} or later (inputs {fingerprint}) had no usable response, "
+        f"and the account's history does not settle it: {why.rstrip('.')}. Nothing more was sent. "
+        "Look for the job in the request history of Segmind's console. Its record lives until "
+        f"{format_timestamp(sent_at + RECORD_LIFETIME_S)} at least, its history row longer. "
+        'If it is there: set request_id="…" on the operator and clear the task, which does not pay again. '
+        'If it is not: set on_orphaned_intent="resubmit" and clear the task, which pays for one more job. '
+        "To decide without a change of code, give the operator "
+        "on_orphaned_intent=\"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}\". "
+        'Then the run conf {"on_orphaned_intent": "resubmit"} says the same.'
     )
 
 

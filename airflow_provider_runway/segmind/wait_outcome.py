@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
     ContentBlockedError,
     JobFailedError,
     OutputMissingError,
@@ -81,7 +82,7 @@ def failed_outcome(job: JobSummary, reason: str | None) -> WaitOutcome:
     advice = (
         "The same prompt and image would be refused again: change them."
         if is_blocked
-        else "A retry of the task that generates it submits a new job."
+        else "A retry of the task that submitted it submits a new job."
     )
     error = ContentBlockedError if is_blocked else JobFailedError
     text = f"Job {job.request_id} failed: {reason or 'no reason given'}. It is not billed. {advice}"
@@ -91,9 +92,9 @@ def failed_outcome(job: JobSummary, reason: str | None) -> WaitOutcome:
 def expired_outcome(job: JobSummary) -> WaitOutcome:
     """Return the outcome for a job that neither the records nor the history know."""
     text = (
-        f"Job {job.request_id}: Segmind has no record of it (they live for one hour), and this account's history "
-        "has no row of it. Check the request id, and that the connection's key belongs to the account that "
-        "submitted it. If it did run, it is billed."
+        f"Job {job.request_id}: Segmind has no record of it, and this account's history has no row of it. If it did "
+        "complete, it is billed. Records live for one hour. Check the request id, and that the connection's key "
+        "belongs to the account that submitted it."
     )
     return WaitOutcome(OutcomeKind.EXPIRED, job, text, RecordExpiredError.code)
 
@@ -101,8 +102,8 @@ def expired_outcome(job: JobSummary) -> WaitOutcome:
 def missing_output_outcome(job: JobSummary) -> WaitOutcome:
     """Return the outcome for a job that completed and shows no output anywhere."""
     text = (
-        f"Job {job.request_id} completed without an output, neither in its record nor in the history. It is billed: "
-        "ask Segmind's support about this id."
+        f"Job {job.request_id} completed without an output, neither in its record nor in the history. It is billed. "
+        "Ask Segmind's support about this id."
     )
     return WaitOutcome(OutcomeKind.FAILED, job, text, OutputMissingError.code)
 
@@ -118,5 +119,8 @@ def timed_out_outcome(job: JobSummary) -> WaitOutcome:
 
 def stopped_outcome(job: JobSummary, error: RunwayError) -> WaitOutcome:
     """Return the outcome of a wait that an error stopped. The job, if there is one, goes on."""
-    text = job_still_running(job.request_id, job.submitted_at, f"polling stopped: {error}")
+    why = f"polling stopped: {str(error).replace(' Nothing was sent.', '')}"
+    text = job_still_running(job.request_id, job.submitted_at, why)
+    if isinstance(error, BadConnectionError):
+        text += " Or correct the connection and clear the task, which resumes the job."
     return WaitOutcome(OutcomeKind.ERROR, job, text, error.code)

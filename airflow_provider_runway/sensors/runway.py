@@ -59,7 +59,7 @@ class _NotSkippable(BaseException):
 
     def __init__(self, error: RunwayError) -> None:
         super().__init__(str(error))
-        self.airflow_error = to_airflow_error(error)
+        self.error = error
 
 
 class RunwayJobSensor(BaseSensorOperator):
@@ -127,7 +127,7 @@ class RunwayJobSensor(BaseSensorOperator):
             self.log.warning("Job %s: %s Polling again until the timeout.", job.request_id, problem)
             return PokeReturnValue(is_done=False)
         except RunwayError as problem:
-            raise self._sensor_error(problem) from problem
+            raise self._sensor_error(stopped_outcome(job, problem).to_error() or problem) from None
         if isinstance(polled, WaitOutcome):
             if self._is_too_early(polled, job):
                 self.log.info("Job %s: no record yet. Polling again.", job.request_id)
@@ -166,7 +166,7 @@ class RunwayJobSensor(BaseSensorOperator):
         try:
             return read_job(self.request_id, self.model)
         except BadInputError as problem:
-            raise _NotSkippable(problem) from problem
+            raise _NotSkippable(problem) from None
 
     def _may_be_too_new(self, job: JobSummary) -> bool:
         """Can the job be so new that its record is not readable yet? Not on the last poke before the timeout."""
@@ -201,7 +201,7 @@ class RunwayJobSensor(BaseSensorOperator):
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
         if (error := outcome.to_error()) is not None:
-            raise self._sensor_error(error) from error
+            raise self._sensor_error(error) from None
         done = job.merged_with(outcome.job)
         self.log.info("%s", describe_completed(done))
         prompt_text = self.request_id.get("prompt_text") if isinstance(self.request_id, Mapping) else None
@@ -210,13 +210,12 @@ class RunwayJobSensor(BaseSensorOperator):
             task.push_xcom(key, result[key])
         return result
 
-    @staticmethod
-    def _sensor_error(error: RunwayError) -> BaseException:
+    def _sensor_error(self, error: RunwayError) -> BaseException:
         """Return the error to raise. ``soft_fail`` may skip a failed job and a timeout, and nothing else."""
         if isinstance(error, WaitTimeoutError):
-            return AirflowSensorTimeout(str(error))
-        if isinstance(error, JobFailedError):
-            return AirflowFailException(f"{error} The sensor cannot submit it again; the task that did can.")
+            return AirflowSensorTimeout(str(to_airflow_error(error, self.log)))
+        if isinstance(error, JobFailedError):  # a retry of the sensor cannot help
+            return AirflowFailException(str(to_airflow_error(error, self.log)))
         return _NotSkippable(error)
 
     @contextmanager
@@ -225,4 +224,4 @@ class RunwayJobSensor(BaseSensorOperator):
         try:
             yield
         except _NotSkippable as problem:
-            raise problem.airflow_error from problem
+            raise to_airflow_error(problem.error, self.log) from None

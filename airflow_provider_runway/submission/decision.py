@@ -299,9 +299,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         EarlierSubmit.JOB,
+        Action.SUBMIT_NEW_GENERATION,
+        'the job is gone, the task was cleared since, and on_orphaned_intent="resubmit" says to pay again',
+        remote=_any_of(RemoteState.GONE),
+        attempt=_CLEARED,
+        on_orphaned_intent=_any_of(OnOrphanedIntent.RESUBMIT),
+    ),
+    Rule(
+        EarlierSubmit.JOB,
         Action.FAIL,
         "the job's record and history row are gone; it may have been billed",
         remote=_any_of(RemoteState.GONE),
+        on_orphaned_intent=_any_of(OnOrphanedIntent.FAIL),
+    ),
+    Rule(
+        EarlierSubmit.JOB,
+        Action.FAIL,
+        "the job's record and history row are gone, and the task was not cleared since",
+        remote=_any_of(RemoteState.GONE),
+        attempt=_NOT_CLEARED,
+        on_orphaned_intent=_any_of(OnOrphanedIntent.RESUBMIT),
     ),
 )
 

@@ -13,15 +13,17 @@ from airflow_provider_runway.exceptions import (
     JobFailedError,
     NotSentError,
     NoUsableResponseError,
+    OutputMissingError,
+    RecordExpiredError,
     RefusedError,
     RunwayError,
     SubmitOutcomeUnknownError,
 )
 from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.polling.poll import poll_once
-from airflow_provider_runway.segmind.history import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.request_inputs import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.user_messages import how_to_resume, may_be_billed
@@ -467,7 +469,15 @@ class Submitter:
     def _make_final_error(self, outcome: WaitOutcome | None, why: str) -> RunwayError:
         """Return the error of a job whose outcome is final."""
         error = outcome.to_error() if outcome else None
-        return error or RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")
+        if error is None:
+            return RunwayError(f"Job {self._entry_with_id().request_id}: {why}.")
+        if isinstance(error, RecordExpiredError | OutputMissingError):
+            way_out = (
+                'To have a new job, which is billed again: set on_orphaned_intent="resubmit" on the operator and '
+                "clear the task."
+            )
+            return type(error)(f"{error} {way_out}", **error.facts)
+        return error
 
 
 def _read_orphan_policy(value: str) -> OnOrphanedIntent:

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from yarl import URL
 
+from airflow_provider_runway.exceptions import UnauthorizedError
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
 from airflow_provider_runway.segmind.http import (
     FailureKind,
@@ -61,6 +62,8 @@ class AiohttpTransport:
         except StopIteration as stop:
             value: T = stop.value
             return value
+        except UnauthorizedError as error:
+            raise self.settings.name_connection(error) from None
 
     async def _send(self, request: Request) -> Response | TransportFailure:
         session, url = await self._open_session(), URL(request.url, encoded=True)
@@ -77,7 +80,7 @@ class AiohttpTransport:
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
+            detail = f"{type(error).__name__} at {self.settings.describe_host(request.url)}"
             return TransportFailure(_classify_failure(error), detail, received_at=time.time())
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Response(response.status, headers, body, received_at=time.time())

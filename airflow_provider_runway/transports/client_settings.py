@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_runway import __version__
-from airflow_provider_runway.exceptions import BadConnectionError
+from airflow_provider_runway.exceptions import BadConnectionError, UnauthorizedError
 from airflow_provider_runway.segmind.exchange import GetTime, LogLine, Sleep
 from airflow_provider_runway.segmind.http import BaseUrls, Request
 
@@ -31,6 +31,7 @@ class ClientSettings:
 
     :param verify: True, False, or the path of a file or folder of certificate authorities.
     :param requests_per_minute: the account's rate limit where it is known; None: find it out.
+    :param conn_id: Airflow's id of the connection, for messages.
     """
 
     api_key: str = field(repr=False)
@@ -39,6 +40,19 @@ class ClientSettings:
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S
     verify: bool | str = True
     requests_per_minute: float | None = None
+    conn_id: str = ""
+
+    def describe_host(self, url: str) -> str:
+        """Return the host of a URL for an error, and whose host it is."""
+        host = url.split("/")[2]
+        is_own = self.conn_id and self.base_urls.may_receive_key(url)
+        return f"{host}, a host of the connection {self.conn_id!r}" if is_own else host
+
+    def name_connection(self, error: UnauthorizedError) -> UnauthorizedError:
+        """Return the error of a refused key with the connection that has the key."""
+        if not self.conn_id:
+            return error
+        return UnauthorizedError(f"The key of the connection {self.conn_id!r} is refused: {error}", **error.facts)
 
     def make_headers(self, request: Request) -> Mapping[str, str]:
         """Return the headers of a request. The key is among them on the connection's own hosts only."""

@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import ProxyError as UrllibProxyError
 
+from airflow_provider_runway.exceptions import UnauthorizedError
 from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
 from airflow_provider_runway.segmind.http import (
     FailureKind,
@@ -59,6 +60,8 @@ class RequestsTransport:
         except StopIteration as stop:
             value: T = stop.value
             return value
+        except UnauthorizedError as error:
+            raise self.settings.name_connection(error) from None
 
     def _send(self, request: Request) -> Response | TransportFailure:
         if not request.idempotent:
@@ -87,7 +90,7 @@ class RequestsTransport:
                 return TransportFailure(FailureKind.MAYBE_SENT, detail, received_at=time.time())
             return make_expired_failure(request, time.time())
         except requests.RequestException as error:
-            detail = f"{type(error).__name__} at {request.url.split('/')[2]}"
+            detail = f"{type(error).__name__} at {self.settings.describe_host(request.url)}"
             return TransportFailure(_classify_failure(error), detail, received_at=time.time())
         except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
             raise ca_bundle_error(problem) from None

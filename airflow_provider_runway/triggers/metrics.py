@@ -30,7 +30,16 @@ COST_CENTS = Metric("runway.cost_cents", "counter", "US cents", ("conn_id", "mod
 LATENESS = Metric(
     "runway.lateness", "timing", "milliseconds", ("conn_id", "model"), "from a job's end until it was seen"
 )
-ALL_METRICS = (JOBS_WAITING, POLLS, THROTTLED, JOBS_COMPLETED, COST_CENTS, LATENESS)
+HISTORY_PAGES = Metric(
+    "runway.history_pages", "counter", "requests", ("conn_id",), "pages of the account's history that were read"
+)
+JOBS_SETTLED_BY_PAGE = Metric(
+    "runway.jobs_settled_by_history", "counter", "jobs", ("conn_id",), "jobs that such a page showed as completed"
+)
+ALL_METRICS = (
+    *(JOBS_WAITING, POLLS, THROTTLED, HISTORY_PAGES, JOBS_SETTLED_BY_PAGE),
+    *(JOBS_COMPLETED, COST_CENTS, LATENESS),
+)
 
 
 def set_jobs_waiting(conn_id: str, jobs: int) -> None:
@@ -46,6 +55,16 @@ def count_poll(conn_id: str) -> None:
 def count_throttled(conn_id: str) -> None:
     """Count a 429 response."""
     get_stats().incr(THROTTLED.name, tags={"conn_id": conn_id})
+
+
+def count_history_page(conn_id: str) -> None:
+    """Count a request for a page of the history."""
+    get_stats().incr(HISTORY_PAGES.name, tags={"conn_id": conn_id})
+
+
+def count_job_settled_by_page(conn_id: str) -> None:
+    """Count a job that a page of the history showed as completed."""
+    get_stats().incr(JOBS_SETTLED_BY_PAGE.name, tags={"conn_id": conn_id})
 
 
 def record_completed(conn_id: str, summary: JobSummary, total_s: float | None) -> None:

@@ -34,11 +34,13 @@ from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcom
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
+from airflow_provider_runway.triggers.history_pages import HistoryPageReader, make_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    from airflow_provider_runway.segmind.history import HistoryRow
     from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
     from airflow_provider_runway.transports.client_settings import Log
@@ -62,6 +64,9 @@ HOUSEKEEPING_S = 1.0
 CONTENDED_PRIORITY = 3
 #: With more contention than this, jobs of a model whose latency is not learnt yet are polled like all others.
 MAX_UNLEARNT_CONTENTION = 0.1
+#: While pages of the history are read, only jobs of at least this priority are polled singly: where pages have proved
+#: to pay, and where they have not been tried yet.
+PAGED_PRIORITY, UNTRIED_PAGES_PRIORITY = 4, 2
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +96,8 @@ class Poller:
         self._queue: PollQueue[_PendingJob] = PollQueue(len(POLL_COSTS_S))
         self._latencies: dict[str | None, LatencyEstimator] = {}
         self._connection = ConnectionCache(conn_id, self._close_when_unused)
+        self._pages = HistoryPageReader()
+        self._oldest_started_at = self._expected_s = math.inf  # of the waiting jobs, as of the last housekeeping
         self._requests: set[asyncio.Task[None]] = set()
         self._jobs: set[_PendingJob] = set()
         self._new_jobs: deque[_PendingJob] = deque()
@@ -201,29 +208,94 @@ class Poller:
         limiter = self._connection.rate_limiter
         if limiter is not None and (delay_s := limiter.delay_s(now)) > 0:
             return min(delay_s, MAX_SLEEP_S)
+        transport = self._connection.get()
         min_priority = 0 if limiter is None else round(limiter.contention(now) * CONTENDED_PRIORITY)
+        page_delay_s = self._compute_page_delay_s(now)
+        if page_delay_s is not None:
+            is_trusted = self._pages.paging.is_trusted
+            min_priority = max(min_priority, PAGED_PRIORITY if is_trusted else UNTRIED_PAGES_PRIORITY)
+            if page_delay_s == 0 and transport is not None and limiter is not None:
+                limiter.acquire(now)
+                self._pages.paging.on_read(now)
+                self._start(self._read_page(transport))
+                return 0
         job = self._queue.pop_due(now, min_priority)
         if job is None:
             due = self._queue.next_due_time()
             # Contention decreases with time, which lowers the minimum priority without any job's promotion.
-            max_sleep_s = 1.0 if min_priority else MAX_SLEEP_S
+            max_sleep_s = min(1.0 if min_priority else MAX_SLEEP_S, page_delay_s or MAX_SLEEP_S)
             return min(1.0 if due is None else max(due - now, MIN_SLEEP_S), max_sleep_s)
-        transport = self._connection.get()
         if transport is None:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._is_reading = True
             self._start(self._read_connection())
             return MAX_SLEEP_S
-        if self._connection.rate_limiter is not None:
-            self._connection.rate_limiter.acquire(now)
+        if limiter is not None:
+            limiter.acquire(now)
         self._start(self._poll(job, transport, self._connection.version))
         return 0
 
+    def _compute_page_delay_s(self, now: float) -> float | None:
+        """Return the seconds until a page of the history is due; None where pages are not worth reading."""
+        limiter, paging = self._connection.rate_limiter, self._pages.paging
+        if limiter is None or not paging.may_read(now, len(self._jobs), self._expected_s, limiter.per_second):
+            return None
+        due = paging.next_read_at(self._oldest_started_at, self._expected_s, limiter.per_second)
+        return max(due - now, 0.0)
+
     def _do_housekeeping(self, now: float) -> None:
         metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
+        if self._jobs:
+            oldest = min(self._jobs, key=lambda job: job.started_at)
+            self._oldest_started_at, self._expected_s = oldest.started_at, oldest.latency.expected_s
         grace_s = 0.0 if self._connection.failed_reads else GRACE_S
         while (job := self._queue.pop_expired(now - grace_s)) is not None:
             job.context.run(self._finish, job, job.state.on_deadline())
+
+    async def _read_page(self, transport: AiohttpTransport) -> None:
+        """Read a page of the history, and end or reschedule the jobs whose rows it has."""
+        loop, paging = asyncio.get_running_loop(), self._pages.paging
+        jobs: dict[str, list[_PendingJob]] = {}
+        for job in self._jobs:
+            jobs.setdefault(job.state.summary.request_id, []).append(job)
+        metrics.count_history_page(self.conn_id)
+        since = time.time() - (loop.time() - self._oldest_started_at)
+        try:
+            rows = await self._pages.read(transport, jobs.keys() | paging.unseen_ids, since, time.time(), log)
+        except ThrottledError as error:
+            self._on_throttled(error, time.time())
+            return
+        except RunwayError as error:
+            paging.on_failure(loop.time())
+            log.info("Connection %s: jobs are polled singly for a while. %s", self.conn_id, error)
+            return
+        except Exception:
+            paging.on_failure(loop.time())
+            log.exception("Connection %s: a page of the history was not understood", self.conn_id)
+            return
+        settled = 0
+        for request_id, row in rows.completed.items():
+            for job in jobs.get(request_id, ()):
+                settled += not job.outcome.done()
+                job.context.run(self._on_completed_row, job, row)
+        paging.on_page(loop.time(), set(rows.completed), settled)
+        for request_id in rows.ended | (rows.running if paging.is_trusted else set()):
+            for job in jobs.get(request_id, ()):
+                if job in self._queue:
+                    job.is_completed = job.is_completed or request_id in rows.ended
+                    job.last_polled_age_s = loop.time() - job.started_at
+                    self._schedule(job)
+
+    def _on_completed_row(self, job: _PendingJob, row: HistoryRow) -> None:
+        """End a wait whose row in the history says all that there is to say."""
+        if job.outcome.done():
+            return
+        status = JobStatus(job.state.summary.request_id, JobState.COMPLETED, JobState.COMPLETED.value)
+        _, line = job.state.on_status(status, time.time())
+        if line is not None:
+            log_step(line, job.log)
+        metrics.count_job_settled_by_page(self.conn_id)
+        self._finish(job, make_outcome(job.state.summary, row, time.time()))
 
     async def _read_connection(self) -> None:
         """Read the connection. While it cannot be read, every job's poll counts as one without a response."""
@@ -286,6 +358,8 @@ class Poller:
         if line is not None:
             log_step(line, job.log)
         if outcome is not None:
+            if outcome.kind is OutcomeKind.COMPLETED:
+                self._pages.paging.on_single_end(job.state.summary.request_id, self._compute_end(job, outcome))
             self._finish(job, outcome)
             return
         is_completed = not isinstance(result, WaitOutcome) and result.state is JobState.COMPLETED
@@ -302,21 +376,29 @@ class Poller:
         self._connection.invalidate(version)
         self._reschedule(job)
 
+    def _compute_end(self, job: _PendingJob, outcome: WaitOutcome) -> float:
+        """Return when a job ended, on the loop's clock; now, where its record does not say."""
+        now, total_s = asyncio.get_running_loop().time(), parse_number((outcome.job.metrics or {}).get("total_time"))
+        return now if total_s is None else min(job.started_at + total_s, now)
+
     def _on_error(self, job: _PendingJob, error: RunwayError) -> None:
-        now = asyncio.get_running_loop().time()
-        outcome, line, pause_s = job.state.on_error(error, time.time())
+        outcome, line, _ = job.state.on_error(error, time.time())
         is_throttled = isinstance(error, ThrottledError)
         if isinstance(error, ThrottledError):
-            metrics.count_throttled(self.conn_id)
-            if self._connection.rate_limiter is not None:
-                reset_at = None if error.reset_at is None else now + pause_s
-                self._connection.rate_limiter.on_throttled(now, reset_at)
+            self._on_throttled(error, time.time())
         elif line is not None:  # a 429 concerns the account and not this job, so it is not logged
             log_step(line, job.log)
         if outcome is not None:
             self._finish(job, outcome)
         else:
             self._reschedule(job, at_once=is_throttled)
+
+    def _on_throttled(self, error: ThrottledError, epoch_now: float) -> None:
+        metrics.count_throttled(self.conn_id)
+        if self._connection.rate_limiter is not None:
+            now = asyncio.get_running_loop().time()
+            reset_at = None if error.reset_at is None else now + max(error.reset_at - epoch_now, 0.0)
+            self._connection.rate_limiter.on_throttled(now, reset_at)
 
     def _reschedule(self, job: _PendingJob, *, at_once: bool = False) -> None:
         """Schedule the next poll of a job, or end its wait after the deadline."""

@@ -13,15 +13,25 @@ from airflow_provider_runway.checks.evidence import AccountEvidence, collect_evi
 from airflow_provider_runway.checks.findings import Answer, decide_lost_submit, list_findings
 from airflow_provider_runway.checks.transcript import make_transcript
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.emulator.history_forms import HISTORY_FORMS
 from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
+from airflow_provider_runway.submission.row_matching import LostSubmit, RowMatch, classify_row, digest_of_prompt
 from airflow_provider_runway.transports.client_settings import ClientSettings
 from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 Run = Callable[..., Any]
 POLICY = RetryPolicy(attempts=2, max_elapsed_s=1.0, first_pause_s=0.01)
+LOST_SUBMIT = LostSubmit(
+    model="runway-gen3-alphaturbo",
+    sent_from=0.0,
+    latest_row_at=4e9,
+    seeds=frozenset({7}),
+    prompt="a cat",
+    prompt_digest=digest_of_prompt("a cat"),
+)
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
 
 
@@ -97,34 +107,33 @@ def test_the_row_of_a_running_job_is_compared_with_its_record(
     assert check(run, settings, request_id="never-was").job_status is None
 
 
-FORMS: dict[str, tuple[dict[str, Any], Answer]] = {
-    "plain": ({}, Answer.YES),
-    "object, local time, text seed": ({"body": "object", "times": "local_naive", "seed": "text"}, Answer.YES),
-    "nested json, epoch": ({"body": "json", "nesting": "input.parameters", "times": "epoch_seconds"}, Answer.YES),
-    "no seed": ({"seed": "missing"}, Answer.YES),
-    "no body": ({"body": "missing"}, Answer.NO),
-    "no times": ({"times": "missing"}, Answer.NO),
-    "no ids": ({"request_id": "missing"}, Answer.NO),
-    "never": ({"appears": "never"}, Answer.UNKNOWN),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_transcript_replays_the_form_of_the_history(tmp_path: Path, form: str) -> None:
-    """The verdict on the emulator that replays a transcript is the verdict on the account that was recorded."""
-    values, answer = FORMS[form]
-    recorded = _check_emulator(**{f"history_{name}": value for name, value in values.items()})
-    assert decide_lost_submit(recorded).answer is answer
+@pytest.mark.parametrize("form", HISTORY_FORMS)
+def test_the_verdict_agrees_with_the_search_for_lost_submits(tmp_path: Path, form: str) -> None:
+    """For each form of the history: "yes" only where the search would find the job, and the same after a replay."""
+    evidence = check_emulator(history_form=form)
+    answer = decide_lost_submit(evidence).answer
+    rows = evidence.page.rows if evidence.page else []
+    found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
+    is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
+    assert (answer is Answer.YES) <= is_found
+    assert (answer is Answer.NO) <= (not is_found)
     path = tmp_path / "transcript.json"
-    path.write_text(json.dumps(make_transcript(recorded)))
-    assert decide_lost_submit(_check_emulator(replay=path)).answer is answer
+    path.write_text(json.dumps(make_transcript(evidence)))
+    if evidence.page is not None:
+        assert decide_lost_submit(check_emulator(replay=path)).answer is answer
 
 
-def _check_emulator(**options: Any) -> AccountEvidence:
+def test_the_verdict_on_some_forms() -> None:
+    forms = {"plain": "yes", "seed_missing": "yes", "body_missing": "no", "id_missing": "no", "empty": "unknown"}
+    assert {form: decide_lost_submit(check_emulator(history_form=form)).answer for form in forms} == forms
+
+
+def check_emulator(**options: Any) -> AccountEvidence:
+    """Check the account of an emulator that has one finished job."""
     with Emulator(time_scale=0.01, **options) as gateway:
         base_urls = BaseUrls(gateway.url, gateway.storage_url, gateway.history_url)
         settings = ClientSettings(gateway.test_key, base_urls)
         submit(settings)
-        gateway.advance(300)
+        gateway.advance(900)
         with RequestsTransport(settings) as transport:
             return transport.run(collect_evidence(base_urls, POLICY))

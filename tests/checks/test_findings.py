@@ -76,7 +76,7 @@ PENDING = make_row(request_id="0b1d", model_status="PENDING", request_body=None)
         ),
         pytest.param(make_evidence(make_row(request_id=None)), Answer.NO, "request id", id="rows without ids"),
         pytest.param(make_evidence(make_row(request_body=None)), Answer.NO, "prompt or the seed", id="without inputs"),
-        pytest.param(make_evidence(make_row(model_created="soon")), Answer.NO, "a time", id="rows without times"),
+        pytest.param(make_evidence(make_row(model_created="soon")), Answer.YES, "its seed", id="rows without times"),
         pytest.param(
             make_evidence(make_row(), make_row(request_body=None)), Answer.UNKNOWN, "1 of 2 rows lack", id="one is bare"
         ),

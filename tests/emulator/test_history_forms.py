@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import HISTORY_FORMS, HistoryForm
-from airflow_provider_runway.emulator.history_forms import FORM_FIELDS, change_form
-from airflow_provider_runway.emulator.history_replay import infer_form
+from airflow_provider_runway.emulator.history_forms import FORM_FIELDS, change_history_form
+from airflow_provider_runway.emulator.history_replay import infer_history_form
 from airflow_provider_runway.emulator.history_rows import build_rows
-from airflow_provider_runway.emulator.job_lifecycle import Job, draw_job
+from airflow_provider_runway.emulator.job_lifecycle import Job, make_job
 from airflow_provider_runway.emulator.model_rules import get_model_rules
 
 SUBMITTED_AT = datetime(2026, 11, 24, 20, 30, tzinfo=UTC).timestamp()
@@ -37,9 +37,9 @@ ROW_FIELDS = {
 }
 
 
-def make_job() -> Job:
+def make_sample_job() -> Job:
     """Return a job that took 30 s."""
-    job = draw_job(
+    job = make_job(
         call="submit",
         rules=get_model_rules("runway-gen3-alphaturbo"),
         body=BODY,
@@ -55,7 +55,7 @@ def make_job() -> Job:
 def build_row(form: str | HistoryForm, after_s: float = 100.0) -> dict[str, Any]:
     """Return the row of that job in a form, some seconds after its submission; empty without a row."""
     chosen = HISTORY_FORMS[form].form if isinstance(form, str) else form
-    rows = build_rows(make_job(), SUBMITTED_AT + after_s, "http://emulator", chosen)
+    rows = build_rows(make_sample_job(), SUBMITTED_AT + after_s, "http://emulator", chosen)
     return rows[0] if rows else {}
 
 
@@ -259,7 +259,7 @@ def test_one_field_can_differ_from_a_named_form(start_api):
     assert set(row["request_body"]) == {"prompt_text", "prompt_image"}
     assert row["model_created"].endswith("+01:00")
     with pytest.raises(ValueError, match="history_body must be one of python, json, json_twice"):
-        change_form(HistoryForm(), body="xml")
+        change_history_form(HistoryForm(), body="xml")
     with pytest.raises(ValueError, match="there is no history form 'odd'; known forms: plain, json_text"):
         start_api(history_form="odd")
 
@@ -279,7 +279,7 @@ def test_a_replayed_form_has_the_same_fields_and_types():
 
     for name in HISTORY_FORMS:
         row = build_row(name)
-        replayed = build_row(infer_form([row] if row else []))
+        replayed = build_row(infer_history_form([row] if row else []))
         assert list_types(replayed) == list_types(row), name
 
 
@@ -311,6 +311,6 @@ def test_a_transcript_is_replayed_from_a_file(start_api, tmp_path):
 
 def test_a_body_that_was_cut_off_and_a_wrong_order_are_replayed():
     rows = [{"request_body": "[text of 100 characters]", "created_at": f"2026-11-24T12:0{n}:00Z"} for n in range(3)]
-    form = infer_form(rows)
+    form = infer_history_form(rows)
     assert (form.body_length, form.order, form.filters) == (100, "oldest_first", "ignored")
-    assert infer_form(rows[::-1]).filters == "work"
+    assert infer_history_form(rows[::-1]).filters == "work"

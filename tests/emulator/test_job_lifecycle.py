@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from airflow_provider_runway.emulator.fault_rules import parse_rule
-from airflow_provider_runway.emulator.job_lifecycle import Job, JobStatus, draw_job
+from airflow_provider_runway.emulator.job_lifecycle import Job, JobStatus, make_job
 from airflow_provider_runway.emulator.model_rules import MODELS, get_model_rules
 
 BODY = {"promptText": "x", "promptImage": "https://example.com/x.png"}
@@ -20,14 +20,14 @@ BODIES: dict[str, dict[str, object]] = {
 }
 
 
-def make_job(
+def make_sample_job(
     slug: str = "runway-gen3-alphaturbo",
     rng: random.Random | None = None,
     rules: tuple[str, ...] = (),
     **fields: object,
 ) -> Job:
     """Return a job that was submitted at the time 1000."""
-    return draw_job(
+    return make_job(
         call="submit",
         rules=get_model_rules(slug),
         body={**BODIES.get(slug, BODY), **fields},
@@ -43,7 +43,7 @@ def make_job(
 def test_latencies_vary_around_the_documented_mean():
     for slug in (*MODELS, "any-other"):
         rng = random.Random(7)
-        jobs = [make_job(slug, rng) for _ in range(2000)]
+        jobs = [make_sample_job(slug, rng) for _ in range(2000)]
         latencies = [job.finished_at - job.submitted_at for job in jobs]
         mean_s = get_model_rules(slug).mean_latency_s
         assert statistics.mean(latencies) == pytest.approx(mean_s, rel=0.03)
@@ -52,7 +52,7 @@ def test_latencies_vary_around_the_documented_mean():
 
 
 def test_the_same_seed_gives_the_same_times_and_another_request_id():
-    one, two = make_job(), make_job()
+    one, two = make_sample_job(), make_sample_job()
     assert (one.queue_s, one.run_s, one.seed) == (two.queue_s, two.run_s, two.seed)
     assert one.request_id != two.request_id
 
@@ -66,20 +66,20 @@ def test_the_same_seed_gives_the_same_times_and_another_request_id():
     ],
 )
 def test_the_status_follows_the_time(rules, statuses, is_billable):
-    job = make_job(rules=rules)
+    job = make_sample_job(rules=rules)
     times = (job.submitted_at, (job.started_at + job.finished_at) / 2, job.finished_at)
     assert [job.get_status(now) for now in times] == statuses
     assert job.is_billable is is_billable
 
 
 def test_a_stuck_job_never_finishes():
-    job = make_job(rules=("submit:job_sticks",))
+    job = make_sample_job(rules=("submit:job_sticks",))
     assert job.finished_at == math.inf
     assert job.get_status(1e12) is JobStatus.PROCESSING
 
 
 def test_a_job_with_invalid_input_fails_early():
-    valid, invalid = make_job(), make_job(ratio="3:2")
+    valid, invalid = make_sample_job(), make_sample_job(ratio="3:2")
     assert invalid.finished_at - invalid.submitted_at < (valid.finished_at - valid.submitted_at) / 4
 
 
@@ -91,5 +91,5 @@ def test_length_and_ratio_decide_sample_file_and_cost():
         ({"aspect_ratio": "720:1280"}, "05s-9x16.mp4", 0.5),
         ({"ratio": "960:960"}, "05s-16x9.mp4", 0.5),
     ):
-        job = make_job(**fields)
+        job = make_sample_job(**fields)
         assert (job.sample_file, job.cost) == (sample_file, cost)

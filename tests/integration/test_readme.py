@@ -39,6 +39,8 @@ RUN_BY = {
     "pip install -c constraints/airflow-3.3.txt .": "make check-wheel, with the wheel",
     "python -m airflow_provider_runway.emulator": "test_the_emulator_starts_and_prints_a_connection",
     "airflow standalone": "the fixture `airflow`, which starts the same components",
+    "export AIRFLOW__RUNWAY__JOURNAL_PATH=": "test_the_variable_sets_the_journal_path",
+    "python -m airflow_provider_runway check": "test_the_check_reports_on_the_emulators_account",
     "airflow connections add": "test_the_command_adds_a_connection",
     "export AIRFLOW_CONN_RUNWAY_DEFAULT=": "test_the_variable_is_a_connection",
     "airflow pools set": "test_with_the_pool_of_the_readme_no_more_jobs_wait_than_it_has_slots",
@@ -178,23 +180,35 @@ def test_the_backfill_pays_for_its_three_dates_and_no_more(
     ]
 
 
-def test_the_variable_is_a_connection() -> None:
-    script = (
-        "from airflow_provider_runway.hooks.runway import RunwayHook; "
-        "print(RunwayHook().settings.base_urls.gateway, RunwayHook().settings.api_key)"
-    )
+def run_python_after(export: str, script: str) -> str:
+    """Return the last line that a Python script prints in a shell that has run an export of the README."""
     process = subprocess.run(
-        [
-            "bash",
-            "-c",
-            f"{find_command('export AIRFLOW_CONN')}\n{shlex.quote(sys.executable)} -c {shlex.quote(script)}",
-        ],
+        ["bash", "-c", f"{find_command(export)}\n{shlex.quote(sys.executable)} -c {shlex.quote(script)}"],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert process.stdout.split()[-2:] == ["https://api.segmind.com", "SG_0123456789abcdef"]
+    return process.stdout.splitlines()[-1]
+
+
+def test_the_variable_is_a_connection() -> None:
+    script = (
+        "from airflow_provider_runway.hooks.runway import RunwayHook; "
+        "print(RunwayHook().settings.base_urls.gateway, RunwayHook().settings.api_key)"
+    )
+    assert run_python_after("export AIRFLOW_CONN", script).split() == ["https://api.segmind.com", "SG_0123456789abcdef"]
+
+
+def test_the_variable_sets_the_journal_path() -> None:
+    script = "from airflow.configuration import conf; print(conf.get('runway', 'journal_path'))"
+    assert run_python_after("export AIRFLOW__RUNWAY", script) == "/shared/runway-journal"
+
+
+def test_the_check_reports_on_the_emulators_account(airflow: LocalAirflow) -> None:
+    report = airflow.run_command(find_command("python -m airflow_provider_runway check"))
+    assert "The key is valid" in report
+    assert "A lost submit can be found again" in report
 
 
 def test_the_command_adds_a_connection(airflow: LocalAirflow) -> None:
@@ -207,7 +221,11 @@ def test_the_command_adds_a_connection(airflow: LocalAirflow) -> None:
 
 
 def test_the_emulator_starts_and_prints_a_connection() -> None:
-    line = find_command("python -m").replace("--port 8081", "--port 0").replace("python", sys.executable, 1)
+    line = (
+        find_command("python -m airflow_provider_runway.emulator")
+        .replace("--port 8081", "--port 0")
+        .replace("python", sys.executable, 1)
+    )
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(shlex.split(line), stdout=subprocess.PIPE, text=True, env=env) as emulator:
         assert emulator.stdout is not None

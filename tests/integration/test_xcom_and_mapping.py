@@ -116,6 +116,15 @@ def test_a_finished_task_links_to_its_own_video_and_to_the_console(
     assert mapping.airflow.get_links(mapping.run, task_id, map_index) == {"Video": expected, "Segmind console": CONSOLE}
 
 
+def test_links_store_no_empty_xcom_and_log_no_missing_one(mapping: MappingRun) -> None:
+    """Airflow 3 asks for the links on the worker; Airflow 2 asks in its webserver, and stores nothing."""
+    assert mapping.airflow.get_xcom(mapping.run, "submit", key="_link_runway_video", map_index=1) is None
+    logs = [path.read_text(errors="replace") for path in (mapping.airflow.home / "logs").rglob("*.log")]
+    missing = [line for log in logs for line in log.splitlines() if "XCom not found" in line]
+    # Airflow itself logs one with an offset where a task reads the values of a mapped one up to their end.
+    assert [line for line in missing if " offset=" not in line] == []
+
+
 def test_expanding_over_a_single_key_is_refused_by_airflow_itself() -> None:
     with DAG("refused", schedule=None):
         job = RunwayGenerateOperator(task_id="job")

@@ -193,16 +193,25 @@ def test_a_job_whose_record_expired_is_delivered_from_the_history(gateway: Emula
     assert (result["cost"], gateway.ledger()["posts"]) == (0.5, 1)
 
 
-def test_a_job_that_is_gone_everywhere_is_not_paid_for_again(gateway: Emulator) -> None:
+def test_a_job_that_is_gone_everywhere_is_paid_for_again_only_on_request(
+    gateway: Emulator, logged: Callable[[], str]
+) -> None:
     ti = TaskInstance()
-    request_id = submit_only().execute(ti.context())["request_id"]
-    ti.retry()
+    with pytest.raises(TaskDeferred):
+        make_operator().execute(ti.context())
+    request_id = get_only_job_id(gateway)
     gateway.expire()
     gateway.add_fault("history_one:not_found:times=0")
-    error = run_failing(make_operator, ti, "no record")
-    assert isinstance(error, AirflowFailException)
-    assert request_id in str(error)
+    for prepare, policy in ((ti.retry, "fail"), (ti.retry, "resubmit"), (ti.clear, "fail")):
+        prepare()
+        error = run_failing(partial(make_operator, on_orphaned_intent=policy), ti, "no record")
+        assert isinstance(error, AirflowFailException)
+        assert request_id in str(error)
+        assert 'set on_orphaned_intent="resubmit"' in logged()
     assert gateway.ledger()["posts"] == 1
+    ti.clear()
+    assert run_task(partial(submit_only, on_orphaned_intent="resubmit"), ti)["request_id"] != request_id
+    assert gateway.ledger()["posts"] == 2
 
 
 def test_a_job_that_completed_without_an_output_is_not_paid_for_again(gateway: Emulator) -> None:

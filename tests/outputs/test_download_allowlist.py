@@ -95,6 +95,7 @@ def test_an_outputs_own_url_must_be_on_a_known_host(url: str) -> None:
         pytest.param("https://link-local.example/", "in a private network", id="link-local with a zone"),
         pytest.param("https://mapped.example/", "in a private network", id="IPv4 in IPv6"),
         pytest.param("https://shared.example/", "in a private network", id="carrier-grade NAT"),
+        pytest.param("https://224.0.1.1/", "in a private network", id="multicast"),
         pytest.param("https://0.0.0.0/", "in a private network", id="the unspecified address"),
     ],
 )

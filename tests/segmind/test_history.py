@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,19 +16,11 @@ from airflow_provider_runway.segmind.history import (
     MAX_DAYS,
     HistoryQuery,
     HistoryRow,
-    find_image_url,
-    find_prompt,
-    find_seed,
-    may_be_same_prompt,
     merge_rows,
-    normalize_prompt,
-    parse_request_body,
     parse_row,
 )
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.model_fields import INTEGER, ModelField
-from airflow_provider_runway.segmind.models import MODELS, Model
 
 Respond = Callable[..., Response]
 HOUR = 3600.0
@@ -161,134 +151,6 @@ def test_parsing_a_row_never_raises(item: dict[str, Any]) -> None:
     assert row.image_url is None or row.image_url.startswith("http")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(BODY, id="an object"),
-        pytest.param(repr(BODY), id="the text of a Python dict"),
-        pytest.param(f"  {json.dumps(BODY)}\n", id="JSON text"),
-        pytest.param(json.dumps(json.dumps(BODY)), id="JSON text in JSON text"),
-    ],
-)
-def test_the_inputs_are_read_in_every_form(value: Any) -> None:
-    assert parse_request_body(value) == BODY
-
-
-def test_what_holds_no_inputs_is_none() -> None:
-    texts = ("", "{}", "[]", "None", "7", "{'a': ", "{[]: 1}", "__import__('os')", "\0", "[" * 100_000)
-    assert [parse_request_body(value) for value in (*texts, 7, None, True)] == [None] * 13
-
-
-@given(st.one_of(st.text(), st.text("{}[]()'\":,1aN \\", max_size=40), st.integers(), st.none(), st.lists(st.none())))
-def test_parsing_the_inputs_never_raises(value: Any) -> None:
-    found = parse_request_body(value)
-    assert found is None or isinstance(found, dict)
-
-
-@given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), min_size=1))
-def test_any_inputs_are_the_same_from_both_texts(body: dict[str, Any]) -> None:
-    assert parse_request_body(repr(body)) == parse_request_body(json.dumps(body)) == body
-
-
-@pytest.mark.parametrize("name", ["seed", "Seed", "random_seed", "randomSeed", "seed-value", "SEED"])
-def test_a_seed_is_found_under_any_spelling_and_type(name: str) -> None:
-    for value in (56698, "56698", " 56698 ", 56698.0, "56698.0"):
-        assert find_seed({name: value}) == 56698
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"input": {"seed": 56698}},
-        {"inputs": [{"parameters": {"seed": 56698}}]},
-        {"input": '{"seed": 56698}'},
-        {"parameters": [{"name": "seed", "value": 56698}]},
-        {"seed": 56698, "settings": {"random_seed": "56698"}},
-    ],
-)
-def test_a_seed_is_found_in_any_nesting(body: Any) -> None:
-    assert find_seed(body) == 56698
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(None, id="no inputs"),
-        pytest.param({"promptText": '{"seed": 5}'}, id="a prompt that looks like JSON"),
-        pytest.param({"seed": True}, id="a switch"),
-        pytest.param({"seed": -1}, id="the usual word for any seed"),
-        pytest.param({"seed": 0}, id="nothing"),
-        pytest.param({"seed": "fixed"}, id="a word"),
-        pytest.param({"seed": 5.5}, id="no whole number"),
-        pytest.param({"seed": 5, "noise_seed": 6}, id="two of them"),
-        pytest.param({"proceed": None}, id="a word within a word"),
-    ],
-)
-def test_a_seed_that_is_not_clear_is_none(body: Any) -> None:
-    assert find_seed(body) is None
-
-
-def test_a_seed_is_found_under_the_name_of_a_custom_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS, "veo-9", Model("veo-9", 1.0, (ModelField("rng-state", INTEGER, "seed"),)))
-    assert find_seed({"rng_state": 7}) == 7
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"promptText": " a  red\nfox "},
-        {"prompt": "a red fox", "negative_prompt": "blue"},
-        {"inputs": {"text_prompt": "a red fox"}},
-        {"prompt_text": "a red fox", "prompt": "something that another field says"},
-    ],
-)
-def test_a_prompt_is_found_under_any_spelling_and_nesting(body: Any) -> None:
-    assert find_prompt(body) == "a red fox"
-
-
-def test_a_prompt_that_is_not_clear_is_none() -> None:
-    bodies: list[Any] = [None, {}, {"prompt": " "}, {"prompt": 7}, {"a": {"prompt": "x"}, "prompt": "y"}]
-    assert [find_prompt(body) for body in bodies] == [None] * 5
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"promptImage": IMAGE},
-        {"input": {"image_url": IMAGE}},
-        {"image": {"uri": IMAGE}},
-        {"promptImage": [{"uri": IMAGE, "position": "first"}]},
-        {"video": IMAGE},
-    ],
-)
-def test_an_image_is_found_under_any_spelling_and_nesting(body: Any) -> None:
-    assert find_image_url(body) == IMAGE
-
-
-def test_no_image_is_none() -> None:
-    assert [find_image_url(body) for body in (None, {}, {"promptImage": "a.png"})] == [None] * 3
-
-
-@given(st.text())
-def test_prompts_are_compared_in_one_unicode_form_and_with_single_blanks(text: str) -> None:
-    normalized = normalize_prompt(text)
-    assert normalize_prompt(f"\t{unicodedata.normalize('NFD', text)}  ") == normalized
-    assert normalize_prompt(normalized) == normalized
-    assert may_be_same_prompt(text, normalized)
-
-
-@pytest.mark.parametrize(
-    "other",
-    ["A RED FOX, it&#39;s running", "a red fox it's", "a red fox, it\\u2019s running", 'a "red" fox, it s running', ""],
-)
-def test_a_prompt_that_a_server_changed_may_be_the_same(other: str) -> None:
-    assert may_be_same_prompt("a red fox, it\u2019s running", other)
-
-
-def test_another_prompt_is_surely_not_the_same() -> None:
-    assert not may_be_same_prompt("a red fox", "a blue fox")
-
-
 def test_a_row_per_output_is_one_request() -> None:
     merged = merge_rows([row_of(), row_of(request_id="r-2"), row_of(generation_url=OTHER)])
     assert [(row.request_id, row.output_urls) for row in merged] == [("r-1", (URL, OTHER)), ("r-2", (URL,))]
@@ -331,14 +193,12 @@ def test_a_request_that_never_was_is_not_found(respond: Respond) -> None:
         SINGLE.parse(SINGLE.request, respond(404, {"error": "Request not found"}))
 
 
-@pytest.mark.parametrize(
-    "wrap", [lambda rows: rows, lambda rows: {"data": rows}, lambda rows: {"data": {"items": rows}}]
-)
-def test_a_page_counts_what_it_cannot_read(respond: Respond, wrap: Callable[[Any], Any]) -> None:
-    body = wrap([ROW, {"request_id": 7}, 7, None])
-    page = PAGE.parse(PAGE.request, respond(200, body, date="Fri, 15 Jan 2027 08:05:00 GMT"))
-    assert (len(page.rows), page.row_count, page.unreadable_count, page.total) == (2, 4, 2, None)
-    assert page.clock_offset_s == 300.0
+def test_a_page_counts_what_it_cannot_read(respond: Respond) -> None:
+    rows = [ROW, {"request_id": 7}, 7, None]
+    for body in (rows, {"data": rows}, {"data": {"items": rows}}):
+        page = PAGE.parse(PAGE.request, respond(200, body, date="Fri, 15 Jan 2027 08:05:00 GMT"))
+        assert (len(page.rows), page.row_count, page.unreadable_count, page.total) == (2, 4, 2, None)
+        assert page.clock_offset_s == 300.0
 
 
 @pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, b"<html>", b"", "rows"])

@@ -146,7 +146,7 @@ ENDS: dict[str, tuple[Situation, type[BaseException]]] = {
     "expired and unknown": (after_fault("history_one:not_found:times=0", age_s=7200), AirflowFailException),
     "completed without output": (after_fault("submit:lost_output"), AirflowFailException),
     "wrong key": (with_key("SG_wrong"), AirflowFailException),
-    "no key": (with_key(""), AirflowFailException),
+    "no key": (with_key(""), AirflowException),  # a retry is free and may find the key again
     "unknown id": (with_id("7d4e3c2b-0000-4000-8000-000000000000"), AirflowFailException),
     "unsafe id": (with_id("../../v1/get-user-credits"), AirflowFailException),
     "empty id": (with_id(""), AirflowFailException),
@@ -160,8 +160,9 @@ def run_to_error(
     situation: str, gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch, **arguments: Any
 ) -> type[BaseException]:
     request_id = ENDS[situation][0](gateway, monkeypatch)
+    timeout = 10 if situation == "wrong key" else 0.3  # the connection is read once more after a 401
     with pytest.raises(Exception) as caught:  # noqa: PT011  its type is what the tests compare
-        run_task(partial(make_sensor, request_id, timeout=0.3, **arguments), ti)
+        run_task(partial(make_sensor, request_id, timeout=timeout, **arguments), ti)
     return type(caught.value)
 
 

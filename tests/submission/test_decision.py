@@ -45,6 +45,10 @@ def may_have_sent(known: DecisionInput) -> bool:
     )
 
 
+def may_replace_lost_job(known: DecisionInput) -> bool:
+    return known.attempt is Attempt.CLEARED and known.on_orphaned_intent is OnOrphanedIntent.RESUBMIT
+
+
 def wants_known_job(known: DecisionInput) -> bool:
     """Is the job's id known, and is it this job that is wanted?"""
     if known.journal not in HAS_ID:
@@ -128,9 +132,13 @@ PROMISES: dict[str, tuple[Callable[[DecisionInput], bool], set[Action]]] = {
         ),
         {Action.SUBMIT_NEW_GENERATION},
     ),
-    "a job that is gone is never paid for again by itself": (
-        lambda known: wants_known_job(known) and known.remote is RemoteState.GONE,
+    "a job that is gone is not paid for again by itself": (
+        lambda known: wants_known_job(known) and known.remote is RemoteState.GONE and not may_replace_lost_job(known),
         {Action.FAIL},
+    ),
+    "a job that is gone is replaced where a person cleared the task and the author says so": (
+        lambda known: wants_known_job(known) and known.remote is RemoteState.GONE and may_replace_lost_job(known),
+        {Action.SUBMIT_NEW_GENERATION},
     ),
     "a clear of a delivered task asks for a new job": (
         lambda known: known.journal is JournalState.DELIVERED and known.attempt is Attempt.CLEARED,

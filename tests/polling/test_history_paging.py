@@ -1,0 +1,102 @@
+"""When pages of the history are worth reading, and when they are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_runway.polling.history_paging import (
+    FIRST_BACKOFF_S,
+    MAX_LANDING_S,
+    MAX_TRIES,
+    MIN_JOBS,
+    HistoryPaging,
+    is_clearly_completed,
+)
+from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.segmind.jobs import JobState
+
+#: A minute's rate of 60, and jobs of half a minute.
+RATE, LATENCY_S = 1.0, 27.0
+ROW = HistoryRow("r-1", state=JobState.COMPLETED, cost=0.5, output_urls=("https://images.segmind.com/a.mp4",))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "rate", "may_read"),
+    [
+        pytest.param(MIN_JOBS, RATE, True, id="many jobs, scarce requests"),
+        pytest.param(MIN_JOBS - 1, RATE, False, id="few jobs"),
+        pytest.param(40, 1000 / 60, False, id="enough requests"),
+        pytest.param(4000, 1000 / 60, True, id="thousands of jobs at the largest plan"),
+    ],
+)
+def test_pages_are_read_where_many_jobs_wait_and_requests_are_scarce(jobs: int, rate: float, may_read: bool) -> None:
+    assert HistoryPaging().may_read(0.0, jobs, LATENCY_S, rate) is may_read
+
+
+def test_the_first_page_waits_until_a_job_may_have_ended() -> None:
+    assert HistoryPaging().next_read_at(100.0, LATENCY_S, RATE) == pytest.approx(100 + 0.75 * LATENCY_S)
+
+
+def test_pages_take_a_fifth_of_the_rate_at_most() -> None:
+    paging = HistoryPaging()
+    paging.on_read(1000.0)
+    assert paging.next_read_at(100.0, LATENCY_S, 1.0) == 1005.0
+    assert paging.next_read_at(100.0, LATENCY_S, 0.1) == 1050.0
+    assert paging.next_read_at(100.0, LATENCY_S, 100.0) == 1003.0
+
+
+def test_a_page_that_settles_a_job_is_trusted() -> None:
+    paging = HistoryPaging()
+    paging.on_page(0.0, {"r-1"}, settled_jobs=1)
+    assert paging.is_trusted
+
+
+def test_a_page_that_shows_a_job_that_just_ended_is_trusted_and_its_delay_is_measured() -> None:
+    paging = HistoryPaging()
+    paging.on_single_end("r-1", 100.0)
+    paging.on_page(106.0, {"r-1"}, settled_jobs=0)
+    assert (paging.is_trusted, paging.landing_s, paging.unseen_ids) == (True, 6.0, set())
+
+
+def test_late_rows_leave_pages_alone_for_a_while_that_doubles() -> None:
+    paging, now = HistoryPaging(is_trusted=True), 1000.0
+    for backoff_s in (FIRST_BACKOFF_S, 2 * FIRST_BACKOFF_S):
+        paging.on_single_end("r-1", now - MAX_LANDING_S - 1)
+        paging.on_page(now, set(), settled_jobs=0)
+        assert not paging.is_trusted
+        assert not paging.may_read(now + backoff_s - 1, 40, LATENCY_S, RATE)
+        assert paging.may_read(now + backoff_s, 40, LATENCY_S, RATE)
+        now += backoff_s
+
+
+def test_pages_that_show_nothing_are_tried_a_few_times() -> None:
+    paging = HistoryPaging()
+    for _ in range(MAX_TRIES):
+        assert paging.may_read(0.0, 40, LATENCY_S, RATE)
+        paging.on_page(0.0, set(), settled_jobs=0)
+    assert not paging.may_read(1.0, 40, LATENCY_S, RATE)
+
+
+def test_a_refused_page_leaves_pages_alone() -> None:
+    paging = HistoryPaging(is_trusted=True)
+    paging.on_failure(0.0)
+    assert not paging.is_trusted
+    assert not paging.may_read(1.0, 40, LATENCY_S, RATE)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_clear"),
+    [
+        (ROW, True),
+        (replace(ROW, state=JobState.PROCESSING), False),
+        (replace(ROW, state=JobState.UNKNOWN), False),
+        (replace(ROW, output_urls=()), False),
+        (replace(ROW, cost=None), False),
+        (replace(ROW, error="something went wrong"), False),
+        (replace(ROW, request_id=None), False),
+    ],
+)
+def test_only_a_row_with_everything_is_clear(row: HistoryRow, is_clear: bool) -> None:
+    assert is_clearly_completed(row) is is_clear

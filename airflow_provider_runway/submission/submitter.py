@@ -89,7 +89,7 @@ class Submitter:
         self.log = log
         self.durable = durable
         self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
-        #: The last entry that was read or written. Without a journal it is all that is known, and a deferral carries it.
+        #: The last entry that was read or written. Without a journal it is all that is known; a deferral carries it.
         self._entry: JournalEntry | None = None
         if self.journal is None and attempt.carried_entry is not None:
             self._entry = JournalEntry.from_json(attempt.carried_entry)

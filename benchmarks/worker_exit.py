@@ -44,7 +44,7 @@ set_timing(replace(get_timing(), min_wait_s={wait_s}))
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]\d+)")
 EXIT = re.compile(r"[Rr]eceived executor event with state success for task instance TaskInstanceKey\((.*?)\)")
 START = re.compile(r"trigger busy/.*/generate/(\d+)/1 \(ID \d+\) starting")
-FAILED_LINE = "but the task instance's state attribute is"
+FAILED_LINE = "finished with state success, but the task instance's state attribute is"
 
 
 def read_timestamp(line: str) -> float | None:

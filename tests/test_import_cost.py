@@ -23,8 +23,8 @@ ENTRY_POINTS = ("operators.runway", "sensors.runway", "triggers.runway", "links.
 HEAVY = {"requests", "urllib3", "aiohttp", "wtforms", "flask_appbuilder", "fsspec", "s3fs", "boto3", "pendulum"}
 #: The same for these modules of this package.
 IMPORTED_LATE = {
-    "checks.evidence",
-    "checks.findings",
+    "checks.account_evidence",
+    "checks.account_findings",
     "emulator",
     "inputs.build_request",
     "operators.job_execution",

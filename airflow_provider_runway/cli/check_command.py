@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.checks.evidence import AccountEvidence, collect_evidence
-from airflow_provider_runway.checks.findings import (
+from airflow_provider_runway.checks.account_evidence import AccountEvidence, collect_evidence
+from airflow_provider_runway.checks.account_findings import (
     Answer,
     Finding,
     Level,
     Verdict,
-    decide_lost_submit,
+    decide_if_lost_submit_can_be_found,
     get_exit_code,
     list_findings,
 )
-from airflow_provider_runway.checks.transcript import make_transcript
+from airflow_provider_runway.checks.redacted_transcript import make_transcript
 from airflow_provider_runway.compat import AirflowNotFoundException, read_connection_in_command
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.async_hook import make_settings
@@ -75,7 +75,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
         else:
             evidence = _ask_account(settings, arguments.request_id)
-            findings, verdict = list_findings(evidence), decide_lost_submit(evidence)
+            findings, verdict = list_findings(evidence), decide_if_lost_submit_can_be_found(evidence)
             if arguments.record:
                 findings.append(_record(evidence, Path(arguments.record)))
     format_report = _format_json if arguments.json else _format_text

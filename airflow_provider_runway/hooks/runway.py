@@ -179,14 +179,14 @@ class RunwayHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Do the short form of the free check: ask for the balance and one page of the history."""
-        from airflow_provider_runway.checks.evidence import collect_evidence
-        from airflow_provider_runway.checks.findings import summarize
+        from airflow_provider_runway.checks.account_evidence import collect_evidence
+        from airflow_provider_runway.checks.account_findings import summarize_for_connection_test
 
         try:
             evidence = self._transport.run(collect_evidence(self.settings.base_urls, UI_RETRY, is_short=True))
         except RunwayError as problem:
             return False, str(problem)
-        return summarize(evidence)
+        return summarize_for_connection_test(evidence)
 
     def close(self) -> None:
         """Close the session, if one was opened."""

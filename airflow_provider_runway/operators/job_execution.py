@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.operators.submit_delays import (
+    add_earlier_job,
+    wait_for_history,
+    wait_for_rate_limit,
+    warn_of_late_retry,
+)
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll import poll_until_done
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -20,15 +26,7 @@ from airflow_provider_runway.segmind.user_messages import describe_completed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
-from airflow_provider_runway.waiting import (
-    add_earlier_job,
-    defer_until_done,
-    push_job,
-    read_job,
-    wait_for_history,
-    wait_for_rate_limit,
-    warn_of_late_retry,
-)
+from airflow_provider_runway.waiting import defer_until_done, push_job, read_job
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator

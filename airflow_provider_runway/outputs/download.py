@@ -24,8 +24,8 @@ from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_del
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.transports.client_settings import (
     MAX_OUTPUT_BYTES,
-    ca_bundle_error,
     find_proxy,
+    make_ca_bundle_error,
     no_netrc_auth,
 )
 
@@ -197,7 +197,7 @@ class _DownloadAttempt:
         except requests.RequestException:
             raise
         except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
-            raise ca_bundle_error(problem) from None
+            raise make_ca_bundle_error(problem) from None
 
     def _read_bytes(self, offset: int, length: int) -> bytes:
         self.sink.seek(offset)

@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 
-#: With fewer jobs, single polls are as good.
-MIN_JOBS = 10
+#: Pages are tried from so many waiting jobs on. Where they pay, they are read until fewer are left than the second.
+MIN_JOBS, MIN_JOBS_WHILE_TRUSTED = 10, 3
 #: Requests that a job takes by single polls: about one for its status, and one for its result.
 REQUESTS_PER_JOB = 2.2
-#: Requests are scarce where single polls would take more than this share of the rate.
-SCARCE_SHARE = 0.5
+#: Requests are scarce where single polls would take more than this share of the rate. The second share is for pages
+#: that pay: they are not given up as soon as some jobs have ended.
+SCARCE_SHARE, SCARCE_SHARE_WHILE_TRUSTED = 0.5, 0.15
 #: Pages take at most this share of the rate, and are at least this far apart.
 PAGE_SHARE, MIN_PAGE_INTERVAL_S = 0.2, 3.0
 #: The first page is read when the oldest job has this share of the expected latency behind it.
 FIRST_PAGE_AGE_SHARE = 0.75
 #: A row that is not complete this long after its job's end is late.
 MAX_LANDING_S = 15.0
+#: The row of a job that ended longer ago may have left the first page, so its absence says nothing.
+MAX_JUDGED_S = 60.0
 #: Pages that are tried before the first one that pays.
 MAX_TRIES = 3
 #: How long pages are left alone after they did not pay; it doubles each time.
@@ -61,9 +64,11 @@ class HistoryPaging:
 
     def may_read(self, now: float, jobs: int, expected_latency_s: float, requests_per_second: float) -> bool:
         """Return whether pages are worth reading at all: many jobs wait, requests are scarce, and pages may pay."""
-        single_polls_per_second = jobs * REQUESTS_PER_JOB / expected_latency_s
-        is_scarce = single_polls_per_second > SCARCE_SHARE * requests_per_second
-        return jobs >= MIN_JOBS and is_scarce and now >= self._paused_until
+        min_jobs = MIN_JOBS_WHILE_TRUSTED if self.is_trusted else MIN_JOBS
+        scarce_share = SCARCE_SHARE_WHILE_TRUSTED if self.is_trusted else SCARCE_SHARE
+        single_polls_per_second = max(jobs, MIN_JOBS) * REQUESTS_PER_JOB / expected_latency_s
+        is_scarce = single_polls_per_second > scarce_share * requests_per_second
+        return jobs >= min_jobs and is_scarce and now >= self._paused_until
 
     def next_read_at(self, oldest_submitted_at: float, expected_latency_s: float, requests_per_second: float) -> float:
         """Return when the next page is due, if pages are worth reading."""
@@ -88,10 +93,12 @@ class HistoryPaging:
             landing_s = now - self._ended.pop(request_id)
             if landing_s <= MAX_LANDING_S:
                 in_time, self.landing_s = True, max(self.landing_s, landing_s)
-        late = [request_id for request_id, ended_at in self._ended.items() if now - ended_at > MAX_LANDING_S]
-        for request_id in late:
-            del self._ended[request_id]
-        if late and len(late) > settled_jobs:
+        late = 0
+        for request_id, ended_at in list(self._ended.items()):
+            if now - ended_at > MAX_LANDING_S:
+                late += now - ended_at < MAX_JUDGED_S
+                del self._ended[request_id]
+        if late > settled_jobs:
             self._leave_alone(now)
         elif in_time:
             self.is_trusted, self._tries, self._backoffs = True, 0, 0

@@ -27,9 +27,9 @@ from airflow_provider_runway.segmind.http import (
 from airflow_provider_runway.transports.client_settings import (
     ClientSettings,
     Log,
-    ca_bundle_error,
     find_proxy,
     log_step,
+    make_ca_bundle_error,
 )
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class AiohttpTransport:
             try:
                 ssl_context = await asyncio.to_thread(_make_ssl_context, self.settings.verify, dict(os.environ))
             except OSError as problem:
-                raise ca_bundle_error(problem) from None
+                raise make_ca_bundle_error(problem) from None
             if self._session is None:  # another job of this transport may have opened it meanwhile
                 # Without ``trust_env``, which would also take an Authorization header from a .netrc file.
                 connector = aiohttp.TCPConnector(ssl=ssl_context)

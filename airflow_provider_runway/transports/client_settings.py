@@ -89,7 +89,7 @@ def find_proxy(url: str) -> str | None:
     return str(prepend_scheme_if_needed(proxy, "http")) if proxy else None  # type: ignore[no-untyped-call]
 
 
-def ca_bundle_error(problem: OSError) -> BadConnectionError:
+def make_ca_bundle_error(problem: OSError) -> BadConnectionError:
     """Return the error for certificate authorities that cannot be read, in the same words for both transports."""
     return BadConnectionError(
         f'The certificate authorities cannot be read ({problem}). Check the connection\'s extra "verify", and the '

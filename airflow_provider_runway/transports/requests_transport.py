@@ -24,8 +24,8 @@ from airflow_provider_runway.segmind.http import (
 from airflow_provider_runway.transports.client_settings import (
     ClientSettings,
     Log,
-    ca_bundle_error,
     log_step,
+    make_ca_bundle_error,
     no_netrc_auth,
 )
 from airflow_provider_runway.transports.time_limited_session import RequestExpiredError, TimeLimitedSession
@@ -93,7 +93,7 @@ class RequestsTransport:
             detail = f"{type(error).__name__} at {self.settings.describe_host(request.url)}"
             return TransportFailure(_classify_failure(error), detail, received_at=time.time())
         except OSError as problem:  # what ``requests`` raises, before it connects, where a CA bundle is missing
-            raise ca_bundle_error(problem) from None
+            raise make_ca_bundle_error(problem) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Response(response.status_code, headers, response.content, received_at=time.time())
 

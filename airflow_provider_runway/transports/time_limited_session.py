@@ -44,7 +44,7 @@ class TimeLimitedSession(requests.Session):
         :raises requests.ReadTimeout: the time is over. A response without a length can look complete then.
         """
         self._open_sockets.not_after, self._open_sockets.has_sent_headers = not_after, False
-        timer = threading.Timer(seconds, self._open_sockets.cut)
+        timer = threading.Timer(seconds, self._open_sockets.shut_down)
         timer.daemon = True
         timer.start()
         failure: requests.RequestException | None = None
@@ -72,12 +72,12 @@ class _OpenSockets:
         self._duplicates: list[socket.socket] = []
         self._was_cut = False
 
-    def watch(self, file_descriptor: int) -> None:
+    def add(self, file_descriptor: int) -> None:
         """Remember an open socket. The duplicate stays valid while TLS wraps the original, or the pool closes it."""
         with self._lock:
             self._duplicates.append(socket.socket(fileno=os.dup(file_descriptor)))
             if self._was_cut:
-                self._shut_down()
+                self._shut_down_all()
 
     def check_not_expired(self) -> None:
         """Refuse to send the request where connecting, or a process that was stopped, took too long.
@@ -87,11 +87,11 @@ class _OpenSockets:
         if self.not_after is not None and time.time() > self.not_after:
             raise RequestExpiredError(is_partly_sent=self.has_sent_headers)
 
-    def cut(self) -> None:
+    def shut_down(self) -> None:
         """End the request under way: whatever reads or writes gets an error or the end of the stream."""
         with self._lock:
             self._was_cut = True
-            self._shut_down()
+            self._shut_down_all()
 
     def release(self) -> bool:
         """Forget the sockets; return whether they were cut."""
@@ -102,7 +102,7 @@ class _OpenSockets:
             was_cut, self._was_cut = self._was_cut, False
             return was_cut
 
-    def _shut_down(self) -> None:
+    def _shut_down_all(self) -> None:
         for duplicate in self._duplicates:
             with suppress(OSError):  # closed by the other side already
                 duplicate.shutdown(socket.SHUT_RDWR)
@@ -141,7 +141,7 @@ def _make_pool_classes(open_sockets: _OpenSockets) -> dict[str, type[HTTPConnect
             connection: Any = self
             if connection.sock is None:
                 connection.connect()
-            open_sockets.watch(connection.sock.fileno())
+            open_sockets.add(connection.sock.fileno())
             if open_sockets.has_sent_headers:
                 self.close_if_expired()
             super().send(data)  # type: ignore[misc]

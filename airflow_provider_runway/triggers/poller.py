@@ -16,31 +16,25 @@ import logging
 import math
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
 from airflow_provider_runway.hooks.custom_models import load_models_or_warn
 from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
-from airflow_provider_runway.polling.poll import fetch_outcome, poll_status
 from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
 from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes, compute_max_gap_s
 from airflow_provider_runway.polling.wait_state import WaitState
-from airflow_provider_runway.segmind.jobs import JobState, JobStatus
-from airflow_provider_runway.segmind.timestamps import parse_number
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
-from airflow_provider_runway.transports.client_settings import log_step
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
-from airflow_provider_runway.triggers.history_pages import HistoryPageReader, make_outcome
+from airflow_provider_runway.triggers.pending_job import PendingJob
+from airflow_provider_runway.triggers.poll_requests import PollRequests
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from airflow_provider_runway.segmind.history import HistoryRow
     from airflow_provider_runway.segmind.job_summary import JobSummary
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
     from airflow_provider_runway.transports.client_settings import Log
@@ -69,38 +63,19 @@ MAX_UNLEARNT_CONTENTION = 0.1
 PAGED_PRIORITY, UNTRIED_PAGES_PRIORITY = 4, 2
 
 
-@dataclass(slots=True, eq=False)
-class _PendingJob:
-    """One wait. Times are on the loop's clock; ``state`` has epoch seconds."""
-
-    state: WaitState
-    started_at: float
-    deadline: float
-    latency: LatencyEstimator
-    log: Log
-    #: A copy of the waiting trigger's context.
-    context: contextvars.Context
-    outcome: asyncio.Future[WaitOutcome]
-    last_polled_age_s: float = 0.0
-    #: The status is COMPLETED, so that only the result is missing.
-    is_completed: bool = False
-    #: The version of the connection with which the key was rejected.
-    rejected_version: int | None = None
-
-
 class Poller:
     """Polls all jobs of one connection in one event loop. Use :func:`get_poller`."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
-        self._queue: PollQueue[_PendingJob] = PollQueue(len(POLL_COSTS_S))
+        self._queue: PollQueue[PendingJob] = PollQueue(len(POLL_COSTS_S))
         self._latencies: dict[str | None, LatencyEstimator] = {}
         self._connection = ConnectionCache(conn_id, self._close_when_unused)
-        self._pages = HistoryPageReader()
         self._oldest_started_at = self._expected_s = math.inf  # of the waiting jobs, as of the last housekeeping
         self._requests: set[asyncio.Task[None]] = set()
-        self._jobs: set[_PendingJob] = set()
-        self._new_jobs: deque[_PendingJob] = deque()
+        self._jobs: set[PendingJob] = set()
+        self._sender = PollRequests(conn_id, self._connection, self._jobs, self._queue.__contains__, self._reschedule)
+        self._new_jobs: deque[PendingJob] = deque()
         self._housekeeping_at = 0.0
         self._is_reading = False
         self._wake = asyncio.Event()
@@ -115,7 +90,7 @@ class Poller:
         loop, now = asyncio.get_running_loop(), time.time()
         started_at = now if summary.submitted_at is None else summary.submitted_at
         offset = loop.time() - now
-        job = _PendingJob(
+        job = PendingJob(
             state=WaitState(summary, started_at),
             started_at=started_at + offset,
             deadline=max(deadline + offset, loop.time()),
@@ -161,8 +136,7 @@ class Poller:
         except Exception as error:
             # Without this, a bug here would leave every job waiting.
             for job in list(self._jobs):
-                if not job.outcome.done():
-                    job.outcome.set_exception(error)
+                job.fail(error)
         finally:
             self._runner = None
             metrics.set_jobs_waiting(self.conn_id, len(self._jobs))
@@ -176,7 +150,7 @@ class Poller:
             if job in self._jobs:  # else it was cancelled meanwhile
                 self._schedule(job)
 
-    def _schedule(self, job: _PendingJob) -> None:
+    def _schedule(self, job: PendingJob) -> None:
         """Add a job to the queue at the times when its next poll is worth a request."""
         now = asyncio.get_running_loop().time()
         due_times: DueTimes
@@ -189,7 +163,7 @@ class Poller:
         if self._queue.schedule(job, due_times, max(job.deadline, now)) < self._sleeps_until:
             self._wake.set()
 
-    def _compute_max_gap_s(self, job: _PendingJob, now: float) -> float:
+    def _compute_max_gap_s(self, job: PendingJob, now: float) -> float:
         limiter = self._connection.rate_limiter or AdaptiveRateLimiter()
         if limiter.contention(now) > MAX_UNLEARNT_CONTENTION:
             return math.inf
@@ -212,12 +186,12 @@ class Poller:
         min_priority = 0 if limiter is None else round(limiter.contention(now) * CONTENDED_PRIORITY)
         page_delay_s = self._compute_page_delay_s(now)
         if page_delay_s is not None:
-            is_trusted = self._pages.paging.is_trusted
+            is_trusted = self._sender.pages.paging.is_trusted
             min_priority = max(min_priority, PAGED_PRIORITY if is_trusted else UNTRIED_PAGES_PRIORITY)
             if page_delay_s == 0 and transport is not None and limiter is not None:
                 limiter.acquire(now)
-                self._pages.paging.on_read(now)
-                self._start(self._read_page(transport))
+                self._sender.pages.paging.on_read(now)
+                self._start(self._sender.read_page(transport, self._oldest_started_at))
                 return 0
         job = self._queue.pop_due(now, min_priority)
         if job is None:
@@ -232,12 +206,12 @@ class Poller:
             return MAX_SLEEP_S
         if limiter is not None:
             limiter.acquire(now)
-        self._start(self._poll(job, transport, self._connection.version))
+        self._start(self._sender.poll(job, transport, self._connection.version))
         return 0
 
     def _compute_page_delay_s(self, now: float) -> float | None:
         """Return the seconds until a page of the history is due; None where pages are not worth reading."""
-        limiter, paging = self._connection.rate_limiter, self._pages.paging
+        limiter, paging = self._connection.rate_limiter, self._sender.pages.paging
         if limiter is None or not paging.may_read(now, len(self._jobs), self._expected_s, limiter.per_second):
             return None
         due = paging.next_read_at(self._oldest_started_at, self._expected_s, limiter.per_second)
@@ -250,74 +224,14 @@ class Poller:
             self._oldest_started_at, self._expected_s = oldest.started_at, oldest.latency.expected_s
         grace_s = 0.0 if self._connection.failed_reads else GRACE_S
         while (job := self._queue.pop_expired(now - grace_s)) is not None:
-            job.context.run(self._finish, job, job.state.on_deadline())
-
-    async def _read_page(self, transport: AiohttpTransport) -> None:
-        """Read a page of the history, and end or reschedule the jobs whose rows it has."""
-        loop, paging = asyncio.get_running_loop(), self._pages.paging
-        jobs: dict[str, list[_PendingJob]] = {}
-        for job in self._jobs:
-            jobs.setdefault(job.state.summary.request_id, []).append(job)
-        metrics.count_history_page(self.conn_id)
-        since = time.time() - (loop.time() - self._oldest_started_at)
-        try:
-            rows = await self._pages.read(transport, jobs.keys() | paging.unseen_ids, since, time.time(), log)
-        except ThrottledError as error:
-            self._on_throttled(error, time.time())
-            return
-        except RunwayError as error:
-            paging.on_failure(loop.time())
-            log.info("Connection %s: jobs are polled singly for a while. %s", self.conn_id, error)
-            return
-        except Exception:
-            paging.on_failure(loop.time())
-            log.exception("Connection %s: a page of the history was not understood", self.conn_id)
-            return
-        settled = 0
-        for request_id, row in rows.completed.items():
-            for job in jobs.get(request_id, ()):
-                settled += not job.outcome.done()
-                job.context.run(self._on_completed_row, job, row)
-        paging.on_page(loop.time(), set(rows.completed), settled)
-        for request_id in rows.ended | (rows.running if paging.is_trusted else set()):
-            for job in jobs.get(request_id, ()):
-                if job in self._queue:
-                    job.is_completed = job.is_completed or request_id in rows.ended
-                    job.last_polled_age_s = loop.time() - job.started_at
-                    self._schedule(job)
-
-    def _on_completed_row(self, job: _PendingJob, row: HistoryRow) -> None:
-        """End a wait whose row in the history says all that there is to say."""
-        if job.outcome.done():
-            return
-        status = JobStatus(job.state.summary.request_id, JobState.COMPLETED, JobState.COMPLETED.value)
-        _, line = job.state.on_status(status, time.time())
-        if line is not None:
-            log_step(line, job.log)
-        metrics.count_job_settled_by_page(self.conn_id)
-        self._finish(job, make_outcome(job.state.summary, row, time.time()))
+            job.run_in_context(self._sender.finish, job, job.state.on_deadline())
 
     async def _read_connection(self) -> None:
-        """Read the connection. While it cannot be read, every job's poll counts as one without a response."""
         try:
-            await self._connection.read()
-        except RunwayError as error:
-            for job in list(self._jobs):
-                job.context.run(self._on_connection_error, job, error)
-        except Exception as bug:
-            for job in list(self._jobs):
-                if not job.outcome.done():
-                    job.outcome.set_exception(bug)
+            await self._sender.read_connection()
         finally:
             self._is_reading = False
             self._wake.set()
-
-    def _on_connection_error(self, job: _PendingJob, error: RunwayError) -> None:
-        outcome, line, _ = job.state.on_error(error, time.time())
-        if line is not None:
-            log_step(line, job.log)
-        if outcome is not None:
-            self._finish(job, outcome)
 
     def _start(self, request: Coroutine[Any, Any, None]) -> None:
         # The session's connections keep the context in which they were opened, so it must be no job's.
@@ -333,74 +247,7 @@ class Poller:
     def _close_when_unused(self, transport: AiohttpTransport) -> None:
         self._start(_close_after(transport, list(self._requests)))
 
-    async def _poll(self, job: _PendingJob, transport: AiohttpTransport, version: int) -> None:
-        """Send one request for a job, and schedule its next one or end its wait. A bug ends this wait alone."""
-        try:
-            summary, base_urls = job.state.summary, transport.settings.base_urls
-            flow = fetch_outcome(base_urls, summary) if job.is_completed else poll_status(base_urls, summary)
-            metrics.count_poll(self.conn_id)
-            job.last_polled_age_s = asyncio.get_running_loop().time() - job.started_at
-            try:
-                result = await transport.run(flow, _ContextLog(job.log, job.context))
-            except UnauthorizedError as error:
-                job.context.run(self._on_unauthorized, job, error, version)
-            except RunwayError as error:
-                job.context.run(self._on_error, job, error)
-            else:
-                job.context.run(self._on_result, job, result)
-        except Exception as bug:
-            if not job.outcome.done():
-                job.outcome.set_exception(bug)
-
-    def _on_result(self, job: _PendingJob, result: WaitOutcome | JobStatus) -> None:
-        job.rejected_version = None
-        outcome, line = job.state.on_status(result, time.time())
-        if line is not None:
-            log_step(line, job.log)
-        if outcome is not None:
-            if outcome.kind is OutcomeKind.COMPLETED:
-                self._pages.paging.on_single_end(job.state.summary.request_id, self._compute_end(job, outcome))
-            self._finish(job, outcome)
-            return
-        is_completed = not isinstance(result, WaitOutcome) and result.state is JobState.COMPLETED
-        job.is_completed = is_completed and not job.is_completed
-        self._reschedule(job)
-
-    def _on_unauthorized(self, job: _PendingJob, error: UnauthorizedError, version: int) -> None:
-        """Read the connection again, because its key may have been changed, but only once for each job."""
-        if job.rejected_version is not None:
-            self._on_error(job, error)
-            return
-        job.rejected_version = version
-        job.log.warning("Job %s: %s The connection is read again.", job.state.summary.request_id, error)
-        self._connection.invalidate(version)
-        self._reschedule(job)
-
-    def _compute_end(self, job: _PendingJob, outcome: WaitOutcome) -> float:
-        """Return when a job ended, on the loop's clock; now, where its record does not say."""
-        now, total_s = asyncio.get_running_loop().time(), parse_number((outcome.job.metrics or {}).get("total_time"))
-        return now if total_s is None else min(job.started_at + total_s, now)
-
-    def _on_error(self, job: _PendingJob, error: RunwayError) -> None:
-        outcome, line, _ = job.state.on_error(error, time.time())
-        is_throttled = isinstance(error, ThrottledError)
-        if isinstance(error, ThrottledError):
-            self._on_throttled(error, time.time())
-        elif line is not None:  # a 429 concerns the account and not this job, so it is not logged
-            log_step(line, job.log)
-        if outcome is not None:
-            self._finish(job, outcome)
-        else:
-            self._reschedule(job, at_once=is_throttled)
-
-    def _on_throttled(self, error: ThrottledError, epoch_now: float) -> None:
-        metrics.count_throttled(self.conn_id)
-        if self._connection.rate_limiter is not None:
-            now = asyncio.get_running_loop().time()
-            reset_at = None if error.reset_at is None else now + max(error.reset_at - epoch_now, 0.0)
-            self._connection.rate_limiter.on_throttled(now, reset_at)
-
-    def _reschedule(self, job: _PendingJob, *, at_once: bool = False) -> None:
+    def _reschedule(self, job: PendingJob, *, at_once: bool = False) -> None:
         """Schedule the next poll of a job, or end its wait after the deadline."""
         if job.outcome.done():
             return
@@ -408,37 +255,12 @@ class Poller:
         # A result is fetched and a rejected key tried again also shortly after the deadline.
         has_grace = job.is_completed or job.rejected_version is not None
         if now >= job.deadline + (GRACE_S if has_grace else 0.0):
-            self._finish(job, job.state.on_deadline())
+            self._sender.finish(job, job.state.on_deadline())
         elif at_once:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._wake.set()
         else:
             self._schedule(job)
-
-    def _finish(self, job: _PendingJob, outcome: WaitOutcome) -> None:
-        """End a wait, and learn from a completed job."""
-        if job.outcome.done():
-            return
-        if outcome.kind is OutcomeKind.COMPLETED:
-            total_s = parse_number((outcome.job.metrics or {}).get("total_time"))
-            if total_s is not None:
-                job.latency.add_sample(total_s)
-            metrics.record_completed(self.conn_id, outcome.job, total_s)
-        job.outcome.set_result(outcome)
-
-
-@dataclass(slots=True)
-class _ContextLog:
-    """Writes the lines of a request into the log of the job that it is for."""
-
-    log: Log
-    context: contextvars.Context
-
-    def info(self, message: str, /, *values: object) -> None:
-        self.context.run(self.log.info, message, *values)
-
-    def warning(self, message: str, /, *values: object) -> None:
-        self.context.run(self.log.warning, message, *values)
 
 
 async def _close_after(transport: AiohttpTransport, requests: list[asyncio.Task[None]]) -> None:

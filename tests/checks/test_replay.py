@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from airflow_provider_runway.checks.evidence import collect_evidence
-from airflow_provider_runway.checks.transcript import make_transcript
+from airflow_provider_runway.checks.account_evidence import collect_evidence
+from airflow_provider_runway.checks.redacted_transcript import make_transcript
 from airflow_provider_runway.emulator import HISTORY_FORMS, Emulator
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY

@@ -282,3 +282,9 @@ def test_a_changed_file_under_the_same_name_is_another_input(
     ti.clear()
     submit(str(image_file), ti)
     assert gateway.ledger()["accepted"] == 2
+
+
+def test_an_unreadable_journal_does_not_hide_the_error_of_an_input(ti: TaskInstance) -> None:
+    ti.store.set("runway_submission", {"phase": "of a later release"})
+    with pytest.raises(AirflowFailException, match="cannot be read: No such file"):
+        submit("/nowhere/1.png", ti)

@@ -11,6 +11,7 @@ from airflow_provider_runway.polling.history_paging import (
     MAX_LANDING_S,
     MAX_TRIES,
     MIN_JOBS,
+    MIN_JOBS_WHILE_TRUSTED,
     HistoryPaging,
     is_clearly_completed,
 )
@@ -35,6 +36,16 @@ def test_pages_are_read_where_many_jobs_wait_and_requests_are_scarce(jobs: int, 
     assert HistoryPaging().may_read(0.0, jobs, LATENCY_S, rate) is may_read
 
 
+def test_pages_that_pay_are_read_until_few_jobs_are_left() -> None:
+    paging = HistoryPaging(is_trusted=True)
+    assert [paging.may_read(0.0, jobs, LATENCY_S, RATE) for jobs in (9, MIN_JOBS_WHILE_TRUSTED, 2)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not paging.may_read(0.0, 9, LATENCY_S, 1000 / 60)
+
+
 def test_the_first_page_waits_until_a_job_may_have_ended() -> None:
     assert HistoryPaging().next_read_at(100.0, LATENCY_S, RATE) == pytest.approx(100 + 0.75 * LATENCY_S)
 
@@ -45,6 +56,13 @@ def test_pages_take_a_fifth_of_the_rate_at_most() -> None:
     assert paging.next_read_at(100.0, LATENCY_S, 1.0) == 1005.0
     assert paging.next_read_at(100.0, LATENCY_S, 0.1) == 1050.0
     assert paging.next_read_at(100.0, LATENCY_S, 100.0) == 1003.0
+
+
+def test_a_job_that_ended_long_ago_is_not_judged() -> None:
+    paging = HistoryPaging(is_trusted=True)
+    paging.on_single_end("r-1", 100.0)
+    paging.on_page(300.0, set(), settled_jobs=0)
+    assert paging.is_trusted
 
 
 def test_a_page_that_settles_a_job_is_trusted() -> None:

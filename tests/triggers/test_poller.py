@@ -28,7 +28,7 @@ from airflow_provider_runway.polling.poll_queue import PollQueue
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
-from airflow_provider_runway.triggers import poller
+from airflow_provider_runway.triggers import pending_job, poller
 from airflow_provider_runway.triggers.poller import MAX_CONCURRENT_REQUESTS, get_poller
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -122,7 +122,7 @@ async def test_two_waits_for_one_job_both_get_its_outcome(gateway: Emulator) -> 
 
 async def test_each_job_is_logged_in_its_own_log_and_in_the_context_of_its_own_wait(gateway: Emulator) -> None:
     """Airflow routes a line by the context variables that are set where it is logged."""
-    gateway.add_fault("submit:job_latency:seconds=1,times=0")
+    gateway.add_fault("submit:job_latency:seconds=60,times=0")
     summaries = submit_jobs(gateway, 5)
     noisy = summaries[3].request_id
     gateway.add_fault(f"status:server_error:times=2,match={noisy}")
@@ -143,8 +143,12 @@ async def test_each_job_is_logged_in_its_own_log_and_in_the_context_of_its_own_w
         current_task.set(summary.request_id)
         return await wait(summary, log=RoutedLog(summary.request_id))
 
-    outcomes = await asyncio.gather(*(asyncio.create_task(run_trigger(summary)) for summary in summaries))
-    assert get_kinds(outcomes) == {"completed"}
+    triggers = [asyncio.create_task(run_trigger(summary)) for summary in summaries]
+    async with asyncio.timeout(20):
+        while sum("PROCESSING" in text for _, _, text in lines) < len(summaries):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    gateway.advance(60)
+    assert get_kinds(await asyncio.gather(*triggers)) == {"completed"}
     for summary in summaries:
         own = [line for line in lines if summary.request_id in line[2]]
         assert {(owner, task) for owner, task, _ in own} == {(summary.request_id, summary.request_id)}
@@ -193,12 +197,12 @@ async def test_a_bug_in_the_poller_ends_every_wait_and_later_jobs_are_polled(
 
 
 async def test_a_bug_in_one_poll_ends_that_wait_alone(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    summaries, real = submit_jobs(gateway, 3), poller.poll_status
+    summaries, real = submit_jobs(gateway, 3), pending_job.poll_status
 
     def fail_for_one(base_urls: Any, summary: Any) -> Any:
         return real(base_urls, summary) if summary is not summaries[1] else 1 / 0
 
-    monkeypatch.setattr(poller, "poll_status", fail_for_one)
+    monkeypatch.setattr(pending_job, "poll_status", fail_for_one)
     results = await asyncio.gather(*start_waits(summaries), return_exceptions=True)
     assert [type(each) for each in results] == [WaitOutcome, ZeroDivisionError, WaitOutcome]
     await wait_until_idle(get_poller(CONN_ID))

@@ -18,7 +18,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.triggers import connection_cache, poller
+from airflow_provider_runway.triggers import connection_cache, pending_job, poller
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -168,7 +168,7 @@ def test_a_bug_in_this_package_is_an_event(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(poller, "poll_status", fail)
+    monkeypatch.setattr(pending_job, "poll_status", fail)
     event = event_of(make_trigger("0b1c"))
     assert (event["status"], event["job"]["code"]) == ("error", "error")
     assert "ZeroDivisionError" in event["error"]
@@ -222,7 +222,7 @@ def test_without_a_deadline_it_waits_for_the_lifetime_of_the_record(
 
 
 def test_each_change_of_status_is_logged_once(gateway: Emulator, said: Callable[[], str]) -> None:
-    gateway.add_fault("submit:job_latency:seconds=0.4")
+    gateway.add_fault("submit:job_latency:seconds=2")
     gateway.add_fault("status:unknown_status:times=2,state=PAUSED")
     request_id = submit()
     event_of(make_trigger(request_id))

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_runway.checks.evidence import AccountEvidence
+from airflow_provider_runway.checks.account_evidence import AccountEvidence
 from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_timestamp
 
 VERSION = 1

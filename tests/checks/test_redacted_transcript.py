@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.checks.evidence import AccountEvidence
-from airflow_provider_runway.checks.transcript import make_transcript, redact_row, redact_text
+from airflow_provider_runway.checks.account_evidence import AccountEvidence
+from airflow_provider_runway.checks.redacted_transcript import make_transcript, redact_row, redact_text
 
 PROMPT = "A Secret cat: on the moon"
 BODY = {"promptText": PROMPT, "promptImage": "https://private.example/me.png?sig=abc", "seed": 7, "ratio": "16:9"}

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.checks.evidence import AccountEvidence
-from airflow_provider_runway.checks.findings import (
+from airflow_provider_runway.checks.account_evidence import AccountEvidence
+from airflow_provider_runway.checks.account_findings import (
     Answer,
     Finding,
     Level,
     Verdict,
-    decide_lost_submit,
+    decide_if_lost_submit_can_be_found,
     get_exit_code,
     list_findings,
-    summarize,
+    summarize_for_connection_test,
 )
 from airflow_provider_runway.exceptions import NoUsableResponseError, UnauthorizedError
 from airflow_provider_runway.segmind.history import HistoryRow, Page, parse_row
@@ -86,7 +86,7 @@ PENDING = make_row(request_id="0b1d", model_status="PENDING", request_body=None)
     ],
 )
 def test_the_verdict_on_lost_submits(evidence: AccountEvidence, answer: Answer, reason: str) -> None:
-    verdict = decide_lost_submit(evidence)
+    verdict = decide_if_lost_submit_can_be_found(evidence)
     assert verdict.answer is answer
     assert reason in verdict.reason
 
@@ -164,7 +164,7 @@ def test_the_exit_code(level: Level, answer: Answer, code: int) -> None:
 
 
 def test_the_summary_names_what_a_user_must_know() -> None:
-    is_usable, text = summarize(make_evidence(make_row(), clock_offset_s=600.0))
+    is_usable, text = summarize_for_connection_test(make_evidence(make_row(), clock_offset_s=600.0))
     assert is_usable
     for part in ("The key is valid.", "10.00 USD", "600 s behind", "can be found again: yes, because"):
         assert part in text
@@ -172,4 +172,7 @@ def test_the_summary_names_what_a_user_must_know() -> None:
 
 
 def test_the_summary_of_an_unusable_key_is_its_error() -> None:
-    assert summarize(AccountEvidence(credits_problem=UnauthorizedError("Wrong key."))) == (False, "Wrong key.")
+    assert summarize_for_connection_test(AccountEvidence(credits_problem=UnauthorizedError("Wrong key."))) == (
+        False,
+        "Wrong key.",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airflow_provider_runway.checks.evidence import AccountEvidence
+from airflow_provider_runway.checks.account_evidence import AccountEvidence
 from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 
@@ -60,21 +60,21 @@ class Verdict:
 
 def list_findings(evidence: AccountEvidence) -> list[Finding]:
     """Return everything that the evidence shows, most basic things first."""
-    findings = [_judge_key(evidence)]
+    findings = [_make_key_finding(evidence)]
     if evidence.credits is None:
         return findings
-    findings += [_judge_balance(evidence), _judge_clock(evidence), _judge_rate_limit(evidence)]
-    findings.append(_judge_history(evidence))
+    findings += [_make_balance_finding(evidence), _make_clock_finding(evidence), _make_rate_limit_finding(evidence)]
+    findings.append(_make_history_finding(evidence))
     if evidence.page is not None and evidence.page.row_count:
-        findings += _judge_rows(evidence)
-        findings += _judge_filters(evidence)
-        findings += _judge_row_timing(evidence)
+        findings += _make_row_findings(evidence)
+        findings += _make_filter_findings(evidence)
+        findings += _make_row_timing_findings(evidence)
     if evidence.job_id is not None:
-        findings.append(_judge_job(evidence))
+        findings.append(_make_job_finding(evidence))
     return findings
 
 
-def decide_lost_submit(evidence: AccountEvidence) -> Verdict:
+def decide_if_lost_submit_can_be_found(evidence: AccountEvidence) -> Verdict:
     """Decide whether a submit whose response was lost can be found in this account's history."""
     if evidence.page is None:
         return Verdict(Answer.NO if evidence.history_problem else Answer.UNKNOWN, "the history could not be read")
@@ -104,7 +104,7 @@ def get_exit_code(findings: Iterable[Finding], verdict: Verdict) -> int:
     return 1 if has_problem or verdict.answer is Answer.NO else 0
 
 
-def summarize(evidence: AccountEvidence) -> tuple[bool, str]:
+def summarize_for_connection_test(evidence: AccountEvidence) -> tuple[bool, str]:
     """Return whether a connection can be used, and a short text for the test of a connection.
 
     A history that cannot be read does not stop anybody from making videos, so it is only reported.
@@ -117,16 +117,16 @@ def summarize(evidence: AccountEvidence) -> tuple[bool, str]:
         if finding.name in ("key", "balance")
         or (finding.name in ("clock", "history") and finding.level in (Level.WARNING, Level.PROBLEM))
     ]
-    return True, " ".join([*shown, decide_lost_submit(evidence).text])
+    return True, " ".join([*shown, decide_if_lost_submit_can_be_found(evidence).text])
 
 
-def _judge_key(evidence: AccountEvidence) -> Finding:
+def _make_key_finding(evidence: AccountEvidence) -> Finding:
     if evidence.credits_problem is not None:
         return Finding("key", Level.PROBLEM, str(evidence.credits_problem))
     return Finding("key", Level.OK, "The key is valid.")
 
 
-def _judge_balance(evidence: AccountEvidence) -> Finding:
+def _make_balance_finding(evidence: AccountEvidence) -> Finding:
     balance = evidence.credits
     if balance is None or not balance.is_known:
         return Finding("balance", Level.UNKNOWN, "The account has no balance record yet.")
@@ -136,7 +136,7 @@ def _judge_balance(evidence: AccountEvidence) -> Finding:
     return Finding("balance", Level.OK, text)
 
 
-def _judge_clock(evidence: AccountEvidence) -> Finding:
+def _make_clock_finding(evidence: AccountEvidence) -> Finding:
     offset_s = evidence.clock_offset_s
     if offset_s is None:
         return Finding("clock", Level.UNKNOWN, "The responses have no Date header, so clocks cannot be compared.")
@@ -151,14 +151,14 @@ def _judge_clock(evidence: AccountEvidence) -> Finding:
     )
 
 
-def _judge_rate_limit(evidence: AccountEvidence) -> Finding:
+def _make_rate_limit_finding(evidence: AccountEvidence) -> Finding:
     if evidence.rate_limit_headers:
         names = ", ".join(evidence.rate_limit_headers)
         return Finding("rate_limit", Level.OK, f"GETs show a rate limit, in the headers {names}.")
     return Finding("rate_limit", Level.UNKNOWN, "GETs show no rate limit in their headers; they may still count.")
 
 
-def _judge_history(evidence: AccountEvidence) -> Finding:
+def _make_history_finding(evidence: AccountEvidence) -> Finding:
     if evidence.page is None:
         return Finding("history", Level.PROBLEM, f"The history cannot be read. {evidence.history_problem}")
     if not evidence.page.row_count:
@@ -171,7 +171,7 @@ def _judge_history(evidence: AccountEvidence) -> Finding:
     return Finding("history", level, f"The history is readable: {evidence.page.row_count}{total} rows.{unreadable}")
 
 
-def _judge_rows(evidence: AccountEvidence) -> list[Finding]:
+def _make_row_findings(evidence: AccountEvidence) -> list[Finding]:
     rows = evidence.page.rows if evidence.page else []
     checks: list[tuple[str, str, Callable[[HistoryRow], bool]]] = [
         ("row_id", "a request id", lambda row: row.request_id is not None),
@@ -190,7 +190,7 @@ def _judge_rows(evidence: AccountEvidence) -> list[Finding]:
     return findings
 
 
-def _judge_filters(evidence: AccountEvidence) -> list[Finding]:
+def _make_filter_findings(evidence: AccountEvidence) -> list[Finding]:
     findings = []
     if evidence.refused_filters:
         names = ", ".join(sorted(evidence.refused_filters))
@@ -209,8 +209,8 @@ def _judge_filters(evidence: AccountEvidence) -> list[Finding]:
     return findings
 
 
-def _judge_row_timing(evidence: AccountEvidence) -> list[Finding]:
-    """Judge when rows appear, from the rows alone."""
+def _make_row_timing_findings(evidence: AccountEvidence) -> list[Finding]:
+    """Tell when rows appear, from the rows alone."""
     rows = evidence.page.rows if evidence.page else []
     findings = []
     if any(row.state not in _FINAL_STATES for row in rows):
@@ -226,8 +226,8 @@ def _judge_row_timing(evidence: AccountEvidence) -> list[Finding]:
     return findings
 
 
-def _judge_job(evidence: AccountEvidence) -> Finding:
-    """Judge when the row of the named job appears, compared with the job's own record."""
+def _make_job_finding(evidence: AccountEvidence) -> Finding:
+    """Tell when the row of the named job appears, compared with the job's own record."""
     if evidence.job_status is None:
         return Finding("job", Level.UNKNOWN, f"Job {evidence.job_id} has no record. {evidence.job_problem}")
     status, row = evidence.job_status, evidence.job_row

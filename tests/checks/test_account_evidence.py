@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.checks.evidence import AccountEvidence, collect_evidence
-from airflow_provider_runway.checks.findings import Answer, decide_lost_submit, list_findings
-from airflow_provider_runway.checks.transcript import make_transcript
+from airflow_provider_runway.checks.account_evidence import AccountEvidence, collect_evidence
+from airflow_provider_runway.checks.account_findings import Answer, decide_if_lost_submit_can_be_found, list_findings
+from airflow_provider_runway.checks.redacted_transcript import make_transcript
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.emulator.history_forms import HISTORY_FORMS
 from airflow_provider_runway.segmind import endpoints
@@ -60,7 +60,7 @@ def test_an_account_with_a_finished_job(run: Run, gateway: Emulator, settings: C
     assert evidence.lookup_row is not None
     assert evidence.model_filter == "runway-gen3-alphaturbo"
     assert evidence.raw_rows[0]["request_id"] == request_id
-    assert decide_lost_submit(evidence).answer is Answer.YES
+    assert decide_if_lost_submit_can_be_found(evidence).answer is Answer.YES
 
 
 def test_the_short_form_asks_for_balance_and_history_only(
@@ -87,7 +87,7 @@ def test_an_unreadable_history_is_reported(run: Run, gateway: Emulator, settings
     evidence = check(run, settings)
     assert evidence.page is None
     assert evidence.history_problem is not None
-    assert decide_lost_submit(evidence).answer is Answer.NO
+    assert decide_if_lost_submit_can_be_found(evidence).answer is Answer.NO
 
 
 def test_a_clock_that_is_off_is_measured(run: Run, settings: ClientSettings) -> None:
@@ -111,7 +111,7 @@ def test_the_row_of_a_running_job_is_compared_with_its_record(
 def test_the_verdict_agrees_with_the_search_for_lost_submits(tmp_path: Path, form: str) -> None:
     """For each form of the history: "yes" only where the search would find the job, and the same after a replay."""
     evidence = check_emulator(history_form=form)
-    answer = decide_lost_submit(evidence).answer
+    answer = decide_if_lost_submit_can_be_found(evidence).answer
     rows = evidence.page.rows if evidence.page else []
     found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
     is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
@@ -120,12 +120,14 @@ def test_the_verdict_agrees_with_the_search_for_lost_submits(tmp_path: Path, for
     path = tmp_path / "transcript.json"
     path.write_text(json.dumps(make_transcript(evidence)))
     if evidence.page is not None:
-        assert decide_lost_submit(check_emulator(replay=path)).answer is answer
+        assert decide_if_lost_submit_can_be_found(check_emulator(replay=path)).answer is answer
 
 
 def test_the_verdict_on_some_forms() -> None:
     forms = {"plain": "yes", "seed_missing": "yes", "body_missing": "no", "id_missing": "no", "empty": "unknown"}
-    assert {form: decide_lost_submit(check_emulator(history_form=form)).answer for form in forms} == forms
+    assert {
+        form: decide_if_lost_submit_can_be_found(check_emulator(history_form=form)).answer for form in forms
+    } == forms
 
 
 def check_emulator(**options: Any) -> AccountEvidence:

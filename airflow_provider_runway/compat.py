@@ -99,7 +99,7 @@ async def is_connection_missing(conn_id: str) -> bool:
             return all(backend.get_connection(conn_id=conn_id) is None for backend in ensure_secrets_loaded())
 
         return await asyncio.to_thread(is_missing)
-    except ImportError:  # these are internals of Airflow; without them its own answer counts
+    except ImportError:  # these are internals of Airflow; without them the first lookup counts
         return True
     except Exception:
         return False

@@ -179,6 +179,11 @@ def _read_pages(
     while len(pages) < MAX_PAGES:
         try:
             page = yield from execute(endpoints.make_history_page_call(base_urls, query, len(pages) + 1), policy)
+        except (NotFoundError, NoUsableResponseError) as error:
+            if pages and error.facts.get("http_status") in (204, 404):
+                # It may mean that there are no more rows. The rows so far count, and a missing row means nothing.
+                return _collect(pages, query, is_whole=False)
+            raise
         except RefusedError as refusal:
             if pages and isinstance(refusal, NotFoundError):  # another way to say that there are no more rows
                 total = pages[0].total
@@ -208,8 +213,8 @@ def find_requests(
     search = yield from search_history(base_urls, query, policy, since)
     if not search.is_whole:
         raise BadInputError(
-            f"The history has more than {MAX_PAGES} pages of {MAX_ROWS_PER_PAGE} rows for this query, or repeats its "
-            "pages; ask for fewer days, or for one model."
+            f"The history has more than {MAX_PAGES} pages of {MAX_ROWS_PER_PAGE} rows for this query, repeats its "
+            "pages, or does not return a later one; ask for fewer days, or for one model."
         )
     return [row for row in search.rows if row.request_id is not None]
 

@@ -1,8 +1,8 @@
 """The account's request history: the query for its pages, and the rows that it returns.
 
 The history is the only place that knows a job after its record's hour, and the only one that can tell whether a
-submit without a response became a job. Its contract is the vendor's SDK 1.3.0, and nobody outside knows more. So a
-row is read in every form that cannot be ruled out, and what cannot be read is None. None is never evidence.
+submit without a response became a job. Its contract is the vendor's SDK 1.3.0, and no more of it is public. So a row is
+read in every form that cannot be ruled out, and what cannot be read is None. None is never evidence.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class HistoryQuery:
     def from_timestamps(cls, since: float, until: float, model: str | None = None) -> HistoryQuery:
         """Return the query for two timestamps (epoch seconds), wide enough for any time zone.
 
-        Where 31 days leave no room for the whole margin, the later end loses it first.
+        Where 31 days are too few for the whole margin, the later end loses it first.
 
         :raises BadInputError: the timestamps are too far apart; a part must not pass for the whole.
         """

@@ -1,7 +1,7 @@
 """The inputs of a request as the history keeps them: finds seed, prompt and image in any form, to recognise a job.
 
-Nobody outside knows whether the history keeps a request's body as it was sent. So it is read as an object, as JSON text
-or as the text of a Python dict, with any spelling and nesting. What is not clear is None.
+It is not public whether the history keeps a request's body as it was sent. So it is read as an object, as JSON text or
+as the text of a Python dict, with any spelling and nesting. What is not clear is None.
 """
 
 from __future__ import annotations

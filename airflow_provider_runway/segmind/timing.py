@@ -16,7 +16,7 @@ class Timing:
 
     :param latency_scale: factor on every model's expected latency.
     :param min_poll_gap_s: the shortest pause between two polls of one job.
-    :param min_wait_s: the earliest moment, counted from the deferral, at which a trigger may fire.
+    :param min_wait_s: how soon after the deferral a trigger may fire.
     :param history_pauses_s: pauses between two reads of the history while a lost submit is searched; the last repeats.
     :param history_landing_s: how long after a job's end its history row may still be missing or incomplete.
     :param intent_margin_s: how long an intent is good for beyond the pauses of its submit: writing it down takes time.

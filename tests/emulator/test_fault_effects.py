@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -473,3 +474,12 @@ def test_a_body_that_is_cut_by_closing_the_connection_has_the_chosen_version_hea
         assert whole.content.startswith(received)
         assert {name for name in ("etag", "last-modified") if name in response.headers} == headers
         assert names != "weak" or response.headers["etag"] == f"W/{whole.headers['etag']}"
+
+
+def test_a_cut_connection_is_reset_and_not_just_closed(gateway):
+    gateway.add_fault("credits:cut_before")
+    key = f"x-api-key: {gateway.test_key}\r\n"
+    with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=5) as client:
+        client.sendall(f"GET /v1/get-user-credits HTTP/1.1\r\nhost: x\r\n{key}\r\n".encode())
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)

@@ -197,14 +197,16 @@ def test_the_blocking_call_returns_the_video_with_headers(start_api):
     assert api.post(f"/v1/{ALPHA}", VALID | {"promptText": "forbidden"}).status_code == 400
 
 
-def test_the_balance_falls_when_a_job_completes(api):
+def test_the_balance_falls_when_a_job_completes_and_not_when_it_fails(api):
     before = api.get("/v1/get-user-credits").json()
     request_id = api.submit()
     during = api.get("/v1/get-user-credits").json()
     api.finish(request_id)
     after = api.get("/v1/get-user-credits").json()
+    api.finish(api.submit(ratio="none"))
+    after_failure = api.get("/v1/get-user-credits").json()
     assert before == during == {"credits": 1000.0, "free-credits": 0.0}
-    assert after == {"credits": 999.5, "free-credits": 0.0}
+    assert after == after_failure == {"credits": 999.5, "free-credits": 0.0}
 
 
 def test_an_image_model_returns_an_image(api):

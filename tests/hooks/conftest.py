@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from task_fixtures import has_state_store, logged, newest_airflow, quick, ti  # noqa: F401
+from task_fixtures import has_state_store, logged, quick, ti  # noqa: F401
 
 from airflow_provider_runway.emulator import Emulator
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow_runtime import TaskInstance, event_of, resume
-from submits import count, only_job
-from tasks import generate, sense
+from airflow_runtime import TaskInstance, resume, run_trigger
+from submits import count_requests, get_only_job_id
+from tasks import make_operator, make_sensor
 
 from airflow_provider_runway.compat import AirflowFailException
 from airflow_provider_runway.emulator import Emulator
@@ -72,7 +72,7 @@ def models(write: Callable[[str], Path]) -> Path:
 
 
 def submit(ti: TaskInstance, **arguments: Any) -> None:
-    generate(**{"model": "veo-9", "duration": 8, "wait_for_completion": False, **arguments}).execute(ti.context())
+    make_operator(**{"model": "veo-9", "duration": 8, "wait_for_completion": False, **arguments}).execute(ti.context())
 
 
 @pytest.mark.usefixtures("models")
@@ -116,7 +116,7 @@ def test_inputs_of_a_custom_model_are_checked(
 def test_the_sensor_knows_the_latency_of_a_custom_model(gateway: Emulator, ti: TaskInstance) -> None:
     submit(ti)
     forget_models()  # the sensor's, which never builds a request
-    sense(only_job(gateway), deferrable=False).execute(TaskInstance(task_id="sense").context())
+    make_sensor(get_only_job_id(gateway), deferrable=False).execute(TaskInstance(task_id="sense").context())
     assert (MODELS["veo-9"].latency_s, MODELS[DEFAULT_MODEL].latency_s) == (80, 99)
 
 
@@ -125,7 +125,7 @@ def test_a_triggerer_that_never_ran_the_dag_file_knows_a_custom_model(ti: TaskIn
     with pytest.raises(TaskDeferred) as deferred:
         submit(ti, wait_for_completion=True)
     forget_models()
-    assert event_of(deferred.value.trigger)["status"] == "completed"
+    assert run_trigger(deferred.value.trigger)["status"] == "completed"
     assert MODELS["veo-9"].latency_s == 80
 
 
@@ -184,15 +184,15 @@ def test_an_invalid_file_ends_no_wait_and_gives_one_warning(
     write("{}")
     for ti in waiting:
         with pytest.raises(TaskDeferred) as deferred:
-            generate().execute(ti.context())
+            make_operator().execute(ti.context())
         deferrals.append(deferred.value)
     path = write(text or "")
     if text is None:
         path.unlink()
     forget_models()
     for ti, deferral in zip(waiting, deferrals, strict=True):
-        event = event_of(deferral.trigger)
-        assert resume(generate(), ti, deferral, event)["status"] == "COMPLETED"
+        event = run_trigger(deferral.trigger)
+        assert resume(make_operator(), ti, deferral, event)["status"] == "COMPLETED"
     assert gateway.ledger()["posts"] == 2
     warned = [record for record in caplog.records if "models file" in record.getMessage()]
     assert [record.levelname for record in warned] == ["WARNING"]
@@ -209,5 +209,5 @@ def test_an_invalid_file_at_a_retry_names_the_job(
     ti.retry()
     with pytest.raises(AirflowFailException) as caught:
         submit(ti, model=DEFAULT_MODEL, duration=5)
-    assert f'RunwayJobSensor(request_id="{only_job(gateway)}")' in str(caught.value)
-    assert count(gateway, "submit") == 1
+    assert f'RunwayJobSensor(request_id="{get_only_job_id(gateway)}")' in str(caught.value)
+    assert count_requests(gateway, "submit") == 1

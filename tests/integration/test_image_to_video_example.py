@@ -90,7 +90,7 @@ def test_the_stored_video_plays(airflow: LocalAirflow, run: Run, videos: Path) -
 @pytest.mark.parametrize("task_id", ["wait", "one_task"])
 def test_the_log_names_the_job_before_and_after_the_deferral(airflow: LocalAirflow, run: Run, task_id: str) -> None:
     request_id, log = airflow.get_xcom(run, task_id)["request_id"], airflow.get_task_log(run, task_id)
-    waiting, completed = f"Job {request_id}: waiting in the triggerer", f"Job {request_id}: COMPLETED, cost 0.5 USD"
+    waiting, completed = f"Job {request_id}: waiting in the triggerer", f"Job {request_id}: COMPLETED, "
     assert waiting in log
     assert completed in log
     assert log.index(waiting) < log.index(completed)

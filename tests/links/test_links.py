@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow.serialization import serialized_objects
 from airflow_runtime import TaskInstance, run_task
-from tasks import generate, sense
+from tasks import make_operator, make_sensor
 
 from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink
 from airflow_provider_runway.emulator import Emulator
@@ -52,23 +52,23 @@ def xcom_reads(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_finished_task_has_both_links(ti: TaskInstance, connection: str, quick: None) -> None:
     """The console's link is stored when the task is deferred, the video's when it has finished."""
     tasks: list[Any] = []
-    result = run_task(lambda: tasks.append(generate()) or tasks[-1], ti)
+    result = run_task(lambda: tasks.append(make_operator()) or tasks[-1], ti)
     before_deferral, after_deferral = (list_links(task, ti) for task in tasks)
     assert before_deferral == {"_link_runway_console": CONSOLE_URL}
     assert after_deferral == {"_link_runway_video": result["output_url"]}
 
 
 def test_a_finished_sensor_has_both_links(ti: TaskInstance, connection: str, quick: None) -> None:
-    request_id = run_task(lambda: generate(wait_for_completion=False), ti)["request_id"]
+    request_id = run_task(lambda: make_operator(wait_for_completion=False), ti)["request_id"]
     tasks, sensor_ti = [], TaskInstance(map_index=2)
-    result = run_task(lambda: tasks.append(sense(request_id)) or tasks[-1], sensor_ti)
+    result = run_task(lambda: tasks.append(make_sensor(request_id)) or tasks[-1], sensor_ti)
     assert list_links(tasks[-1], sensor_ti)["_link_runway_video"] == result["output_url"]
 
 
 def test_a_deferred_task_has_the_console_link_only(
     gateway: Emulator, ti: TaskInstance, connection: str, quick: None, xcom_reads: list[str]
 ) -> None:
-    task = generate()
+    task = make_operator()
     with pytest.raises(TaskDeferred):
         task.execute(ti.context())
     assert list_links(task, ti) == {"_link_runway_console": CONSOLE_URL}
@@ -79,7 +79,7 @@ def test_a_task_without_a_job_has_no_links_and_reads_no_xcom(
     gateway: Emulator, ti: TaskInstance, connection: str, quick: None, xcom_reads: list[str]
 ) -> None:
     gateway.add_fault("submit:forbidden")
-    task = generate()
+    task = make_operator()
     with pytest.raises(AirflowFailException):
         task.execute(ti.context())
     assert list_links(task, ti) == {}
@@ -87,7 +87,7 @@ def test_a_task_without_a_job_has_no_links_and_reads_no_xcom(
 
 
 def test_a_links_url_replaces_an_earlier_one() -> None:
-    task = generate()
+    task = make_operator()
     hide_links(task)
     for url in ("https://a.example/1.mp4", "https://a.example/2.mp4", None, ""):
         show_link(task, "output_url", url)
@@ -99,18 +99,18 @@ def test_a_links_url_replaces_an_earlier_one() -> None:
 def test_airflow_2_reads_the_links_from_the_xcoms_of_the_task(ti: TaskInstance, map_index: int) -> None:
     ti.map_index = map_index
     ti.xcoms["generate", 7, "output_url"] = '"https://another.example/7.mp4"'
-    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
+    assert list_links(make_operator(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
     ti.xcom_push("request_id", "0b1c")
-    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": CONSOLE_URL}
+    assert list_links(make_operator(), ti) == {"_link_runway_video": "", "_link_runway_console": CONSOLE_URL}
     ti.xcom_push("output_url", "https://images.example/a.mp4")
-    assert list_links(generate(), ti)["_link_runway_video"] == "https://images.example/a.mp4"
+    assert list_links(make_operator(), ti)["_link_runway_video"] == "https://images.example/a.mp4"
 
 
 @pytest.mark.skipif(not IS_AIRFLOW_3, reason="Airflow 2 reads XComs in its webserver")
 def test_airflow_3_reads_no_xcom_for_a_link(ti: TaskInstance, xcom_reads: list[str]) -> None:
     """There a link is asked on the worker, and reading an XCom that does not exist logs an error."""
     ti.xcom_push("output_url", "https://images.example/a.mp4")
-    assert list_links(generate(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
+    assert list_links(make_operator(), ti) == {"_link_runway_video": "", "_link_runway_console": ""}
     assert xcom_reads == []
 
 

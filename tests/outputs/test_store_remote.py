@@ -15,7 +15,7 @@ import pytest
 from airflow_runtime import TaskInstance, run_task
 from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
-from tasks import generate
+from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
@@ -65,7 +65,7 @@ def list_keys(bucket: Any) -> list[str]:
 def test_a_video_goes_into_a_bucket(
     bucket: Any, gateway: Emulator, ti: TaskInstance, output_path: str, output_conn_id: str | None
 ) -> None:
-    result = run_task(partial(generate, output_path=output_path, output_conn_id=output_conn_id), ti)
+    result = run_task(partial(make_operator, output_path=output_path, output_conn_id=output_conn_id), ti)
     (key,) = list_keys(bucket)
     assert key == f"a/{result['request_id']}.mp4"
     assert result["output_path"].endswith(f"videos/{key}")
@@ -75,7 +75,7 @@ def test_a_video_goes_into_a_bucket(
 
 def test_several_outputs_go_into_a_bucket(bucket: Any, gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:output_shape:shape=images,count=3")
-    run_task(partial(generate, output_path="s3://videos/{index}/", output_conn_id="aws_default"), ti)
+    run_task(partial(make_operator, output_path="s3://videos/{index}/", output_conn_id="aws_default"), ti)
     assert [key.partition("/")[0] for key in list_keys(bucket)] == ["0", "1", "2"]
 
 
@@ -83,7 +83,7 @@ def test_a_failed_download_leaves_the_bucket_unchanged(bucket: Any, gateway: Emu
     bucket.put_object(Key="clip.mp4", Body=b"the video of yesterday")
     gateway.add_fault("output:cut_body:times=0")
     with pytest.raises(AirflowException, match="paid for"):
-        run_task(partial(generate, output_path="s3://videos/clip.mp4", output_conn_id="aws_default"), ti)
+        run_task(partial(make_operator, output_path="s3://videos/clip.mp4", output_conn_id="aws_default"), ti)
     assert list_keys(bucket) == ["clip.mp4"]
     assert bucket.Object("clip.mp4").get()["Body"].read() == b"the video of yesterday"
 
@@ -91,7 +91,7 @@ def test_a_failed_download_leaves_the_bucket_unchanged(bucket: Any, gateway: Emu
 def test_a_refused_upload_names_the_paid_job_and_may_be_retried(
     bucket: Any, gateway: Emulator, ti: TaskInstance
 ) -> None:
-    make = partial(generate, output_path="s3://no-such-bucket/clip.mp4", output_conn_id="aws_default")
+    make = partial(make_operator, output_path="s3://no-such-bucket/clip.mp4", output_conn_id="aws_default")
     with pytest.raises(AirflowException, match=r"could not be stored at s3://no-such-bucket.*paid for") as caught:
         run_task(make, ti)
     assert not isinstance(caught.value, AirflowFailException)
@@ -102,7 +102,7 @@ def test_the_stored_file_is_reported_as_lineage(bucket: Any, ti: TaskInstance, m
     lineage = import_module("airflow.sdk.lineage" if find_spec("airflow.sdk") is not None else "airflow.lineage.hook")
     collector = lineage.HookLineageCollector()
     monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
-    run_task(partial(generate, output_path="s3://videos/clip.mp4", output_conn_id="aws_default"), ti)
+    run_task(partial(make_operator, output_path="s3://videos/clip.mp4", output_conn_id="aws_default"), ti)
     assert [output.asset.uri for output in collector.collected_assets.outputs] == ["s3://videos/clip.mp4"]
 
 
@@ -157,7 +157,7 @@ def test_a_storage_without_atomic_uploads_gets_the_file_by_renaming(
 ) -> None:
     storage.pipe_file("/videos/clip.mp4", b"the video of yesterday")
     storage.failing_steps = failing_steps
-    result = run_task(partial(generate, output_path="memory://videos/clip.mp4"), ti)
+    result = run_task(partial(make_operator, output_path="memory://videos/clip.mp4"), ti)
     assert result["output_path"] == "memory://videos/clip.mp4"
     assert read_files(storage) == {"/videos/clip.mp4": CLIP}
 
@@ -169,7 +169,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(
     storage.pipe_file("/videos/clip.mp4", b"the video of yesterday")
     storage.failing_steps = {step}
     with pytest.raises(AirflowException, match=r"could not be stored at memory://.*paid for") as caught:
-        run_task(partial(generate, output_path="memory://videos/clip.mp4"), ti)
+        run_task(partial(make_operator, output_path="memory://videos/clip.mp4"), ti)
     assert not isinstance(caught.value, AirflowFailException)
     assert read_files(storage) == {"/videos/clip.mp4": b"the video of yesterday"}
 

@@ -53,7 +53,7 @@ def test_a_documented_json_error_is_a_refusal_of_a_get_and_of_a_submit(
     assert of_get.facts == {"call": "status", "http_status": status}
 
 
-#: What a proxy, or nobody knows who, can send after the API has accepted a job: none of it refuses a submit.
+#: What a proxy can send after the API has accepted a job: none of it refuses a submit.
 PROVES_NOTHING = [
     pytest.param((408, 409, 425, 499), JSON_ERROR, id="timeouts and conflicts of a proxy"),
     pytest.param((500, 502, 503, 504, 520), JSON_ERROR, id="server faults"),

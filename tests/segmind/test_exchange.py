@@ -204,6 +204,15 @@ def test_a_page_without_a_usable_response_is_asked_for_again(drive: Drive, respo
     assert len(drive(find_requests(BaseUrls(), QUERY, POLICY), script).value) == 2
 
 
+@pytest.mark.parametrize(("status", "body"), [(404, {"error": "No records found"}), (204, b"")])
+def test_a_later_page_that_is_not_found_ends_the_search_and_proves_nothing(
+    drive: Drive, respond: Respond, status: int, body: Any
+) -> None:
+    script = [respond(200, make_page(2)), *[respond(status, body)] * POLICY.attempts]
+    search = drive(search_history(BaseUrls(), QUERY, POLICY), script).value
+    assert ([row.request_id for row in search.rows], search.is_whole) == (["r-0", "r-1"], False)
+
+
 def test_unreadable_rows_and_the_clock_are_reported(drive: Drive, respond: Respond) -> None:
     page = {"data": [{"request_id": "r-1"}, {"no": "id"}, "?"]}
     script = [respond(200, page, date="Fri, 15 Jan 2027 08:05:00 GMT"), respond(200, [])]

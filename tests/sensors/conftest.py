@@ -6,10 +6,10 @@ import contextlib
 
 import pytest
 from airflow_runtime import TaskInstance
-from task_fixtures import gateway, has_state_store, logged, newest_airflow, quick, said
+from task_fixtures import gateway, has_state_store, logged, quick
 from task_fixtures import ti as task_instance
 
-__all__ = ["gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "task_instance", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "quick", "task_instance", "ti"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_runway.emulator import HISTORY_FORMS, Emulator
 from airflow_provider_runway.exceptions import (
+    BadInputError,
     BadRequestError,
     NotFoundError,
     NoUsableResponseError,
@@ -30,8 +31,8 @@ ALLOWED_ERRORS: dict[tuple[str, str], type[RunwayError]] = {
     ("filters_refused_422", "page"): BadRequestError,
     ("sparse", "page"): BadRequestError,
     ("future_date_refused", "page"): BadRequestError,
-    ("no_rows_404", "page"): NotFoundError,
-    ("no_rows_204", "page"): NoUsableResponseError,
+    ("no_rows_404", "page"): BadInputError,
+    ("no_rows_204", "page"): BadInputError,
     ("id_missing", "row"): NoUsableResponseError,
     ("empty", "row"): NotFoundError,
     ("lookup_fails", "row"): NotFoundError,

@@ -181,13 +181,12 @@ def _read_pages(
             page = yield from execute(endpoints.make_history_page_call(base_urls, query, len(pages) + 1), policy)
         except (NotFoundError, NoUsableResponseError) as error:
             if pages and error.facts.get("http_status") in (204, 404):
-                # It may mean that there are no more rows. The rows so far count, and a missing row means nothing.
-                return _collect(pages, query, is_whole=False)
+                # It may mean that there are no more rows. The rows so far count, but a missing row means nothing
+                # unless the server has told that these are all.
+                total = pages[0].total
+                return pages, query, total is not None and sum(page.row_count for page in pages) >= total
             raise
         except RefusedError as refusal:
-            if pages and isinstance(refusal, NotFoundError):  # another way to say that there are no more rows
-                total = pages[0].total
-                return pages, query, total is None or sum(page.row_count for page in pages) >= total
             narrower = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
             if narrower is None:
                 raise

@@ -178,10 +178,8 @@ class Page:
 
 
 def parse_page(request: Request, response: Response) -> Page:
-    """Return a page's rows. No content is a page without rows."""
+    """Return a page's rows."""
     raise_for_status(request, response)
-    if response.status == 204:
-        return Page([], row_count=0, clock_offset_s=response.clock_offset_s)
     body = response.json()
     items = _find_row_list(body)
     if items is None:

@@ -10,8 +10,12 @@ from typing import Any
 
 #: Above this a number of seconds would be past the year 5000, so it is a number of milliseconds.
 _MIN_MILLISECONDS = 1e11
-#: A text without a year ("now", "12:30") would be completed from the clock of this machine.
-_YEAR = re.compile(r"\d{4}")
+#: Year, month, day, or a month by its name. "08/09/2026" may mean two days a month apart, and a text without a year
+#: ("now", "12:30") would be completed from the clock of this machine.
+_CLEAR_DATE = re.compile(
+    r"\s*\d{4}[-/.]?\d{1,2}[-/.]?\d{1,2}(?!\d)|(?=.*\b\d{4}\b).*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
+    re.IGNORECASE,
+)
 #: HTTP dates begin with the day of the week: "Tue, 24 Nov 2026 22:15:00 GMT".
 _WEEKDAY = re.compile(r"\s*(mon|tue|wed|thu|fri|sat|sun)[a-z]*,", re.IGNORECASE)
 #: Hours, minutes and seconds.
@@ -68,12 +72,13 @@ def parse_timestamp_details(value: Any) -> Timestamp | None:
     """Return a timestamp with what its text says about time zone and precision.
 
     Reads epoch seconds and milliseconds (as a number or as text), ISO 8601 with or without ``T`` or zone, and HTTP
-    dates. Returns None for anything else, and for times that are thousands of years away.
+    dates. Returns None for anything else, for a date that may be read in two ways, and for times that are thousands of
+    years away.
     """
     if (number := parse_number(value)) is not None:
         seconds = number / 1000 if number > _MIN_MILLISECONDS else number
         return Timestamp(seconds) if abs(seconds) < _MIN_MILLISECONDS else None
-    if not isinstance(value, str) or not _YEAR.search(value):
+    if not isinstance(value, str) or not _CLEAR_DATE.match(value):
         return None
     if _WEEKDAY.match(value):
         http_date = parse_http_date(value)

@@ -18,7 +18,7 @@ POINTS = (BEFORE_POST, BEFORE_RESPONSE, BEFORE_DEFERRAL, BEFORE_RESULT)
 
 
 @pytest.mark.skipif(not (VENV_2 / "bin" / "airflow").exists(), reason="no .venv-2.11: `make test` makes it")
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(700)
 def test_on_airflow_2_a_killed_task_finds_its_job_in_the_history(
     tmp_path: Path, plan: KillPlan, emulator: EmulatorProcess
 ) -> None:
@@ -32,7 +32,7 @@ def test_on_airflow_2_a_killed_task_finds_its_job_in_the_history(
     }
     with LocalAirflow(tmp_path, DAGS, venv=VENV_2, env=env) as airflow:
         run = airflow.trigger("killed_jobs")
-        state = airflow.wait_for_run(run, timeout_s=360)
+        state = airflow.wait_for_run(run, timeout_s=600)
         report = check_payments(airflow, emulator, run, len(POINTS), 1)
     assert len(plan.list_kills(run.run_id)) == len(POINTS)
     assert (state, report.is_correct) == ("success", True), report

@@ -43,6 +43,8 @@ ANYTHING = st.one_of(
         pytest.param("2026-08-27T10:00Z", Timestamp(TIME, True, 60.0), id="minutes with a zone"),
         pytest.param("2026-08-27", Timestamp(TIME - 10 * HOUR, False, 86_400.0), id="a day"),
         pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", Timestamp(TIME), id="an HTTP date"),
+        pytest.param("Aug 27, 2026 10:00 AM", Timestamp(TIME, False, 60.0), id="a month by its name"),
+        pytest.param("2026/08/27 10:00:00+00:00", Timestamp(TIME), id="slashes, the year first"),
         pytest.param(TIME, Timestamp(TIME), id="epoch seconds"),
         pytest.param(str(int(TIME * 1000)), Timestamp(TIME), id="epoch milliseconds as text"),
     ],
@@ -60,7 +62,7 @@ def test_a_timestamp_without_a_zone_may_mean_any_zone() -> None:
 
 def test_what_is_no_timestamp_is_none() -> None:
     texts = ("", "soon", "12:30", "P1D", "2026-13-45", "inf", "9" * 30 + "-01-01", "2026-08-27T10:00:00+99:99")
-    for value in (*texts, "Thu, 99 Foo 2026 10:00:00 GMT", 1e14, True, None, []):
+    for value in (*texts, "08/09/2026 10:00:00", "27.08.2026", "Thu, 99 Foo 2026 10:00:00 GMT", 1e14, True, None, []):
         assert parse_timestamp(value) is None
 
 

@@ -29,7 +29,7 @@ def submit_jobs(emulator: Emulator, count: int) -> list[str]:
     return [response.json()["request_id"] for response in responses]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_two_triggerers_on_one_key_lose_no_job_and_both_make_progress(tmp_path: Path) -> None:
     # Sixty requests a minute in windows of twelve seconds. The submits use up the first window. A poller without a
     # configured rate begins at 120 a minute, so the two together want four times the limit.

@@ -155,7 +155,7 @@ def search_history(
     a total is not known. A filter that the server refuses is left out, and the query is repeated.
 
     :param since: epoch seconds by our clock; once the rows are seen to come newest first, older pages are not read.
-    :param with_page_zero: also ask for the page before the first, because it is not known where the server begins to count.
+    :param with_page_zero: also ask for page 0, because it is not known whether pages begin with 0 or 1.
     """
     pages, query, is_whole = yield from _read_pages(base_urls, query, policy, since)
     if with_page_zero and (page := (yield from _read_page_zero(base_urls, query, policy))) is not None:

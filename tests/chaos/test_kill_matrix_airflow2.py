@@ -25,7 +25,7 @@ def test_on_airflow_2_a_killed_task_finds_its_job_in_the_history(
     plan.write({f"one_task[{index}]": {point: 1} for index, point in enumerate(POINTS)})
     EmulatorControl(emulator.url).reset()
     env = {
-        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(),
+        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(timeout=[2, 10]),
         "RUNWAY_CHAOS_FOLDER": str(plan.folder),
         "RUNWAY_CHAOS_ONE_TASK_JOBS": str(len(POINTS)),
         "RUNWAY_CHAOS_TWO_TASK_JOBS": "1",

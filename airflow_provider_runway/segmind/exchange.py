@@ -155,12 +155,12 @@ def search_history(
     a total is not known. A filter that the server refuses is left out, and the query is repeated.
 
     :param since: epoch seconds by our clock; once the rows are seen to come newest first, older pages are not read.
-    :param with_page_zero: also ask for the page before the first, for nobody knows where the server begins to count.
+    :param with_page_zero: also ask for page 0, because it is not known whether pages begin with 0 or 1.
     """
     pages, query, is_whole = yield from _read_pages(base_urls, query, policy, since)
     if with_page_zero and (page := (yield from _read_page_zero(base_urls, query, policy))) is not None:
         pages = [page, *pages] if not pages or page.rows != pages[0].rows else pages
-    return _collect(pages, query, is_whole)
+    return _summarize_pages(pages, query, is_whole)
 
 
 def _read_page_zero(base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy) -> Exchange[Page | None]:
@@ -187,17 +187,17 @@ def _read_pages(
                 return pages, query, total is not None and sum(page.row_count for page in pages) >= total
             raise
         except RefusedError as refusal:
-            narrower = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
-            if narrower is None:
+            reduced_query = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
+            if reduced_query is None:
                 raise
-            query = narrower
+            query = reduced_query
             pages.clear()  # page numbers of another query mean other rows
             continue
         if pages and page.row_count > 0 and page.rows == pages[-1].rows:
             # Either the server repeats its last page, or it knows no pages and may have more rows than it sends.
             return pages, query, len(pages) > 1 or pages[0].total == pages[0].row_count
         pages.append(page)
-        if page.row_count == 0 or (since is not None and _is_older(pages, since)):
+        if page.row_count == 0 or (since is not None and _is_last_page_older(pages, since)):
             return pages, query, True
     return pages, query, False
 
@@ -222,7 +222,7 @@ def _may_be_about_a_filter(refusal: RefusedError) -> bool:
     return refusal.facts.get("http_status") in (400, 406, 422)
 
 
-def _is_older(pages: list[Page], since: float) -> bool:
+def _is_last_page_older(pages: list[Page], since: float) -> bool:
     """Is the last page, and so every later one, older than this? Only where the rows are seen to be sorted."""
     last = pages[-1]
     since += last.clock_offset_s or 0.0
@@ -233,7 +233,7 @@ def _is_older(pages: list[Page], since: float) -> bool:
     return is_newest_first and all(row.created_between[1] < since for row in last.rows if row.created_between)
 
 
-def _collect(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
+def _summarize_pages(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
     offsets = [page.clock_offset_s for page in pages if page.clock_offset_s is not None]
     return HistorySearch(
         rows=merge_rows(row for page in pages for row in page.rows),

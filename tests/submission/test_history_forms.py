@@ -70,8 +70,8 @@ NOT_RECOGNISABLE = {
     *("body_truncated", "body_empty", "body_null", "body_missing", "id_missing", "empty", "sparse"),
     "dashboard",  # a short prompt and a copied image are not enough
 }
-#: Forms in which a row does not say enough to exclude it.
-NOT_READABLE = (NOT_RECOGNISABLE - {"dashboard"}) | {"time_missing"}
+#: Forms in which a row does not say enough to exclude it, or no row is complete. Of 11/12/2026 nobody knows the month.
+NOT_READABLE = (NOT_RECOGNISABLE - {"dashboard"}) | {"time_missing", "time_us"}
 #: Forms without the seed: without a journal another prompt proves nothing, for the template may have changed.
 WITHOUT_SEED = {"seed_missing", "dashboard"}
 
@@ -87,11 +87,11 @@ def expect(form: str, fault: str, way: tuple[str, str]) -> Result:
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    retry = RetryPolicy(attempts=2, first_pause_s=0.01, max_elapsed_s=0.1)
+    retry = RetryPolicy(attempts=3, first_pause_s=0.01, max_elapsed_s=1.0)
     short = Timing(
         latency_scale=0.002,
         history_pauses_s=(0.1,),
-        history_landing_s=0.3,
+        history_landing_s=0.6,
         intent_margin_s=20.0,
         response_margin_s=-REQUEST_S + 0.2,
         read_retry=retry,

@@ -71,7 +71,7 @@ def main(pythons: list[str]) -> None:
     for python in pythons:
         runs: dict[str, list[Measured]] = {name: [] for name in SUBJECTS}
         for _ in range(ROUNDS):
-            for name, subject in SUBJECTS.items():  # in turn, so that a busy moment meets all of them
+            for name, subject in SUBJECTS.items():  # in turn, so that a busy second affects all of them
                 runs[name].append(measure(python, subject))
         for name, measured in runs.items():
             over = sorted(run.over_ms for run in measured)

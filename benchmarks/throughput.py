@@ -160,7 +160,7 @@ def run_contestant(name: str) -> dict[str, Any]:
         accepted = emulator.get_ledger()["accepted"]
     return {
         **found,
-        "took_s": found["last"] - sent[0]["at"],
+        "took_s": max(found["last"] - sent[0]["at"], 0.1),
         "accepted": accepted,
         "sent": len(sent),
         "refused": refused,

@@ -1,6 +1,6 @@
 """Two triggerers on one key of 60 requests a minute that do not know of each other.
 
-Each learns its own rate, or both are told the key's limit in the connection, which is too much for two.
+Each learns its own rate, or both are configured with the key's limit in the connection, which is too much for two.
 
 The jobs are submitted first. Then two processes wait for half of them each, through one poller a process. The
 emulator counts the requests of each and how many were refused.

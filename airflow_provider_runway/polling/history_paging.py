@@ -1,7 +1,7 @@
 """Whether one page of the account's history should be read instead of polling many jobs one by one.
 
 A page has up to 100 rows with status, output and cost, so it can replace two requests for each of many jobs. But
-nobody outside knows how late rows are complete, or which forms they have. So pages are tried, compared with what
+it is not public how late rows are complete, or which forms they have. So pages are tried, compared with what
 single polls see, and left alone for a while where they do not pay. Times are seconds on one clock, passed in.
 """
 

@@ -26,7 +26,7 @@ SAMPLE_DECAY = 0.97
 #: A rebuild takes about a millisecond. The first samples change much and are added one by one, later ones in groups.
 MAX_PENDING_SHARE, MAX_PENDING_SAMPLES = 1 / 8, 16
 
-#: The ages that are told apart: from 0.25 s to 2 h in steps of 3 %.
+#: The ages of the tables: from 0.25 s to 2 h in steps of 3 %.
 AGE_GRID_S: tuple[float, ...] = tuple(0.25 * 1.03**step for step in range(350))
 _LOG_AGES = tuple(math.log(age_s) for age_s in AGE_GRID_S)
 

@@ -67,12 +67,12 @@ def map_response_to_error(request: Request, response: Response) -> RunwayError:
         reset_at = parse_rate_limit_reset(response.headers, response.received_at)
         return ThrottledError(f"{summary}. The account's requests a minute are used up.", reset_at=reset_at, **facts)
     if not _is_refusal(request, response):
-        return NoUsableResponseError(f"{summary}{_hint(response)}", **facts)
+        return NoUsableResponseError(f"{summary}{_describe_unusable(response)}", **facts)
     if response.status < 400:
-        return BadRequestError(f"{summary}{_hint(response)}", **facts)
+        return BadRequestError(f"{summary}{_describe_unusable(response)}", **facts)
     error, advice = REFUSED_STATUSES.get(response.status, (RefusedError, "The same request would be refused again."))
     if response.status == 406:
-        error, advice = _tell_kind_of_406(text)
+        error, advice = _classify_406(text)
     elif response.status == 401 and "missing" in text.lower():
         advice = "No key arrived: look for a proxy that removes the x-api-key header."
     # A GET bills nothing either way, and the job that it asks about may be billed. So only a submit says this.
@@ -108,7 +108,7 @@ def has_error_envelope(response: Response) -> bool:
     return bool(_find_text(response.json_object().get("error")).strip())
 
 
-def _hint(response: Response) -> str:
+def _describe_unusable(response: Response) -> str:
     if 300 <= response.status < 400:
         return (
             ": redirects are not followed, so that the key stays with the connection's own hosts. Set the "
@@ -119,7 +119,7 @@ def _hint(response: Response) -> str:
     return ". That is no usable response of the API."
 
 
-def _tell_kind_of_406(text: str) -> tuple[type[RefusedError], str]:
+def _classify_406(text: str) -> tuple[type[RefusedError], str]:
     for word, error, advice in _KINDS_OF_406:
         if word in text.lower():
             return error, advice

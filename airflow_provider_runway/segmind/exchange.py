@@ -142,7 +142,12 @@ class HistorySearch:
 
 
 def search_history(
-    base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy, since: float | None = None
+    base_urls: BaseUrls,
+    query: HistoryQuery,
+    policy: RetryPolicy,
+    since: float | None = None,
+    *,
+    with_page_zero: bool = False,
 ) -> Exchange[HistorySearch]:
     """Read the history's pages, newest rows first, until the last one.
 
@@ -150,30 +155,51 @@ def search_history(
     a total is not known. A filter that the server refuses is left out, and the query is repeated.
 
     :param since: epoch seconds by our clock; once the rows are seen to come newest first, older pages are not read.
+    :param with_page_zero: also ask for page 0, because it is not known whether pages begin with 0 or 1.
     """
+    pages, query, is_whole = yield from _read_pages(base_urls, query, policy, since)
+    if with_page_zero and (page := (yield from _read_page_zero(base_urls, query, policy))) is not None:
+        pages = [page, *pages] if not pages or page.rows != pages[0].rows else pages
+    return _summarize_pages(pages, query, is_whole)
+
+
+def _read_page_zero(base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy) -> Exchange[Page | None]:
+    """Return page 0; None where the server refuses it, because its pages begin with 1."""
+    try:
+        return (yield from execute(endpoints.make_history_page_call(base_urls, query, 0), policy))
+    except RefusedError:
+        return None
+
+
+def _read_pages(
+    base_urls: BaseUrls, query: HistoryQuery, policy: RetryPolicy, since: float | None
+) -> Exchange[tuple[list[Page], HistoryQuery, bool]]:
+    """Return the pages from 1 on, the query without refused filters, and whether these are all its pages."""
     pages: list[Page] = []
     while len(pages) < MAX_PAGES:
         try:
             page = yield from execute(endpoints.make_history_page_call(base_urls, query, len(pages) + 1), policy)
         except (NotFoundError, NoUsableResponseError) as error:
             if pages and error.facts.get("http_status") in (204, 404):
-                # It may mean that there are no more rows. The rows so far count, and a missing row means nothing.
-                return _collect(pages, query, is_whole=False)
+                # It may mean that there are no more rows. The rows so far count, but a missing row means nothing
+                # unless the server has told that these are all.
+                total = pages[0].total
+                return pages, query, total is not None and sum(page.row_count for page in pages) >= total
             raise
         except RefusedError as refusal:
-            narrower = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
-            if narrower is None:
+            reduced_query = query.leave_out_filter(str(refusal)) if _may_be_about_a_filter(refusal) else None
+            if reduced_query is None:
                 raise
-            query = narrower
+            query = reduced_query
             pages.clear()  # page numbers of another query mean other rows
             continue
         if pages and page.row_count > 0 and page.rows == pages[-1].rows:
             # Either the server repeats its last page, or it knows no pages and may have more rows than it sends.
-            return _collect(pages, query, is_whole=len(pages) > 1 or pages[0].total == pages[0].row_count)
+            return pages, query, len(pages) > 1 or pages[0].total == pages[0].row_count
         pages.append(page)
-        if page.row_count == 0 or (since is not None and _is_older(pages, since)):
-            return _collect(pages, query, is_whole=True)
-    return _collect(pages, query, is_whole=False)
+        if page.row_count == 0 or (since is not None and _is_last_page_older(pages, since)):
+            return pages, query, True
+    return pages, query, False
 
 
 def find_requests(
@@ -196,7 +222,7 @@ def _may_be_about_a_filter(refusal: RefusedError) -> bool:
     return refusal.facts.get("http_status") in (400, 406, 422)
 
 
-def _is_older(pages: list[Page], since: float) -> bool:
+def _is_last_page_older(pages: list[Page], since: float) -> bool:
     """Is the last page, and so every later one, older than this? Only where the rows are seen to be sorted."""
     last = pages[-1]
     since += last.clock_offset_s or 0.0
@@ -207,7 +233,7 @@ def _is_older(pages: list[Page], since: float) -> bool:
     return is_newest_first and all(row.created_between[1] < since for row in last.rows if row.created_between)
 
 
-def _collect(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
+def _summarize_pages(pages: list[Page], query: HistoryQuery, is_whole: bool) -> HistorySearch:
     offsets = [page.clock_offset_s for page in pages if page.clock_offset_s is not None]
     return HistorySearch(
         rows=merge_rows(row for page in pages for row in page.rows),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
+from airflow_provider_runway.exceptions import NotFoundError, NoUsableResponseError, RunwayError
 from airflow_provider_runway.segmind.exchange import Exchange, HistorySearch, Sleep, run_step, search_history
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
 from airflow_provider_runway.segmind.http import BaseUrls
@@ -91,7 +91,8 @@ def find_lost_submit(
         try:
             # Without a filter by model: nothing is known of how the history writes a model's name.
             query = HistoryQuery.from_timestamps(window.sent_from, max(window.sent_from, min(now, window.give_up_at)))
-            search = yield from search_history(base_urls, query, policy, since=window.sent_from - PAGES_MARGIN_S)
+            oldest = window.sent_from - PAGES_MARGIN_S
+            search = yield from search_history(base_urls, query, policy, since=oldest, with_page_zero=True)
             result = judge_search(search, shift_to_api_clock(lost, search.clock_offset_s or 0.0), window, now)
         except RunwayError as problem:
             result = judge_failed_search(problem, window, now)
@@ -115,7 +116,7 @@ def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, 
         return LookupResult(waiting, why="a row that matches has no request id", asked_at=now)
     if not is_settled:
         return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still land", asked_at=now)
-    if doubtful := (*matched.alone, *matched.unclear):
+    if doubtful := (*matched.alone, *matched.unlikely, *matched.unclear):
         return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
     if search.unreadable_count:
         return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)
@@ -133,7 +134,8 @@ def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
 
 def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
     """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
-    may_respond_later = isinstance(problem, NoUsableResponseError) and now < window.give_up_at
+    may_come = isinstance(problem, (NoUsableResponseError, NotFoundError))  # 404 may mean "no rows"
+    may_respond_later = may_come and now < window.give_up_at
     if may_respond_later or now < window.accepted_until:
         return LookupResult(HistoryLookup.NOT_SETTLED, why=str(problem), asked_at=now)
     return LookupResult(HistoryLookup.UNCLEAR, why=str(problem), asked_at=now)

@@ -26,6 +26,7 @@ class RowMatch(StrEnum):
 
     OURS = "ours"  # it has the seed that was derived for this task instance alone
     OURS_IF_ALONE = "ours, if no other row matches as well"  # prompt and image match
+    UNLIKELY = "another prompt, but it is not known which one was sent"
     UNCLEAR = "unclear"
     NOT_OURS = "surely not ours"
 
@@ -59,10 +60,12 @@ class MatchedRows:
     """The rows of a lookup, sorted by how they compare. Failed jobs, which are not billed, are in none of the lists.
 
     :param ours: jobs of this submit for certain, newest first. :param alone: prompt and image match.
+    :param unlikely: rows that prevent a new submit, but not the adoption of another row.
     """
 
     ours: tuple[HistoryRow, ...]
     alone: tuple[HistoryRow, ...]
+    unlikely: tuple[HistoryRow, ...]
     unclear: tuple[HistoryRow, ...]
 
 
@@ -74,7 +77,8 @@ def match_rows(rows: Iterable[HistoryRow], lost: LostSubmit) -> MatchedRows:
         picked = [row for found, row in matches if found is match]
         return tuple(sorted(picked, key=lambda row: (-(row.created_at or 0.0), row.request_id or "")))
 
-    return MatchedRows(pick(RowMatch.OURS), pick(RowMatch.OURS_IF_ALONE), pick(RowMatch.UNCLEAR))
+    kept = (RowMatch.OURS, RowMatch.OURS_IF_ALONE, RowMatch.UNLIKELY, RowMatch.UNCLEAR)
+    return MatchedRows(*(pick(match) for match in kept))
 
 
 def classify_row(row: HistoryRow, lost: LostSubmit) -> RowMatch:
@@ -94,7 +98,7 @@ def classify_row(row: HistoryRow, lost: LostSubmit) -> RowMatch:
         contradicts = same_prompt is False or (same_image is False and same_prompt is None)
         return RowMatch.UNCLEAR if contradicts else RowMatch.OURS
     if same_prompt is False:
-        return RowMatch.NOT_OURS if lost.is_as_sent else RowMatch.UNCLEAR
+        return RowMatch.NOT_OURS if lost.is_as_sent else RowMatch.UNLIKELY
     if same_prompt and same_image is not False:
         return RowMatch.OURS_IF_ALONE
     return RowMatch.UNCLEAR

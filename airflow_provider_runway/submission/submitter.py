@@ -89,8 +89,11 @@ class Submitter:
         self.log = log
         self.durable = durable
         self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
+        #: The last entry that was read or written. Without a journal it is all that is known; a deferral carries it.
         self._entry: JournalEntry | None = None
-        self._sent_here = False  # whether this very process sent the submit that is in doubt
+        if self.journal is None and attempt.carried_entry is not None:
+            self._entry = JournalEntry.from_json(attempt.carried_entry)
+        self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
 
     def record_start(self) -> None:
         """On the first try, write down that nothing was sent yet. A later try then need not ask the history."""
@@ -166,15 +169,18 @@ class Submitter:
 
     def get_carried_entry(self) -> dict[str, Any] | None:
         """Return what a deferral has to carry, where there is no journal that keeps it."""
-        return self._entry.to_json() if self._entry is not None and self.journal is None and self.durable else None
+        return self._entry.to_json() if self._entry is not None and self.journal is None else None
 
     # Reading what is known.
 
     def _read_journal(self, request: JobRequest) -> DecisionInput:
-        state = JournalState.OFF if not self.durable else JournalState.NONE
-        self._entry = None
-        if self.journal is not None:
+        if self.journal is None and self._entry is not None:  # this try has sent something already
+            state = journal_state_of(self._entry)
+        elif self.journal is None:
+            state = JournalState.NONE if self.durable else JournalState.OFF
+        else:
             try:
+                self._entry = None
                 self._entry = self.journal.read()
                 state = journal_state_of(self._entry)
             except UnreadableEntryError as problem:
@@ -184,9 +190,6 @@ class Submitter:
                 raise NoUsableResponseError(
                     f"The submit journal did not respond ({type(problem).__name__}: {problem}). Nothing was sent."
                 ) from problem
-        elif self.durable and self.attempt.carried_entry is not None:
-            self._entry = JournalEntry.from_json(self.attempt.carried_entry)
-            state = journal_state_of(self._entry)
         is_same = self._entry is None or self._entry.fingerprint == request.fingerprint
         known = DecisionInput(
             journal=state,
@@ -227,7 +230,7 @@ class Submitter:
             format_timestamp(window.settled_at),
         )
         transport = self.hook.get_conn()
-        pauses_s = _first_pauses_s() if self._sent_here else ()
+        pauses_s = () if self._ended_at is None else _first_pauses_s()
         lookup = find_lost_submit(transport.settings.base_urls, lost, window, self.hook.policy, now, pauses_s)
         return transport.run(lookup, self.log)
 
@@ -264,8 +267,8 @@ class Submitter:
         settings = self.hook.settings
         expires_at = entry.sent_at + _intent_lifetime_s() if entry.expires_at is None else entry.expires_at
         request_s = settings.connect_timeout_s + settings.read_timeout_s + get_timing().response_margin_s
-        if self._sent_here:  # it has ended already
-            expires_at, request_s = min(expires_at, time.time()), 0.0
+        if self._ended_at is not None:
+            return LookupWindow.for_submit(entry.model, entry.sent_at, self._ended_at)
         return LookupWindow.for_submit(entry.model, entry.sent_at, expires_at + request_s)
 
     # Acting, and writing it down.
@@ -323,13 +326,13 @@ class Submitter:
         )
         self._write(intent)
         try:
-            self._sent_here = True
             job = self.hook.submit(request.model, body, get_timing().submit_retry, not_after=intent.expires_at)
         except (NotSentError, RefusedError, NoUsableResponseError):
             # Never sent, refused or throttled: certainly no job. The next try must not look for one.
             self._try_to_write(replace(intent, phase=Phase.NOT_ACCEPTED))
             raise
         except SubmitOutcomeUnknownError:
+            self._ended_at = time.time()
             self._try_to_write(replace(intent, unanswered_submits=intent.unanswered_submits + 1))
             raise
         # Before the journal's write, which may fail: from here on the id is in the log.

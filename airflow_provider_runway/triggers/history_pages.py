@@ -19,6 +19,7 @@ from airflow_provider_runway.segmind.history import (
 )
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.models import BUILT_IN_MODELS
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 
@@ -87,6 +88,11 @@ def sort_rows(rows: Collection[HistoryRow]) -> PageRows:
     states = (JobState.QUEUED, JobState.PROCESSING)
     running = {row.request_id for row in others if row.state in states and row.request_id not in ended}
     return PageRows(completed, {each for each in ended if each}, {each for each in running if each})
+
+
+def has_single_output(model: str | None) -> bool:
+    """Return whether a model surely makes one output a job. The history has a row for each, and some may be missing."""
+    return model is not None and model in BUILT_IN_MODELS and "image" not in model
 
 
 def make_outcome(summary: JobSummary, row: HistoryRow, seen_at: float) -> WaitOutcome:

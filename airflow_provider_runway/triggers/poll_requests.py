@@ -17,7 +17,7 @@ from airflow_provider_runway.segmind.timestamps import parse_number
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
-from airflow_provider_runway.triggers.history_pages import HistoryPageReader, make_outcome
+from airflow_provider_runway.triggers.history_pages import HistoryPageReader, has_single_output, make_outcome
 from airflow_provider_runway.triggers.pending_job import ContextLog, PendingJob
 
 if TYPE_CHECKING:
@@ -77,16 +77,19 @@ class PollRequests:
             paging.on_failure(loop.time())
             log.exception("Connection %s: a page of the history was not understood", self.conn_id)
             return
-        settled = 0
+        settled, ended = 0, set(rows.ended)
         for request_id, row in rows.completed.items():
             for job in jobs.get(request_id, ()):
                 settled += not job.outcome.done()
-                job.run_in_context(self._on_completed_row, job, row)
+                if has_single_output(job.state.summary.model):
+                    job.run_in_context(self._on_completed_row, job, row)
+                else:
+                    ended.add(request_id)
         paging.on_page(loop.time(), set(rows.completed), settled)
-        for request_id in rows.ended | (rows.running if paging.is_trusted else set()):
+        for request_id in ended | (rows.running if paging.is_trusted else set()):
             for job in jobs.get(request_id, ()):
                 if self._is_queued(job):
-                    job.is_completed = job.is_completed or request_id in rows.ended
+                    job.is_completed = job.is_completed or request_id in ended
                     job.last_polled_age_s = loop.time() - job.started_at
                     self._reschedule(job)
 

@@ -49,7 +49,7 @@ def airflow(
 ) -> Iterator[LocalAirflow]:
     """Airflow on SQLite, or on the database that ``RUNWAY_TEST_DATABASE_URL`` names."""
     env = {
-        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(),
+        "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(timeout=[2, 10]),
         "RUNWAY_CHAOS_FOLDER": str(plan.folder),
         "RUNWAY_CHAOS_ONE_TASK_JOBS": str(ONE_TASK_JOBS),
         "RUNWAY_CHAOS_TWO_TASK_JOBS": str(TWO_TASK_JOBS),

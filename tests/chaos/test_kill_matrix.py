@@ -11,7 +11,7 @@ from payment_check import PaymentReport
 from airflow_provider_runway.emulator import EmulatorControl
 from local_airflow import EmulatorProcess, LocalAirflow, Run
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_a_task_killed_at_each_point_pays_once_and_delivers(
     kills |= {f"wait[{index}]": {point: 1} for index, point in enumerate(WAIT_POINTS)}
     plan.write(kills)
     run = airflow.trigger("killed_jobs")
-    state = airflow.wait_for_run(run, timeout_s=240)
+    state = airflow.wait_for_run(run, timeout_s=480)
     report = check_run(run)
     assert len(plan.list_kills(run.run_id)) == len(kills)
     assert (state, report.is_correct) == ("success", True), report
@@ -41,7 +41,7 @@ def test_a_triggerer_killed_while_jobs_wait_loses_none(
     run = airflow.trigger("killed_jobs")
     airflow.wait_for_task(run, "one_task", "deferred", map_index=0, timeout_s=60)
     airflow.kill("triggerer")
-    state = airflow.wait_for_run(run, timeout_s=240)
+    state = airflow.wait_for_run(run, timeout_s=480)
     report = check_run(run)
     assert (state, report.is_correct) == ("success", True), report
 
@@ -52,6 +52,6 @@ def test_a_scheduler_killed_with_its_workers_pays_once_and_delivers(
     run = airflow.trigger("killed_jobs")
     airflow.wait_for_task(run, "submit", "running", "success", map_index=1, timeout_s=60)
     airflow.kill("scheduler")
-    state = airflow.wait_for_run(run, timeout_s=240)
+    state = airflow.wait_for_run(run, timeout_s=480)
     report = check_run(run)
     assert (state, report.is_correct) == ("success", True), report

@@ -73,7 +73,7 @@ def kill_components(airflow: LocalAirflow, rng: random.Random) -> Iterator[list[
         thread.join(timeout=60)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_kills_and_faults_pay_once_and_lose_nothing(
     airflow: LocalAirflow,
@@ -91,7 +91,7 @@ def test_random_kills_and_faults_pay_once_and_lose_nothing(
         control.add_fault(call=call, fault=fault, probability=probability, **parameters)
     run = airflow.trigger("killed_jobs")
     with kill_components(airflow, rng) as killed:
-        state = airflow.wait_for_run(run, timeout_s=540)
+        state = airflow.wait_for_run(run, timeout_s=900)
     control.clear_faults()
     report = check_run(run)
     kills = len(plan.list_kills(run.run_id)) + len(killed)

@@ -29,15 +29,17 @@ def submit_jobs(emulator: Emulator, count: int) -> list[str]:
     return [response.json()["request_id"] for response in responses]
 
 
-@pytest.mark.timeout(300)
-def test_two_triggerers_on_one_key_lose_no_job_and_both_make_progress(tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("extra", [{}, {"requests_per_minute": 60}], ids=["learnt", "configured"])
+def test_two_triggerers_on_one_key_lose_no_job_and_both_make_progress(tmp_path: Path, extra: dict[str, int]) -> None:
     # Sixty requests a minute in windows of twelve seconds. The submits use up the first window. A poller without a
     # configured rate begins at 120 a minute, so the two together want four times the limit.
     with Emulator(
         time_scale=0.4, requests_per_minute=2 * JOBS_PER_TRIGGERER, rate_window=2.0 * JOBS_PER_TRIGGERER
     ) as emulator:
         ids = submit_jobs(emulator, 2 * JOBS_PER_TRIGGERER)
-        connection = json.dumps({"conn_type": "runway", "host": emulator.url, "password": emulator.test_key})
+        fields = {"conn_type": "runway", "host": emulator.url, "password": emulator.test_key, "extra": extra}
+        connection = json.dumps(fields)
         triggerers = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.two_triggerers", "--ids", ",".join(ids[number::2])],

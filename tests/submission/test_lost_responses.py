@@ -46,7 +46,7 @@ NOT_ACCEPTED = [
 REFUSED = ["refuse_auth", "forbidden", "not_found", "out_of_credits", "team_limit", "bad_parameter", "retired"]
 #: Faults that leave the response as it is.
 HARMLESS = {"rate_limited", "foreign_status_url", "drip"}
-#: Walked with every status by the matrix of history forms.
+#: Walked with its statuses by a test of its own.
 ELSEWHERE = {"proxy_status"}
 
 HISTORY_DOWN = "history:history_down:times=0"
@@ -64,6 +64,22 @@ def test_a_job_whose_response_was_lost_is_adopted(gateway: Emulator, ti: TaskIns
     assert job.request_id == get_only_job_id(gateway)
     assert count_own_posts(gateway) == 1
     assert ti.store.entry["request_id"] == job.request_id
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((status, "json") for status in (302, 408, 409, 425, 499, 500, 502, 503, 504)),
+        *((status, "html") for status in (200, 400, 403, 404, 422)),
+        (401, "empty"),
+    ],
+)
+def test_a_status_that_a_proxy_can_send_proves_nothing(
+    gateway: Emulator, ti: TaskInstance, status: int, body: str
+) -> None:
+    gateway.add_fault(f"submit:proxy_status:status={status},body={body}")
+    assert submit_or_resume(ti).request_id == get_only_job_id(gateway)
+    assert count_own_posts(gateway) == 1
 
 
 def test_a_job_whose_history_row_is_late_is_adopted(gateway: Emulator, ti: TaskInstance) -> None:

@@ -178,6 +178,13 @@ def test_prompt_and_image_identify_the_only_row_that_has_them() -> None:
     assert found.row.request_id == "ours"
 
 
+def test_without_a_journal_a_row_with_another_prompt_prevents_a_submit_but_no_adoption() -> None:
+    lost = replace(LOST, seeds=frozenset(), has_derived_seed=False, is_as_sent=False)
+    other = make_row("other", body={"promptText": "a city at night"})
+    assert look_at([other], GIVE_UP_S, lost=lost).history is HistoryLookup.UNCLEAR
+    assert look_at([other, make_row()], 5, lost=lost).history is HistoryLookup.FOUND
+
+
 def test_more_jobs_with_our_own_seed_are_named() -> None:
     found = look_at([make_row("older"), make_row("newer", age_s=30)], 60)
     assert found.row is not None
@@ -189,7 +196,7 @@ def test_more_jobs_with_our_own_seed_are_named() -> None:
     ("status", "at_settled"),
     [
         (401, HistoryLookup.UNCLEAR),
-        (404, HistoryLookup.UNCLEAR),
+        (404, HistoryLookup.NOT_SETTLED),
         (429, HistoryLookup.NOT_SETTLED),
         (503, HistoryLookup.NOT_SETTLED),
     ],

@@ -129,7 +129,7 @@ def test_a_model_without_seeds_is_recognised_by_prompt_and_image() -> None:
 def test_without_a_journal_another_prompt_proves_nothing() -> None:
     """The template may have rendered another one in the try that sent it."""
     assert classify_row(make_row({"promptText": OTHER_PROMPT}), NO_JOURNAL) is UNCLEAR
-    assert classify_row(make_row({"promptText": OTHER_PROMPT}, without="seed"), NO_JOURNAL) is UNCLEAR
+    assert classify_row(make_row({"promptText": OTHER_PROMPT}, without="seed"), NO_JOURNAL) is RowMatch.UNLIKELY
     assert classify_row(make_row({"seed": 8}), NO_JOURNAL) is NOT_OURS
 
 

@@ -15,7 +15,7 @@ from airflow_provider_runway.polling import history_paging
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.history import parse_row
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.triggers.history_pages import make_outcome, sort_rows
+from airflow_provider_runway.triggers.history_pages import has_single_output, make_outcome, sort_rows
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -107,3 +107,11 @@ def test_fields_that_a_row_lacks_or_that_cannot_be_right_are_left_out(latency_ms
     outcome = make_outcome(summary, make_row(latency_ms=latency_ms), seen_at=1030.0)
     assert outcome.job.metrics == metrics
     assert (outcome.job.cost, outcome.job.remaining_credits) == (0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_single"),
+    [("runway-gen3-alphaturbo", True), ("runway-gen4-image", False), ("another-model", False), (None, False)],
+)
+def test_only_a_known_video_model_surely_has_one_output(model: str | None, is_single: bool) -> None:
+    assert has_single_output(model) is is_single

@@ -60,12 +60,6 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, **changes
 
 
 @pytest.fixture
-def picture(image_file: Path) -> Path:
-    """A small PNG file."""
-    return image_file
-
-
-@pytest.fixture
 def image_file(tmp_path: Path) -> Path:
     """A small PNG file; only its first bytes are those of an image."""
     path = tmp_path / "image.png"

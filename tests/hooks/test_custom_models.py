@@ -76,8 +76,10 @@ def submit(ti: TaskInstance, **arguments: Any) -> None:
 
 
 @pytest.mark.usefixtures("models")
-def test_a_custom_model_gets_its_fields_and_a_derived_seed(gateway: Emulator, ti: TaskInstance, picture: Path) -> None:
-    submit(ti, prompt_image=str(picture), model_params={"cfg": "0.5"})
+def test_a_custom_model_gets_its_fields_and_a_derived_seed(
+    gateway: Emulator, ti: TaskInstance, image_file: Path
+) -> None:
+    submit(ti, prompt_image=str(image_file), model_params={"cfg": "0.5"})
     (job,) = gateway.ledger()["jobs"]
     body = job["body"]
     assert set(body) == {"text", "image_url", "seconds", "noise", "cfg"}

@@ -111,11 +111,11 @@ def test_run_sync_returns_the_video_and_its_cost(gateway: Emulator) -> None:
 
 
 @pytest.mark.parametrize("as_text", [True, False])
-def test_an_image_is_uploaded(gateway: Emulator, picture: Path, as_text: bool) -> None:
+def test_an_image_is_uploaded(gateway: Emulator, image_file: Path, as_text: bool) -> None:
     with RunwayHook() as hook:
-        url = hook.upload_asset(str(picture) if as_text else picture)
+        url = hook.upload_asset(str(image_file) if as_text else image_file)
         gateway.add_fault("upload:upload_urls")
-        assert hook.upload_bytes(picture.read_bytes()) != url
+        assert hook.upload_bytes(image_file.read_bytes()) != url
     assert url.startswith(f"{gateway.url}/assets/")
 
 

@@ -11,8 +11,7 @@ from urllib.request import urlopen
 
 import boto3
 import pytest
-from airflow_runtime import PICTURE_URL as IMAGE_URL
-from airflow_runtime import TaskInstance
+from airflow_runtime import IMAGE_URL, TaskInstance
 from moto.server import ThreadedMotoServer
 from submits import count_requests
 from tasks import make_operator

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
-from airflow_runtime import PICTURE_URL
+from airflow_runtime import IMAGE_URL
 from tasks import make_operator
 
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
@@ -75,7 +75,7 @@ def test_templates_are_rendered() -> None:
     assert operator.duration == "10"
     assert operator.model_params == {"note": "manual"}
     assert operator.output_path == "/videos/manual/"
-    assert operator.prompt_image == PICTURE_URL
+    assert operator.prompt_image == IMAGE_URL
 
 
 def test_a_prompt_that_ends_like_a_file_name_is_not_read_as_a_file() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, resume, run_task, run_trigger
+from airflow_runtime import IMAGE_URL, PROMPT, TaskInstance, resume, run_task, run_trigger
 from submits import count_requests, get_only_job_id
 from tasks import assert_contract, make_operator
 
@@ -67,7 +67,7 @@ def test_a_waiting_task_defers_to_the_trigger_of_its_job(gateway: Emulator, ti: 
 def test_the_stored_deferral_is_json_without_secrets(gateway: Emulator, ti: TaskInstance) -> None:
     deferred = defer(ti)
     stored = json.dumps([deferred.trigger.serialize(), deferred.kwargs])
-    for secret in (gateway.test_key, PROMPT, PICTURE_URL):
+    for secret in (gateway.test_key, PROMPT, IMAGE_URL):
         assert secret not in stored
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, run_task
+from airflow_runtime import IMAGE_URL, PROMPT, TaskInstance, run_task
 from submits import count_requests, get_only_job_id
 from tasks import make_operator
 
@@ -44,7 +44,7 @@ def test_the_deferral_has_no_prompt_no_image_and_no_key(gateway: Emulator, ti: T
     gateway.add_fault("submit:rate_limited:window=40")
     deferred = defer_by_429(ti)
     stored = json.dumps([str(deferred.trigger.serialize()), deferred.kwargs])
-    for secret in (PROMPT, PICTURE_URL, gateway.test_key):
+    for secret in (PROMPT, IMAGE_URL, gateway.test_key):
         assert secret not in stored
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, run_task
+from airflow_runtime import IMAGE_URL, PROMPT, TaskInstance, run_task
 from submits import count_requests, get_only_job_id
 from tasks import CONTRACT, assert_contract, make_operator
 
@@ -95,7 +95,7 @@ def test_the_body_has_the_fields_of_the_api(gateway: Emulator, ti: TaskInstance)
     make_operator(wait_for_completion=False, duration="10", ratio="9:16", seed="77").execute(ti.context())
     assert gateway.ledger()["jobs"][0]["body"] == {
         "promptText": PROMPT,
-        "promptImage": PICTURE_URL,
+        "promptImage": IMAGE_URL,
         "duration": 10,
         "ratio": "9:16",
         "seed": 77,
@@ -144,7 +144,7 @@ def test_a_mapped_instance_whose_response_was_lost_does_not_adopt_the_job_of_ano
 def test_no_key_prompt_or_image_is_kept_in_xcoms_or_the_state_store(gateway: Emulator, ti: TaskInstance) -> None:
     run_task(make_operator, ti)
     kept = json.dumps([list(ti.xcoms.values()), list(ti.store.values.values())])
-    for secret in (gateway.test_key, PROMPT, PICTURE_URL):
+    for secret in (gateway.test_key, PROMPT, IMAGE_URL):
         assert secret not in kept
 
 

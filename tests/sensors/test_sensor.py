@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance, resume, run_task, run_trigger
+from airflow_runtime import IMAGE_URL, PROMPT, TaskInstance, resume, run_task, run_trigger
 from submits import count_requests, set_connection_extra
 from tasks import assert_contract, make_operator, make_sensor
 
@@ -39,7 +39,7 @@ in_each_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def submit() -> str:
-    body = {"promptText": PROMPT, "promptImage": PICTURE_URL, "duration": 5, "seed": 7}
+    body = {"promptText": PROMPT, "promptImage": IMAGE_URL, "duration": 5, "seed": 7}
     with RunwayHook() as hook:
         return hook.submit("runway-gen3-alphaturbo", body).request_id
 

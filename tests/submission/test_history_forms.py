@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from airflow_runtime import PICTURE_URL, PROMPT, StateStore
+from airflow_runtime import IMAGE_URL, PROMPT, StateStore
 from submits import add_neighbour, count_own_posts, list_own_jobs
 
 from airflow_provider_runway.compat import make_storage_path
@@ -129,7 +129,7 @@ def _run_tries(hook: RunwayHook, journal: str, which_try: str, folder: Path) -> 
         IDENTITY,
         UploadCache(read_entries=list, write_entry=lambda _: None),
         model="runway-gen3-alphaturbo",
-        arguments={"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5},
+        arguments={"prompt_text": PROMPT, "prompt_image": IMAGE_URL, "duration": 5},
         extra=None,
     )
     if which_try == "next try":

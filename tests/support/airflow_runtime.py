@@ -22,7 +22,7 @@ from airflow_provider_runway.emulator import Emulator
 
 #: Inputs that must never be seen anywhere but in a submit's body.
 PROMPT = "a lighthouse in heavy weather"
-PICTURE_URL = "https://pictures.example/lighthouse.png"
+IMAGE_URL = "https://images.example/lighthouse.png"
 
 
 class StateStore:
@@ -190,6 +190,3 @@ def run_task(make: Callable[[], Any], ti: TaskInstance) -> Any:
             return resume(make(), ti, deferred, run_trigger(deferred.trigger))
         except TaskDeferred as again:
             deferred = again
-
-
-let_pass, rebuilt, event_of = advance_time, rebuild_trigger, run_trigger

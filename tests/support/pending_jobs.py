@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from airflow_runtime import PICTURE_URL, PROMPT
+from airflow_runtime import IMAGE_URL, PROMPT
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -39,7 +39,7 @@ def submit_jobs(gateway: Emulator, count: int, prompt: str = PROMPT) -> list[Job
     with requests.Session() as session:
         session.headers["x-api-key"] = gateway.test_key
         for seed in range(1, count + 1):
-            body = {"promptText": prompt, "promptImage": PICTURE_URL, "seed": seed}
+            body = {"promptText": prompt, "promptImage": IMAGE_URL, "seed": seed}
             response = session.post(f"{gateway.url}/v2/{DEFAULT_MODEL}", json=body)
             summaries.append(JobSummary(response.json()["request_id"], model=DEFAULT_MODEL, submitted_at=time.time()))
     return summaries

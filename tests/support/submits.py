@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from airflow_runtime import PICTURE_URL, PROMPT, TaskInstance
+from airflow_runtime import IMAGE_URL, PROMPT, TaskInstance
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import HistoryNotSettledError
@@ -25,7 +25,7 @@ from airflow_provider_runway.task_context import TaskContext
 
 LOG = logging.getLogger("tests.submission")
 #: By this image the job of ``add_neighbour`` is known.
-IMAGE_URL_OF_NEIGHBOUR = "https://pictures.example/neighbour.png"
+IMAGE_URL_OF_NEIGHBOUR = "https://images.example/neighbour.png"
 #: For tests in which an answer never comes: the read timeout of the connection, in seconds.
 READ_TIMEOUT_S = 0.3
 
@@ -39,7 +39,7 @@ def submit_or_resume(
     **arguments: Any,
 ) -> JobSummary:
     """Submit or resume the job of one try, as an operator that is not deferrable does; with ``deliver``, hand it on."""
-    given = {"prompt_text": PROMPT, "prompt_image": PICTURE_URL, "duration": 5, **arguments}
+    given = {"prompt_text": PROMPT, "prompt_image": IMAGE_URL, "duration": 5, **arguments}
     model = given.pop("model", DEFAULT_MODEL)
     task = TaskContext.from_airflow(ti.context())
     with RunwayHook() as hook:
@@ -106,6 +106,3 @@ def set_connection_extra(
 def count_requests(gateway: Emulator, *calls: str) -> int:
     """Return how many requests of these calls came to the gateway; of any call when none is named."""
     return sum(request["call"] in calls or not calls for request in gateway.requests())
-
-
-hold, only_job, set_extra, count = submit_or_resume, get_only_job_id, set_connection_extra, count_requests

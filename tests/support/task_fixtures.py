@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow_runtime import TaskInstance
-from submits import set_extra
+from submits import set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind import timing
@@ -20,7 +20,7 @@ from airflow_provider_runway.segmind.timing import Timing
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "quick", "ti"]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def gateway() -> Iterator[Emulator]:
 @pytest.fixture
 def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every wait short. The rules stay; only the lengths, which their own tests cover, change."""
-    set_extra(monkeypatch, requests_per_minute=60_000, timeout=[2.0, 2.0])
+    set_connection_extra(monkeypatch, requests_per_minute=60_000, timeout=[2.0, 2.0])
     hasty: Callable[..., Any] = partial(RetryPolicy, attempts=3, first_pause_s=0.01, max_elapsed_s=5.0)
     short = Timing(
         latency_scale=0.001,
@@ -60,12 +60,6 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
-def said(logged: Callable[[], str]) -> Callable[[], str]:
-    """Return what was logged since the last call."""
-    return logged
-
-
-@pytest.fixture
 def ti() -> TaskInstance:
     """The first try of a task instance on Airflow 3.3 or later."""
     return TaskInstance()
@@ -75,9 +69,3 @@ def ti() -> TaskInstance:
 def has_state_store(request: pytest.FixtureRequest) -> bool:
     """Does Airflow keep state across tries?"""
     return bool(request.param)
-
-
-@pytest.fixture
-def newest_airflow(has_state_store: bool) -> bool:
-    """Does Airflow keep state across tries?"""
-    return has_state_store

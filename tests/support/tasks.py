@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_runtime import PICTURE_URL, PROMPT
+from airflow_runtime import IMAGE_URL, PROMPT
 
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
@@ -35,7 +35,7 @@ def make_operator(**arguments: Any) -> RunwayGenerateOperator:
     usual = {
         "task_id": "generate",
         "prompt_text": PROMPT,
-        "prompt_image": PICTURE_URL,
+        "prompt_image": IMAGE_URL,
         "wait_for_completion": True,
     }
     return RunwayGenerateOperator(**{**usual, **arguments})
@@ -51,6 +51,3 @@ def assert_contract(outcome: Any) -> None:
     assert isinstance(outcome, dict)
     assert list(outcome) == list(CONTRACT)
     assert {name for name, kinds in CONTRACT.items() if type(outcome[name]) not in kinds} == set()
-
-
-generate, sense = make_operator, make_sensor

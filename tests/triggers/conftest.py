@@ -1,5 +1,5 @@
 """The fixtures that every folder with tasks shares."""
 
-from task_fixtures import gateway, has_state_store, logged, newest_airflow, quick, said, ti
+from task_fixtures import gateway, has_state_store, logged, quick, ti
 
-__all__ = ["gateway", "has_state_store", "logged", "newest_airflow", "quick", "said", "ti"]
+__all__ = ["gateway", "has_state_store", "logged", "quick", "ti"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pending_jobs import get_kinds, submit_jobs, wait_for_all
-from submits import count, set_extra
+from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.polling import history_paging
@@ -32,7 +32,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
 @pytest.fixture(autouse=True)
 def _scarce_requests(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five requests a second for all, and pages as often as they may be."""
-    set_extra(monkeypatch, requests_per_minute=300)
+    set_connection_extra(monkeypatch, requests_per_minute=300)
     short = replace(timing.get_timing(), latency_scale=0.15)
     monkeypatch.setattr(timing, "_current", short)
     monkeypatch.setattr(history_paging, "MIN_PAGE_INTERVAL_S", 0.5)
@@ -41,8 +41,10 @@ def _scarce_requests(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_pages_settle_most_jobs_with_few_requests(gateway: Emulator) -> None:
     outcomes = await wait_for_all(submit_jobs(gateway, JOBS))
     assert get_kinds(outcomes) == {"completed"}
-    assert 0 < count(gateway, "history") < 15
-    assert count(gateway, "status") + count(gateway, "result") < 1.5 * JOBS  # single polls take 2.2 a job and more
+    assert 0 < count_requests(gateway, "history") < 15
+    assert (
+        count_requests(gateway, "status") + count_requests(gateway, "result") < 1.5 * JOBS
+    )  # single polls take 2.2 a job and more
     by_id = {job["request_id"]: job for job in gateway.ledger()["jobs"]}
     for outcome in outcomes:
         assert outcome.job.output_url == by_id[outcome.job.request_id]["output_url"]
@@ -63,8 +65,8 @@ async def test_where_pages_do_not_pay_jobs_are_polled_singly(gateway: Emulator, 
     for fault in faults:
         gateway.add_fault(fault)
     assert get_kinds(await wait_for_all(submit_jobs(gateway, JOBS), timeout_s=60)) == {"completed"}
-    assert count(gateway, "history") <= history_paging.MAX_TRIES
-    assert count(gateway, "result") == JOBS
+    assert count_requests(gateway, "history") <= history_paging.MAX_TRIES
+    assert count_requests(gateway, "result") == JOBS
 
 
 async def test_failed_jobs_are_confirmed_singly(gateway: Emulator) -> None:

@@ -21,7 +21,7 @@ from pending_jobs import (
     wait_for_all,
     wait_until_idle,
 )
-from submits import count
+from submits import count_requests
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.polling.poll_queue import PollQueue
@@ -108,9 +108,9 @@ async def test_when_all_waits_are_cancelled_the_session_closes(
         each.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
     await wait_until_idle(get_poller(CONN_ID))
-    before = count(gateway, "status")
+    before = count_requests(gateway, "status")
     await asyncio.sleep(0.15)
-    assert count(gateway, "status") == before
+    assert count_requests(gateway, "status") == before
     assert sessions[0].closed
 
 

@@ -21,7 +21,7 @@ from pending_jobs import (
     wait_for_all,
     wait_until_idle,
 )
-from submits import set_extra
+from submits import set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import UnreachableError
@@ -41,7 +41,7 @@ WINDOW_S = 1.0
 def set_gateway(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, key: str = "", **extra: Any) -> None:
     """Change the connection to another gateway."""
     fields = {"host": gateway.url, "password": key or gateway.test_key}
-    set_extra(monkeypatch, fields, history_url=gateway.history_url, **extra)
+    set_connection_extra(monkeypatch, fields, history_url=gateway.history_url, **extra)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_an_unusable_connection_ends_every_wait_and_says_why(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, fields: dict[str, str]
 ) -> None:
     summaries = submit_jobs(gateway, 10)
-    set_extra(monkeypatch, fields)
+    set_connection_extra(monkeypatch, fields)
     outcomes = await wait_for_all(summaries)
     assert get_kinds(outcomes) == {"error"}
     assert {outcome.code for outcome in outcomes} == {"bad_connection"}
@@ -218,7 +218,7 @@ async def test_a_changed_connection_is_logged_without_its_key(
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = start_waits(submit_jobs(gateway, 2))
     await let_polls_happen(waits)
-    set_extra(monkeypatch, timeout=7)
+    set_connection_extra(monkeypatch, timeout=7)
     assert await finish(waits) == {"completed"}
     assert f"Connection {CONN_ID} was changed" in caplog.text
     assert gateway.test_key not in caplog.text + json.dumps(gateway.requests())

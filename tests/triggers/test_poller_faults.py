@@ -17,7 +17,7 @@ from pending_jobs import (
     wait_for_all,
     wait_until_idle,
 )
-from submits import count, set_extra
+from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.segmind.job_summary import JobSummary
@@ -65,7 +65,7 @@ async def test_a_completed_job_is_not_polled_again_when_its_result_is_refused(ga
     gateway.advance(60)
     gateway.add_fault("result:rate_limited:times=2,window=0.2")
     assert get_kinds(await wait_for_all([summary])) == {"completed"}
-    assert (count(gateway, "status"), count(gateway, "result")) == (1, 3)
+    assert (count_requests(gateway, "status"), count_requests(gateway, "result")) == (1, 3)
 
 
 async def test_the_first_of_several_failed_polls_is_logged_and_a_429_is_not(gateway: Emulator) -> None:
@@ -84,7 +84,7 @@ async def test_a_key_that_stays_rejected_ends_each_wait_after_two_requests(gatew
     gateway.add_fault("status:refuse_auth:times=0")
     outcomes = await wait_for_all(summaries)
     assert {(outcome.kind.value, outcome.code) for outcome in outcomes} == {("error", "unauthorized")}
-    assert count(gateway, "status") == 40
+    assert count_requests(gateway, "status") == 40
 
 
 async def test_one_401_a_job_fails_none(gateway: Emulator) -> None:
@@ -98,7 +98,7 @@ async def test_one_401_a_job_fails_none(gateway: Emulator) -> None:
 async def test_deadlines_hold_where_the_rate_limit_leaves_no_request(
     gateway: Emulator, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    set_extra(monkeypatch, requests_per_minute=2)
+    set_connection_extra(monkeypatch, requests_per_minute=2)
     monkeypatch.setattr(poller, "GRACE_S", 0.3)
     monkeypatch.setattr(poller, "MAX_SLEEP_S", 0.05)
     gateway.add_fault("submit:job_sticks:times=0")
@@ -108,12 +108,12 @@ async def test_deadlines_hold_where_the_rate_limit_leaves_no_request(
     began = time.time()
     assert get_kinds(await wait_for_all(summaries, timeout_s=0.5)) == {"timeout"}
     assert 0.4 < time.time() - began < 15  # the rate limit would allow their polls within minutes
-    assert count(gateway, "status") <= 2
+    assert count_requests(gateway, "status") <= 2
 
 
 async def test_deadlines_hold_while_no_response_comes(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many requests as may be are under way; the deadlines of the other jobs pass meanwhile."""
-    set_extra(monkeypatch, timeout=5.0)
+    set_connection_extra(monkeypatch, timeout=5.0)
     monkeypatch.setattr(poller, "GRACE_S", 0.1)
     monkeypatch.setattr(poller, "MAX_SLEEP_S", 0.05)
     summaries = submit_jobs(gateway, poller.MAX_CONCURRENT_REQUESTS + 4)
@@ -152,7 +152,7 @@ async def test_responses_that_drip_free_their_places_after_a_total_time(
 
     server = await asyncio.start_server(respond, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    set_extra(monkeypatch, {"host": url}, timeout="0.5, 0.5")
+    set_connection_extra(monkeypatch, {"host": url}, timeout="0.5, 0.5")
     summaries = [JobSummary(f"job-{number}", submitted_at=time.time()) for number in range(dripping + 8)]
     began = time.time()
     assert get_kinds(await wait_for_all(summaries)) == {"completed"}
@@ -174,4 +174,4 @@ async def test_a_wait_that_was_cancelled_before_its_first_poll_sends_nothing(gat
         each.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
     await wait_until_idle(get_poller(CONN_ID))
-    assert count(gateway, "status") == 0
+    assert count_requests(gateway, "status") == 0

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow_runtime import PICTURE_URL, PROMPT, event_of, rebuilt
-from submits import count, set_extra
+from airflow_runtime import IMAGE_URL, PROMPT, rebuild_trigger, run_trigger
+from submits import count_requests, set_connection_extra
 from tasks import CONTRACT
 
 from airflow_provider_runway.emulator import Emulator
@@ -23,7 +23,7 @@ from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
-BODY = {"promptText": PROMPT, "promptImage": PICTURE_URL, "duration": 5, "seed": 7}
+BODY = {"promptText": PROMPT, "promptImage": IMAGE_URL, "duration": 5, "seed": 7}
 
 
 def submit(**body: Any) -> str:
@@ -38,13 +38,13 @@ def make_trigger(request_id: str, timeout_s: float = 20, **arguments: Any) -> Ru
 
 def test_it_is_rebuilt_from_its_serialized_form() -> None:
     trigger = RunwayJobTrigger("0b1c", "another", "runway-gen4-turbo", 1.5e9, 1.6e9)
-    again = rebuilt(trigger)
+    again = rebuild_trigger(trigger)
     assert type(again) is RunwayJobTrigger
     assert again.serialize() == trigger.serialize()
 
 
 def test_only_the_request_id_is_required() -> None:
-    assert rebuilt(RunwayJobTrigger("0b1c")).serialize()[1] == {
+    assert rebuild_trigger(RunwayJobTrigger("0b1c")).serialize()[1] == {
         "request_id": "0b1c",
         "runway_conn_id": "runway_default",
         "model": None,
@@ -55,7 +55,7 @@ def test_only_the_request_id_is_required() -> None:
 
 def test_running_twice_costs_nothing_and_yields_the_same_event(gateway: Emulator) -> None:
     trigger = make_trigger(submit())
-    first, second = event_of(trigger), event_of(trigger)
+    first, second = run_trigger(trigger), run_trigger(trigger)
     assert first["status"] == second["status"] == "completed"
     assert {**first["job"], "completed_at": None} == {**second["job"], "completed_at": None}
     assert gateway.ledger()["posts"] == 1
@@ -67,7 +67,7 @@ def test_two_runs_at_once_both_yield_an_event(gateway: Emulator) -> None:
     trigger = make_trigger(submit())
 
     async def both() -> list[Any]:
-        return await asyncio.gather(*[anext(rebuilt(trigger).run()) for _ in range(2)])
+        return await asyncio.gather(*[anext(rebuild_trigger(trigger).run()) for _ in range(2)])
 
     assert [event.payload["status"] for event in asyncio.run(both())] == ["completed", "completed"]
 
@@ -101,7 +101,7 @@ def test_each_outcome_is_one_event_without_a_secret(gateway: Emulator, name: str
     for fault in faults:
         gateway.add_fault(fault)
     request_id = submit()
-    event = event_of(make_trigger(request_id, timeout_s=0.6 if status == "timeout" else 20))
+    event = run_trigger(make_trigger(request_id, timeout_s=0.6 if status == "timeout" else 20))
     assert list(event) == ["status", "request_id", "job", "error"]
     assert (event["status"], event["request_id"]) == (status, request_id)
     assert set(event["job"]) == {*CONTRACT, "code"} - {"prompt_text"}
@@ -112,68 +112,70 @@ def test_each_outcome_is_one_event_without_a_secret(gateway: Emulator, name: str
         assert error in event["error"]
         assert request_id in event["error"]
     assert gateway.ledger()["posts"] == 1
-    for secret in (gateway.test_key, PROMPT, PICTURE_URL):  # Airflow logs events whole
+    for secret in (gateway.test_key, PROMPT, IMAGE_URL):  # Airflow logs events whole
         assert secret not in json.dumps(event)
 
 
 @pytest.mark.parametrize("call", ["status", "result"])
 def test_a_rejected_key_is_read_again_once(gateway: Emulator, call: str) -> None:
     gateway.add_fault(f"{call}:refuse_auth")
-    assert event_of(make_trigger(submit()))["status"] == "completed"
+    assert run_trigger(make_trigger(submit()))["status"] == "completed"
 
 
 def test_the_key_that_was_read_again_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = "SG_0000000000000001", "SG_0000000000000002"
     with Emulator(time_scale=0.001, keys=[new]) as gateway:
-        set_extra(monkeypatch, fields={"host": gateway.url, "password": new}, history_url=gateway.history_url)
+        set_connection_extra(
+            monkeypatch, fields={"host": gateway.url, "password": new}, history_url=gateway.history_url
+        )
         request_id = submit()
-        set_extra(monkeypatch, fields={"password": old})
+        set_connection_extra(monkeypatch, fields={"password": old})
         read = connection_cache.RunwayAsyncHook.get_async_conn
 
         async def rotate_after_the_first_read(hook: Any) -> Any:
             transport = await read(hook)
-            set_extra(monkeypatch, fields={"password": new})
+            set_connection_extra(monkeypatch, fields={"password": new})
             return transport
 
         monkeypatch.setattr(connection_cache.RunwayAsyncHook, "get_async_conn", rotate_after_the_first_read)
-        assert event_of(make_trigger(request_id))["status"] == "completed"
+        assert run_trigger(make_trigger(request_id))["status"] == "completed"
         assert next(request["status"] for request in gateway.requests() if request["call"] == "status") == 401
 
 
 def test_a_key_that_stays_rejected_is_used_twice_and_no_more(gateway: Emulator) -> None:
     gateway.add_fault("status:refuse_auth:times=0")
     request_id = submit()
-    event = event_of(make_trigger(request_id))
+    event = run_trigger(make_trigger(request_id))
     assert (event["status"], event["job"]["code"]) == ("error", "unauthorized")
-    assert count(gateway, "status") == 2
+    assert count_requests(gateway, "status") == 2
     assert "goes on and is billed when it completes" in event["error"]
 
 
 def test_a_missing_connection_is_an_event(gateway: Emulator) -> None:
-    event = event_of(RunwayJobTrigger("0b1c", "elsewhere"))
+    event = run_trigger(RunwayJobTrigger("0b1c", "elsewhere"))
     assert (event["status"], event["job"]["code"]) == ("error", "bad_connection")
     assert gateway.requests() == []
 
 
 @pytest.mark.parametrize("request_id", ["", "../v1/other"])
 def test_an_unusable_request_id_is_an_event(gateway: Emulator, request_id: str) -> None:
-    event = event_of(make_trigger(request_id))
+    event = run_trigger(make_trigger(request_id))
     assert (event["status"], event["job"]["code"]) == ("error", "bad_input")
     assert gateway.requests() == []
 
 
 def test_a_bug_in_this_package_is_an_event(
-    gateway: Emulator, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+    gateway: Emulator, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(pending_job, "poll_status", fail)
-    event = event_of(make_trigger("0b1c"))
+    event = run_trigger(make_trigger("0b1c"))
     assert (event["status"], event["job"]["code"]) == ("error", "error")
     assert "ZeroDivisionError" in event["error"]
     assert "without paying again" in event["error"]
-    assert "the trigger failed" in said()
+    assert "the trigger failed" in logged()
 
 
 def test_a_cancellation_passes_through_and_yields_no_event(gateway: Emulator) -> None:
@@ -184,7 +186,7 @@ def test_a_cancellation_passes_through_and_yields_no_event(gateway: Emulator) ->
     async def cancel_run() -> None:
         wait = asyncio.ensure_future(anext(trigger.run()))
         async with asyncio.timeout(10):
-            while not count(gateway, "status"):  # noqa: ASYNC110
+            while not count_requests(gateway, "status"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert not wait.done()
         wait.cancel()
@@ -199,11 +201,11 @@ def test_a_cancellation_passes_through_and_yields_no_event(gateway: Emulator) ->
 def test_a_past_deadline_still_gets_one_poll(gateway: Emulator, timeout_s: float) -> None:
     request_id = submit()
     gateway.advance(60)
-    assert event_of(make_trigger(request_id, timeout_s))["status"] == "completed"
+    assert run_trigger(make_trigger(request_id, timeout_s))["status"] == "completed"
     gateway.add_fault("submit:job_sticks")
-    before = count(gateway, "status")
-    assert event_of(make_trigger(submit(seed=8), timeout_s))["status"] == "timeout"
-    assert count(gateway, "status") == before + 1
+    before = count_requests(gateway, "status")
+    assert run_trigger(make_trigger(submit(seed=8), timeout_s))["status"] == "timeout"
+    assert count_requests(gateway, "status") == before + 1
 
 
 def test_without_a_deadline_it_waits_for_the_lifetime_of_the_record(
@@ -217,28 +219,28 @@ def test_without_a_deadline_it_waits_for_the_lifetime_of_the_record(
         return await real(self, report, deadline, log)
 
     monkeypatch.setattr(poller.Poller, "wait", wait)
-    event_of(RunwayJobTrigger(submit()))
+    run_trigger(RunwayJobTrigger(submit()))
     assert seen == [pytest.approx(RECORD_LIFETIME_S, abs=5)]
 
 
-def test_each_change_of_status_is_logged_once(gateway: Emulator, said: Callable[[], str]) -> None:
+def test_each_change_of_status_is_logged_once(gateway: Emulator, logged: Callable[[], str]) -> None:
     gateway.add_fault("submit:job_latency:seconds=2")
     gateway.add_fault("status:unknown_status:times=2,state=PAUSED")
     request_id = submit()
-    event_of(make_trigger(request_id))
-    lines = [line for line in said().splitlines() if f"Job {request_id}:" in line]
+    run_trigger(make_trigger(request_id))
+    lines = [line for line in logged().splitlines() if f"Job {request_id}:" in line]
     assert sum("PAUSED" in line for line in lines) == 1
     assert sum("PROCESSING" in line for line in lines) == 1
 
 
-def test_a_kill_logs_that_the_job_goes_on(gateway: Emulator, said: Callable[[], str]) -> None:
+def test_a_kill_logs_that_the_job_goes_on(gateway: Emulator, logged: Callable[[], str]) -> None:
     request_id = submit()
-    before = count(gateway)
+    before = count_requests(gateway)
     asyncio.run(make_trigger(request_id, submitted_at=1.79e9).on_kill())
-    line = next(line for line in said().splitlines() if "the API has no cancel" in line)
+    line = next(line for line in logged().splitlines() if "the API has no cancel" in line)
     assert request_id in line
     assert "is billed" in line
-    assert count(gateway) == before
+    assert count_requests(gateway) == before
 
 
 def test_the_event_comes_no_sooner_than_the_shortest_wait(gateway: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,5 +248,5 @@ def test_the_event_comes_no_sooner_than_the_shortest_wait(gateway: Emulator, mon
     monkeypatch.setattr(timing, "_current", replace(timing.get_timing(), min_wait_s=0.5))
     for request_id in (submit(), "../unusable"):
         began = time.monotonic()
-        event_of(make_trigger(request_id, submitted_at=time.time() - 100))
+        run_trigger(make_trigger(request_id, submitted_at=time.time() - 100))
         assert time.monotonic() - began >= 0.5

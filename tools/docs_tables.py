@@ -29,9 +29,8 @@ from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
-from airflow_provider_runway.submission.decision import (
-    EARLIER_SUBMIT_RULES,
-    RULES,
+from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES
+from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
     HistoryLookup,

@@ -17,7 +17,7 @@ from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS, expected_latency_s
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.decision import HistoryLookup
+from airflow_provider_runway.submission.decision_input import HistoryLookup
 from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S, LostSubmit, match_rows
 
 #: A job that takes so many times its model's mean is not expected any more. In the latency model of ``polling``

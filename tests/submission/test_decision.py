@@ -7,9 +7,8 @@ from itertools import product
 
 import pytest
 
-from airflow_provider_runway.submission.decision import (
-    EARLIER_SUBMIT_RULES,
-    RULES,
+from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES, classify_earlier_submit, decide
+from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
     DecisionInput,
@@ -20,8 +19,6 @@ from airflow_provider_runway.submission.decision import (
     OnOrphanedIntent,
     RemoteState,
     attempt_of,
-    classify_earlier_submit,
-    decide,
     journal_state_of,
 )
 from airflow_provider_runway.submission.journal import JournalEntry, Phase

@@ -17,7 +17,7 @@ from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.decision import HistoryLookup
+from airflow_provider_runway.submission.decision_input import HistoryLookup
 from airflow_provider_runway.submission.reconcile import (
     LATE_LATENCY_FACTOR,
     LookupResult,

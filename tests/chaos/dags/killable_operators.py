@@ -24,8 +24,8 @@ from kill_plan import (
 
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
+from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.journal import Phase
-from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 
@@ -62,17 +62,17 @@ class KillableGenerateOperator(RunwayGenerateOperator):
                 kill_if_planned(BEFORE_RESPONSE)
             return received
 
-        def write(original: Any, submitter: Any, entry: Any) -> Any:
+        def write(original: Any, journal: Any, entry: Any) -> Any:
             if entry.phase is Phase.SUBMITTED:
                 kill_if_planned(BEFORE_JOURNAL)
-            written = original(submitter, entry)
+            written = original(journal, entry)
             if entry.phase is Phase.SUBMITTED:
                 kill_if_planned(BEFORE_DEFERRAL)
             return written
 
         with (
             wrap_method(RequestsTransport, "_send", send),
-            wrap_method(Submitter, "_write", write),
+            wrap_method(AttemptJournal, "write", write),
         ):
             result = super().execute(context)
         kill_if_planned(BEFORE_RESULT)

@@ -77,6 +77,8 @@ BILLED = {
     Action.REFUSE: "the lost job, if there is one",
     Action.FAIL: "the job, if it completed",
 }
+#: Jobs that ended so are not billed.
+UNBILLED = frozenset({RemoteState.FAILED, RemoteState.BLOCKED})
 #: Keys that are also pushed under their own names.
 PUSHED_KEYS = ("request_id", "output_url", "output_urls", "output_path")
 
@@ -197,7 +199,10 @@ def make_decision_table() -> str:
         asked = [join_values(rule.remote, RemoteState), join_values(rule.history, HistoryLookup)]
         asked += [join_values(rule.attempt, Attempt), join_values(rule.on_orphaned_intent, OnOrphanedIntent)]
         found = "; ".join(cell for cell in asked if cell)
-        rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, BILLED[rule.action]])
+        billed = BILLED[rule.action]
+        if rule.remote <= UNBILLED:
+            billed = "nothing" if rule.action is Action.FAIL else BILLED[Action.SUBMIT]
+        rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, billed])
     return make_table(["earlier submit", "what is found", "action", "why", "billed"], rows)
 
 

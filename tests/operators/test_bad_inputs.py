@@ -228,6 +228,7 @@ def test_no_bad_input_reaches_the_gateway(gateway: Emulator, tmp_path: Path) -> 
         pytest.param({"request_id": "{'request_id': 'a'}"}, "text of a dict", id="an id that is a rendered result"),
         pytest.param({"output_path": "None"}, "output_path is the text 'None'", id="a path of a template of nothing"),
         pytest.param({"output_path": "nosuch://bucket/"}, "nosuch", id="a storage without a provider"),
+        pytest.param({"on_orphaned_intent": "retry"}, "on_orphaned_intent is 'retry'", id="an unknown policy"),
         pytest.param({"runway_conn_id": "elsewhere"}, "There is no connection 'elsewhere'", id="no such connection"),
     ],
 )

@@ -77,7 +77,7 @@ class History:
         self.clock_ahead_s = clock_ahead_s
         self.asked_at: list[float] = []
 
-    def look(self, age_s: float, lost: LostSubmit = LOST, pauses_s: tuple[float, ...] = ()) -> LookupResult:
+    def ask(self, age_s: float, lost: LostSubmit = LOST, pauses_s: tuple[float, ...] = ()) -> LookupResult:
         """Ask once (and after each pause), so many seconds after the submit."""
         now = SENT_AT + age_s
         flow = find_lost_submit(BaseUrls(), lost, WINDOW, NO_RETRY, now, pauses_s)
@@ -102,12 +102,12 @@ class History:
         return Response(self.status, headers, json.dumps({"data": rows}).encode(), now)
 
 
-def look_at(rows: list[Any], age_s: float, **options: Any) -> LookupResult:
-    return History(lambda _: rows).look(age_s, **options)
+def ask_once(rows: list[Any], age_s: float, **options: Any) -> LookupResult:
+    return History(lambda _: rows).ask(age_s, **options)
 
 
 def test_a_row_that_is_there_is_found_at_once() -> None:
-    found = look_at([ANOTHER_JOB, make_row()], age_s=1)
+    found = ask_once([ANOTHER_JOB, make_row()], age_s=1)
     assert found.history is HistoryLookup.FOUND
     assert found.row is not None
     assert found.row.request_id == "ours"
@@ -115,13 +115,13 @@ def test_a_row_that_is_there_is_found_at_once() -> None:
 
 def test_a_row_that_lands_during_the_pauses_is_found() -> None:
     history = History(lambda age_s: [make_row()] if age_s >= 4 else [])
-    assert history.look(1, pauses_s=(1.0, 2.0, 4.0)).history is HistoryLookup.FOUND
+    assert history.ask(1, pauses_s=(1.0, 2.0, 4.0)).history is HistoryLookup.FOUND
     assert history.asked_at == [1.0, 2.0, 4.0]
 
 
 def test_absence_counts_only_after_late_latency_and_landing_time() -> None:
-    assert look_at([ANOTHER_JOB], SETTLED_S - 1).history is HistoryLookup.NOT_SETTLED
-    assert look_at([ANOTHER_JOB], SETTLED_S).history is HistoryLookup.ABSENT
+    assert ask_once([ANOTHER_JOB], SETTLED_S - 1).history is HistoryLookup.NOT_SETTLED
+    assert ask_once([ANOTHER_JOB], SETTLED_S).history is HistoryLookup.ABSENT
     late_s = LATE_LATENCY_FACTOR * MODELS[MODEL].latency_s
     assert pytest.approx(100 + late_s + get_timing().history_landing_s) == SETTLED_S
 
@@ -141,39 +141,39 @@ def test_a_model_that_is_not_known_has_the_records_hour() -> None:
     ],
 )
 def test_what_cannot_be_read_or_matched_is_waited_for_and_never_proves_absence(rows: list[Any], why: str) -> None:
-    assert look_at(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
-    given_up = look_at(rows, GIVE_UP_S)
+    assert ask_once(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
+    given_up = ask_once(rows, GIVE_UP_S)
     assert given_up.history is HistoryLookup.UNCLEAR
     assert why in given_up.why
 
 
 def test_a_history_that_may_hold_more_rows_than_it_sends_never_proves_absence() -> None:
     history = History(lambda _: [ANOTHER_JOB], ignores_pages=True)
-    assert history.look(SETTLED_S).history is HistoryLookup.NOT_SETTLED
-    assert history.look(GIVE_UP_S).history is HistoryLookup.UNCLEAR
-    assert History(lambda _: [make_row()], ignores_pages=True).look(1).history is HistoryLookup.FOUND
+    assert history.ask(SETTLED_S).history is HistoryLookup.NOT_SETTLED
+    assert history.ask(GIVE_UP_S).history is HistoryLookup.UNCLEAR
+    assert History(lambda _: [make_row()], ignores_pages=True).ask(1).history is HistoryLookup.FOUND
 
 
 def test_failed_jobs_neither_count_as_ours_nor_stand_in_the_way() -> None:
     rows = [make_row("failed", model_status="FAILED"), ANOTHER_JOB]
-    assert look_at(rows, SETTLED_S).history is HistoryLookup.ABSENT
-    assert look_at([*rows, make_row()], 5).history is HistoryLookup.FOUND
+    assert ask_once(rows, SETTLED_S).history is HistoryLookup.ABSENT
+    assert ask_once([*rows, make_row()], 5).history is HistoryLookup.FOUND
 
 
 def test_a_row_that_matches_but_has_no_id_is_waited_for() -> None:
     rows = [make_row(None), ANOTHER_JOB]
-    assert look_at(rows, 5).history is HistoryLookup.NOT_SETTLED
-    assert look_at(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
-    assert look_at(rows, GIVE_UP_S).history is HistoryLookup.UNCLEAR
+    assert ask_once(rows, 5).history is HistoryLookup.NOT_SETTLED
+    assert ask_once(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
+    assert ask_once(rows, GIVE_UP_S).history is HistoryLookup.UNCLEAR
 
 
 def test_prompt_and_image_identify_the_only_row_that_has_them() -> None:
     lost = replace(LOST, seeds=frozenset(), has_derived_seed=False)
     twin = make_row("twin", age_s=9)
-    assert look_at([make_row()], 5, lost=lost).history is HistoryLookup.FOUND
-    assert look_at([make_row(), twin], GIVE_UP_S, lost=lost).history is HistoryLookup.UNCLEAR
+    assert ask_once([make_row()], 5, lost=lost).history is HistoryLookup.FOUND
+    assert ask_once([make_row(), twin], GIVE_UP_S, lost=lost).history is HistoryLookup.UNCLEAR
     known = replace(lost, other_request_ids=frozenset({"twin"}))
-    found = look_at([make_row(), twin], 5, lost=known)
+    found = ask_once([make_row(), twin], 5, lost=known)
     assert found.row is not None
     assert found.row.request_id == "ours"
 
@@ -181,12 +181,12 @@ def test_prompt_and_image_identify_the_only_row_that_has_them() -> None:
 def test_without_a_journal_a_row_with_another_prompt_prevents_a_submit_but_no_adoption() -> None:
     lost = replace(LOST, seeds=frozenset(), has_derived_seed=False, is_as_sent=False)
     other = make_row("other", body={"promptText": "a city at night"})
-    assert look_at([other], GIVE_UP_S, lost=lost).history is HistoryLookup.UNCLEAR
-    assert look_at([other, make_row()], 5, lost=lost).history is HistoryLookup.FOUND
+    assert ask_once([other], GIVE_UP_S, lost=lost).history is HistoryLookup.UNCLEAR
+    assert ask_once([other, make_row()], 5, lost=lost).history is HistoryLookup.FOUND
 
 
 def test_more_jobs_with_our_own_seed_are_named() -> None:
-    found = look_at([make_row("older"), make_row("newer", age_s=30)], 60)
+    found = ask_once([make_row("older"), make_row("newer", age_s=30)], 60)
     assert found.row is not None
     assert found.row.request_id == "newer"
     assert found.others == ("older",)
@@ -205,9 +205,9 @@ def test_a_history_that_refuses_is_given_up_and_one_that_is_down_is_waited_for(
     status: int, at_settled: HistoryLookup
 ) -> None:
     history = History(lambda _: [], status)
-    assert history.look(5).history is HistoryLookup.NOT_SETTLED, "the first try may still be alive"
-    assert history.look(SETTLED_S).history is at_settled
-    given_up = history.look(GIVE_UP_S)
+    assert history.ask(5).history is HistoryLookup.NOT_SETTLED, "the first try may still be alive"
+    assert history.ask(SETTLED_S).history is at_settled
+    given_up = history.ask(GIVE_UP_S)
     assert given_up.history is HistoryLookup.UNCLEAR
     assert str(status) in given_up.why
 
@@ -216,13 +216,13 @@ def test_a_history_that_refuses_is_given_up_and_one_that_is_down_is_waited_for(
 def test_windows_are_in_the_time_of_the_api(clock_ahead_s: float) -> None:
     """A row that is 700 s older than the submit by the API's clock is excluded, one that is 500 s older is not."""
 
-    def look(age_s: float) -> HistoryLookup:
+    def ask(age_s: float) -> HistoryLookup:
         row = make_row("old", age_s=age_s + clock_ahead_s, request_body=None)
         history = History(lambda _: [row, ANOTHER_JOB | {"model_created": SENT_AT + clock_ahead_s}], 200, clock_ahead_s)
-        return history.look(GIVE_UP_S).history
+        return history.ask(GIVE_UP_S).history
 
-    assert look(-700) is HistoryLookup.ABSENT
-    assert look(-500) is HistoryLookup.UNCLEAR
+    assert ask(-700) is HistoryLookup.ABSENT
+    assert ask(-500) is HistoryLookup.UNCLEAR
 
 
 def test_the_history_is_asked_less_and_less_often_and_when_it_settles() -> None:
@@ -239,4 +239,4 @@ def test_the_history_is_asked_less_and_less_often_and_when_it_settles() -> None:
 
 def test_an_old_submit_is_searched_in_its_own_days_only() -> None:
     """The history gives at most 31 days; a submit of two months ago must not be out of reach."""
-    assert look_at([make_row()], 60 * 86_400).history is HistoryLookup.FOUND
+    assert ask_once([make_row()], 60 * 86_400).history is HistoryLookup.FOUND

@@ -92,9 +92,7 @@ def test_a_store_that_was_emptied_never_pays_twice(
     assert list_own_billable_ids(gateway) == [first.request_id]
 
 
-def test_after_an_emptied_store_a_job_that_failed_is_submitted_again_with_another_look(
-    gateway: Emulator, ti: TaskInstance
-) -> None:
+def test_after_an_emptied_store_a_job_that_failed_is_submitted_again(gateway: Emulator, ti: TaskInstance) -> None:
     gateway.add_fault("submit:job_fails")
     submit_or_resume(ti)
     gateway.advance(60)

@@ -202,9 +202,8 @@ def test_an_unknown_connection_says_how_to_add_it() -> None:
         RunwayHook("nope").get_credits()
 
 
-async def test_an_unknown_connection_says_the_same_in_the_async_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    # These tests have no database, and on Airflow 2 its backend fails instead of saying that there is no such row.
-    monkeypatch.setattr("airflow.secrets.metastore.MetastoreBackend.get_connection", lambda *_, **__: None)
+@pytest.mark.usefixtures("empty_connection_table")
+async def test_an_unknown_connection_says_the_same_in_the_async_hook() -> None:
     async with RunwayAsyncHook("nope") as hook:
         with pytest.raises(BadConnectionError, match=r"no connection 'nope'.*airflow connections add nope"):
             await hook.get_credits()

@@ -70,9 +70,11 @@ class History:
         status: int = 200,
         clock_ahead_s: float = 0.0,
         ignores_pages: bool = False,
+        first_page: int = 1,
     ) -> None:
         self.rows_at = rows_at
         self.ignores_pages = ignores_pages
+        self.first_page = str(first_page)
         self.status = status
         self.clock_ahead_s = clock_ahead_s
         self.asked_at: list[float] = []
@@ -94,7 +96,7 @@ class History:
                 return result
 
     def _respond(self, step: Send, now: float) -> Response:
-        is_first_page = dict(step.request.query)["page"] == "1"
+        is_first_page = dict(step.request.query)["page"] == self.first_page
         if is_first_page:
             self.asked_at.append(now - SENT_AT)
         rows = self.rows_at(now - SENT_AT) if is_first_page or self.ignores_pages else []
@@ -117,6 +119,10 @@ def test_a_row_that_lands_during_the_pauses_is_found() -> None:
     history = History(lambda age_s: [make_row()] if age_s >= 4 else [])
     assert history.ask(1, pauses_s=(1.0, 2.0, 4.0)).history is HistoryLookup.FOUND
     assert history.asked_at == [1.0, 2.0, 4.0]
+
+
+def test_a_history_whose_pages_begin_with_zero_is_read_whole() -> None:
+    assert History(lambda _: [ANOTHER_JOB, make_row()], first_page=0).ask(1).history is HistoryLookup.FOUND
 
 
 def test_absence_counts_only_after_late_latency_and_landing_time() -> None:

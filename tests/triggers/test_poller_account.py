@@ -182,6 +182,7 @@ async def test_a_read_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch, gat
     assert get_kinds(await wait_for_all(submit_jobs(gateway, 3))) == {"completed"}
 
 
+@pytest.mark.usefixtures("empty_connection_table")
 async def test_a_missing_connection_is_an_error_only_if_every_secrets_backend_answers(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator
 ) -> None:

@@ -82,6 +82,7 @@ async def test_the_first_of_several_failed_polls_is_logged_and_a_429_is_not(gate
 async def test_a_key_that_stays_rejected_ends_each_wait_after_two_requests(gateway: Emulator) -> None:
     summaries = submit_jobs(gateway, 20)
     gateway.add_fault("status:refuse_auth:times=0")
+    gateway.add_fault("history:refuse_auth:times=0")
     outcomes = await wait_for_all(summaries)
     assert {(outcome.kind.value, outcome.code) for outcome in outcomes} == {("error", "unauthorized")}
     assert count_requests(gateway, "status") == 40
@@ -118,6 +119,7 @@ async def test_deadlines_hold_while_no_response_comes(gateway: Emulator, monkeyp
     monkeypatch.setattr(poller, "MAX_SLEEP_S", 0.05)
     summaries = submit_jobs(gateway, poller.MAX_CONCURRENT_REQUESTS + 4)
     gateway.add_fault("status:slow:seconds=6,times=0")
+    gateway.add_fault("history:slow:seconds=6,times=0")
     began = time.time()
     waits = [asyncio.ensure_future(wait(summary, 0.3)) for summary in summaries]
     done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -151,6 +151,7 @@ def test_a_key_that_stays_rejected_is_used_twice_and_no_more(gateway: Emulator) 
     assert "goes on and is billed when it completes" in event["error"]
 
 
+@pytest.mark.usefixtures("empty_connection_table")
 def test_a_missing_connection_is_an_event(gateway: Emulator) -> None:
     event = run_trigger(RunwayJobTrigger("0b1c", "elsewhere"))
     assert (event["status"], event["job"]["code"]) == ("error", "bad_connection")

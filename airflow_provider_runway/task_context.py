@@ -90,7 +90,7 @@ class TaskContext:
         ti = self.task_instance
         return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
 
-    def upload_cache(self) -> UploadCache:
+    def make_shared_upload_cache(self) -> UploadCache:
         """Return the cache of uploaded images that the mapped instances of this task share through XComs."""
         return UploadCache(
             read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY),

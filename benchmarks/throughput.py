@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_runway.polling import history_paging
+from airflow_provider_runway.polling import history_page_policy
 from benchmarks.shared import BODY, MODEL, EmulatorProcess, describe_machine, print_table, run_module
 
 
@@ -152,7 +152,7 @@ def run_contestant(name: str) -> dict[str, Any]:
             found = run_sdk(emulator, jobs, contestant.threads)
         else:
             if not contestant.has_pages:
-                history_paging.MIN_JOBS = jobs + 1
+                history_page_policy.MIN_JOBS = jobs + 1
             found = asyncio.run(run_ours(emulator, jobs, contestant.configured))
         sent = emulator.get_requests()
         refused = sum(request["status"] == 429 for request in sent)

@@ -62,7 +62,9 @@ def test_a_message_with_a_key_would_be_found(tmp_path: Path) -> None:
             "airflow_provider_runway.segmind.exchange", {"airflow", "requests", "aiohttp", "pendulum"}, id="segmind"
         ),
         pytest.param(
-            "airflow_provider_runway.polling.poll", {"airflow", "requests", "aiohttp", "pendulum"}, id="polling"
+            "airflow_provider_runway.polling.poll_exchanges",
+            {"airflow", "requests", "aiohttp", "pendulum"},
+            id="polling",
         ),
         pytest.param("airflow_provider_runway.transports.requests_transport", {"airflow", "aiohttp"}, id="blocking"),
         pytest.param("airflow_provider_runway.transports.aiohttp_transport", {"airflow"}, id="asynchronous"),

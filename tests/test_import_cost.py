@@ -30,7 +30,7 @@ IMPORTED_LATE = {
     "operators.job_execution",
     "outputs.store",
     "polling.rate_limiter",
-    "polling.poll",
+    "polling.poll_exchanges",
     "submission.submitter",
     "transports.aiohttp_transport",
     "transports.requests_transport",

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_runway import __version__
 from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.get_provider_info import get_provider_info
-from airflow_provider_runway.hooks import custom_models
+from airflow_provider_runway.hooks import custom_models_file
 from airflow_provider_runway.hooks.connection_form import FIELDS, PLACEHOLDERS
 from airflow_provider_runway.hooks.runway import RunwayHook
 
@@ -125,7 +125,7 @@ def test_every_field_says_what_it_means_when_it_is_empty() -> None:
 
 def test_every_option_of_the_configuration_is_read_somewhere() -> None:
     options = {(section, option) for section, row in INFO["config"].items() for option in row["options"]}
-    assert options == {(custom_models.SECTION, custom_models.OPTION), ("runway", "journal_path")}
+    assert options == {(custom_models_file.SECTION, custom_models_file.OPTION), ("runway", "journal_path")}
 
 
 def test_airflow_knows_the_option_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ emulator cannot share one mistake.
 
 from .control_api import EmulatorControl
 from .emulator import Emulator
-from .fault_table import FAULTS
+from .fault_kinds import FAULTS
 from .history_forms import HISTORY_FORMS, HistoryForm
 from .options import EmulatorOptions
 

@@ -11,10 +11,10 @@ import sys
 from typing import Any
 
 from .control_api import HISTORY_PATH
+from .fault_kinds import FAULTS
 from .fault_rules import RULE_FIELDS
-from .fault_table import FAULTS
 from .history_forms import FORM_FIELDS, HISTORY_FORMS
-from .http_server import serve_http
+from .http_server import open_http_server
 from .options import RESET_FORMATS, UPLOAD_FIELDS, EmulatorOptions, build_options
 from .state import EmulatorState
 
@@ -151,7 +151,7 @@ async def _serve_until_signal(options: EmulatorOptions, host: str, port: int) ->
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serve_http(EmulatorState(options), host, port) as url:
+    async with open_http_server(EmulatorState(options), host, port) as url:
         print(f"Segmind emulator on {url}", flush=True)
         print(f"export AIRFLOW_CONN_RUNWAY_DEFAULT='{format_connection(url, options.test_key)}'", flush=True)
         if options.state is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .fault_table import FAULTS
+from .fault_kinds import FAULTS
 from .response_bodies import make_error_response, make_json_response
 from .state import EmulatorState
 

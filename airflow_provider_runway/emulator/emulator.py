@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .control_api import HISTORY_PATH
-from .http_server import serve_http
+from .http_server import open_http_server
 from .options import build_options
 from .state import EmulatorState
 
@@ -72,7 +72,7 @@ class Emulator:
     async def _serve(self, started: Future[str]) -> None:
         self._stop = asyncio.Event()
         try:
-            async with serve_http(self._state, *self._address) as url:
+            async with open_http_server(self._state, *self._address) as url:
                 self._loop = asyncio.get_running_loop()
                 started.set_result(url)
                 await self._stop.wait()

@@ -1,4 +1,4 @@
-"""Fault rules: when one of the faults in :mod:`.fault_table` applies to a request.
+"""Fault rules: when one of the faults in :mod:`.fault_kinds` applies to a request.
 
 A rule is a dict ``{"call": ..., "fault": ..., "times": n, <parameters>}``, or the same as text:
 ``call:fault:times=2,window=5``. :mod:`.fault_effects` changes the responses; :mod:`.job_store` changes the jobs.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fault_table import ALL_CALLS, FAULTS
+from .fault_kinds import ALL_CALLS, FAULTS
 
 #: Fields that every rule may have beside the parameters of its fault.
 RULE_FIELDS = {

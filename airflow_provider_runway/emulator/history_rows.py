@@ -159,7 +159,7 @@ def format_body(job: Job, base_url: str, form: HistoryForm) -> Any:
     body = {name: _change_input(name, value, base_url, form) for name, value in body.items()}
     if form.seed == "missing":
         body.pop("seed", None)
-    body = {_change_spelling(name, form): value for name, value in body.items()}
+    body = {_spell_input_name(name, form): value for name, value in body.items()}
     for key in reversed(form.nesting.split(".") if form.nesting != "none" else []):
         body = {key: body}
     formatted = _BODY_FORMATS[form.body](body)
@@ -183,7 +183,7 @@ def _change_input(name: str, value: Any, base_url: str, form: HistoryForm) -> An
     return value[: form.prompt_length] if form.prompt_length and name in PROMPT_FIELDS else value
 
 
-def _change_spelling(name: str, form: HistoryForm) -> str:
+def _spell_input_name(name: str, form: HistoryForm) -> str:
     if form.keys == "lower_case":
         return name.lower()
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() if form.keys == "snake_case" else name

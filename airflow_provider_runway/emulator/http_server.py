@@ -60,7 +60,7 @@ _Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
-async def serve_http(state: EmulatorState, host: str, port: int) -> AsyncIterator[str]:
+async def open_http_server(state: EmulatorState, host: str, port: int) -> AsyncIterator[str]:
     """Serve the emulator while the context is open; yields its URL.
 
     :raises OSError: if the address cannot be used.
@@ -78,7 +78,7 @@ async def serve_http(state: EmulatorState, host: str, port: int) -> AsyncIterato
 
 def make_app(state: EmulatorState) -> web.Application:
     """Return the web application of an emulator."""
-    middlewares = [log_request, check_key, apply_rate_limit, inject_faults]
+    middlewares = [handle_and_log, check_key, apply_rate_limit, inject_faults]
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=middlewares)
     app[STATE] = state
     for name, methods, path, handler in ROUTES:
@@ -103,7 +103,7 @@ def _get_current_call() -> ApiCall:
 
 
 @web.middleware
-async def log_request(request: web.Request, handler: _Next) -> web.StreamResponse:
+async def handle_and_log(request: web.Request, handler: _Next) -> web.StreamResponse:
     """Log a request and its response, and send the response."""
     if request.path.startswith(f"{CONTROL_PREFIX}/"):
         _current_call.set(None)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .fault_rules import parse_rule
+from .history_form_inference import Replay, read_replay
 from .history_forms import FORM_FIELDS, HistoryForm, change_history_form, find_history_form
-from .history_replay import Replay, read_replay
 
 RESET_FORMATS = ("iso", "iso-naive", "iso-space", "epoch")
 UPLOAD_FIELDS = ("file_urls", "urls")

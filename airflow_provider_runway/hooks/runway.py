@@ -15,7 +15,7 @@ from airflow_provider_runway.exceptions import BadInputError, RunwayError, Unrea
 from airflow_provider_runway.hooks.async_hook import RunwayAsyncHook, make_history_query, make_settings
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error
 from airflow_provider_runway.hooks.connection_form import make_field_behaviour, make_form_widgets
-from airflow_provider_runway.hooks.custom_models import load_models_or_warn
+from airflow_provider_runway.hooks.custom_models_file import load_models_or_warn
 from airflow_provider_runway.segmind import endpoints, exchange
 from airflow_provider_runway.segmind.exchange import HistorySearch
 from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow

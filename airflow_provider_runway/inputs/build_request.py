@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.hooks.custom_models import load_models
+from airflow_provider_runway.hooks.custom_models_file import load_models
 from airflow_provider_runway.inputs.input_images import (
     UploadCache,
     check_conn_id,

@@ -18,15 +18,15 @@ from airflow_provider_runway.operators.submit_delays import (
     warn_of_late_retry,
 )
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
-from airflow_provider_runway.polling.poll import poll_until_done
+from airflow_provider_runway.polling.poll_exchanges import poll_until_done
+from airflow_provider_runway.segmind.billing_messages import describe_completed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.model_fields import check_rendered
-from airflow_provider_runway.segmind.user_messages import describe_completed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
-from airflow_provider_runway.waiting import defer_until_done, push_job, read_job
+from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
@@ -101,7 +101,7 @@ class JobExecution:
             request = build_request(
                 self.hook,
                 self.task.identity,
-                self.task.upload_cache(),
+                self.task.make_shared_upload_cache(),
                 model=operator.model,
                 arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
                 extra=operator.model_params,

@@ -17,8 +17,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.task_context import TaskContext
-from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
-from airflow_provider_runway.waiting import (
+from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
     count_trigger_failure,
@@ -27,6 +26,7 @@ from airflow_provider_runway.waiting import (
     pull_job,
     read_event,
 )
+from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath

@@ -2,7 +2,7 @@
 
 Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that these pages show.
 A slug that is not in the registry passes through unchecked, under the same contract. A user's own models are added
-once in a process (``hooks.custom_models``).
+once in a process (``hooks.custom_models_file``).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Timing:
     min_wait_s: float = 10.0
     history_pauses_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
     history_landing_s: float = 120.0
-    intent_margin_s: float = 10.0
+    intent_margin_s: float = 60.0
     response_margin_s: float = 30.0
     read_retry: RetryPolicy = field(default_factory=RetryPolicy)
     submit_retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=3, max_elapsed_s=5.0))

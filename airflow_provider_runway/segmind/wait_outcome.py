@@ -17,9 +17,9 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
+from airflow_provider_runway.segmind.billing_messages import job_still_running
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import is_content_block_error
-from airflow_provider_runway.segmind.user_messages import job_still_running
 
 _ERRORS_BY_CODE = {error.code: error for error in list_error_classes()}
 

@@ -27,12 +27,12 @@ from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
+from airflow_provider_runway.segmind.billing_messages import describe_completed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.user_messages import describe_completed
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.task_context import TaskContext
-from airflow_provider_runway.waiting import (
+from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,
     TRIGGER_FAILED,
     count_trigger_failure,
@@ -116,7 +116,7 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll the job once. Without a usable response the next poke polls again."""
-        from airflow_provider_runway.polling.poll import poll_once  # not needed to parse a DAG file
+        from airflow_provider_runway.polling.poll_exchanges import poll_once  # not needed to parse a DAG file
 
         job = self._job()
         try:

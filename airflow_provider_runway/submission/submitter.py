@@ -20,12 +20,12 @@ from airflow_provider_runway.exceptions import (
     SubmitOutcomeUnknownError,
 )
 from airflow_provider_runway.inputs.job_request import JobRequest
-from airflow_provider_runway.polling.poll import poll_once
+from airflow_provider_runway.polling.poll_exchanges import poll_once
+from airflow_provider_runway.segmind.billing_messages import may_be_billed
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.segmind.user_messages import may_be_billed
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule

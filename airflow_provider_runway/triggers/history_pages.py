@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import BadRequestError, RunwayError, ThrottledError
-from airflow_provider_runway.polling.history_paging import HistoryPaging, is_clearly_completed
+from airflow_provider_runway.polling.history_page_policy import HistoryPaging, is_clearly_completed
 from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.history import (
@@ -77,10 +77,10 @@ class HistoryPageReader:
         is_full = page.row_count >= MAX_ROWS_PER_PAGE
         may_be_on_next_page = is_full and len(rows) < len(request_ids) and self._page < MAX_PAGES_PER_READING
         self._page = self._page + 1 if may_be_on_next_page else 1
-        return sort_rows(rows.values())
+        return group_rows_by_job_state(rows.values())
 
 
-def sort_rows(rows: Collection[HistoryRow]) -> PageRows:
+def group_rows_by_job_state(rows: Collection[HistoryRow]) -> PageRows:
     """Return rows by what they say of their jobs."""
     completed = {row.request_id: row for row in rows if row.request_id is not None and is_clearly_completed(row)}
     others = [row for row in rows if row.request_id is not None and row.request_id not in completed]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec
 
-from airflow_provider_runway.polling.poll import fetch_outcome, poll_status
+from airflow_provider_runway.polling.poll_exchanges import fetch_outcome, poll_status
 
 if TYPE_CHECKING:
     from airflow_provider_runway.polling.latency import LatencyEstimator

@@ -146,7 +146,7 @@ class PollRequests:
             log_step(line, job.log)
         if outcome is not None:
             if outcome.kind is OutcomeKind.COMPLETED:
-                self.pages.paging.on_single_end(job.request_id, self._compute_end(job, outcome))
+                self.pages.paging.on_single_end(job.request_id, self._compute_end_time(job, outcome))
             self.finish(job, outcome)
             return
         is_completed = not isinstance(result, WaitOutcome) and result.state is JobState.COMPLETED
@@ -163,7 +163,7 @@ class PollRequests:
         self._connection.invalidate(version)
         self._reschedule(job)
 
-    def _compute_end(self, job: PendingJob, outcome: WaitOutcome) -> float:
+    def _compute_end_time(self, job: PendingJob, outcome: WaitOutcome) -> float:
         """Return when a job ended, on the loop's clock; now, where its record does not say."""
         now, total_s = asyncio.get_running_loop().time(), parse_number((outcome.job.metrics or {}).get("total_time"))
         return now if total_s is None else min(job.started_at + total_s, now)

@@ -19,7 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_runway.hooks.custom_models import load_models_or_warn
+from airflow_provider_runway.hooks.custom_models_file import load_models_or_warn
 from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
 from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
 from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import HISTORY_FORMS, HistoryForm
+from airflow_provider_runway.emulator.history_form_inference import infer_history_form
 from airflow_provider_runway.emulator.history_forms import FORM_FIELDS, change_history_form
-from airflow_provider_runway.emulator.history_replay import infer_history_form
 from airflow_provider_runway.emulator.history_rows import build_rows
 from airflow_provider_runway.emulator.job_lifecycle import Job, make_job
 from airflow_provider_runway.emulator.model_rules import get_model_rules

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import ForbiddenError, NoUsableResponseError, RunwayError, ThrottledError
-from airflow_provider_runway.polling.poll import poll_once
+from airflow_provider_runway.polling.poll_exchanges import poll_once
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, TransportFailure
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus

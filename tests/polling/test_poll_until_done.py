@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_runway.exceptions import UnauthorizedError
 from airflow_provider_runway.polling.latency import make_latency_estimator
-from airflow_provider_runway.polling.poll import poll_until_done
+from airflow_provider_runway.polling.poll_exchanges import poll_until_done
 from airflow_provider_runway.polling.schedule import SINGLE_JOB_POLL_COST_S, next_poll_delay_s
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, TransportFailure

@@ -23,7 +23,7 @@ from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
-from airflow_provider_runway.waiting import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
+from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 
 IS_AIRFLOW_3 = int(airflow_version.split(".")[0]) >= 3
 

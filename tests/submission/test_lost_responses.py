@@ -15,7 +15,7 @@ from submits import (
 )
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.fault_table import FAULTS
+from airflow_provider_runway.emulator.fault_kinds import FAULTS
 from airflow_provider_runway.exceptions import RefusedError, SubmitOutcomeUnknownError
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

@@ -318,5 +318,10 @@ def test_an_intent_of_a_living_try_is_not_judged_before_it_has_expired(
 def _build_request(hook: RunwayHook, task: TaskContext) -> Any:
     arguments = {"prompt_text": "a lighthouse", "prompt_image": "https://pictures.example/1.png", "duration": 5}
     return build_request(
-        hook, task.identity, task.upload_cache(), model="runway-gen3-alphaturbo", arguments=arguments, extra=None
+        hook,
+        task.identity,
+        task.make_shared_upload_cache(),
+        model="runway-gen3-alphaturbo",
+        arguments=arguments,
+        extra=None,
     )

@@ -45,7 +45,9 @@ def submit_or_resume(
     with RunwayHook() as hook:
         submitter = Submitter(hook, task.attempt, LOG, durable=durable, on_orphaned_intent=on_orphaned_intent)
         submitter.record_start()
-        request = build_request(hook, task.identity, task.upload_cache(), model=model, arguments=given, extra=None)
+        request = build_request(
+            hook, task.identity, task.make_shared_upload_cache(), model=model, arguments=given, extra=None
+        )
         job = None
         while job is None:
             try:

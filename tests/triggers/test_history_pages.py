@@ -11,11 +11,11 @@ from pending_jobs import get_kinds, submit_jobs, wait_for_all
 from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.polling import history_paging
+from airflow_provider_runway.polling import history_page_policy
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.history import parse_row
 from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.triggers.history_pages import has_single_output, make_outcome, sort_rows
+from airflow_provider_runway.triggers.history_pages import group_rows_by_job_state, has_single_output, make_outcome
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -35,7 +35,7 @@ def _scarce_requests(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection_extra(monkeypatch, requests_per_minute=300)
     short = replace(timing.get_timing(), latency_scale=0.15)
     monkeypatch.setattr(timing, "_current", short)
-    monkeypatch.setattr(history_paging, "MIN_PAGE_INTERVAL_S", 0.5)
+    monkeypatch.setattr(history_page_policy, "MIN_PAGE_INTERVAL_S", 0.5)
 
 
 async def test_pages_settle_most_jobs_with_few_requests(gateway: Emulator) -> None:
@@ -65,7 +65,7 @@ async def test_where_pages_do_not_pay_jobs_are_polled_singly(gateway: Emulator, 
     for fault in faults:
         gateway.add_fault(fault)
     assert get_kinds(await wait_for_all(submit_jobs(gateway, JOBS), timeout_s=60)) == {"completed"}
-    assert count_requests(gateway, "history") <= history_paging.MAX_TRIES
+    assert count_requests(gateway, "history") <= history_page_policy.MAX_TRIES
     assert count_requests(gateway, "result") == JOBS
 
 
@@ -94,7 +94,7 @@ def make_row(**fields: Any) -> Any:
     ],
 )
 def test_rows_are_sorted_by_what_they_say(fields: dict[str, Any], kind: str) -> None:
-    rows = sort_rows([make_row(**fields)])
+    rows = group_rows_by_job_state([make_row(**fields)])
     found = [name for name in ("completed", "ended", "running") if "r-1" in getattr(rows, name)]
     assert found == ([] if kind == "unclear" else [kind])
 

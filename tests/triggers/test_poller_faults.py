@@ -20,6 +20,7 @@ from pending_jobs import (
 from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.polling.history_page_policy import MIN_JOBS
 from airflow_provider_runway.segmind.job_summary import JobSummary
 from airflow_provider_runway.triggers import poller
 from airflow_provider_runway.triggers.poller import get_poller
@@ -51,7 +52,7 @@ async def test_noise_at_every_second_poll_fails_no_job(gateway: Emulator, call: 
 
 @pytest.mark.parametrize("reset_format", ["iso-naive", "epoch"])
 async def test_no_request_is_sent_before_the_reset_of_a_429(gateway: Emulator, reset_format: str) -> None:
-    summaries = submit_jobs(gateway, 20)
+    summaries = submit_jobs(gateway, MIN_JOBS - 1)  # so few that no history page answers for them
     gateway.add_fault(f"status:rate_limited:window=1,hold=true,reset_format={reset_format}")
     began = time.time()
     assert get_kinds(await wait_for_all(summaries)) == {"completed"}

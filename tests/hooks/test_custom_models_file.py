@@ -16,8 +16,8 @@ from tasks import make_operator, make_sensor
 from airflow_provider_runway.compat import AirflowFailException
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.hooks import custom_models
-from airflow_provider_runway.hooks.custom_models import load_models
+from airflow_provider_runway.hooks import custom_models_file
+from airflow_provider_runway.hooks.custom_models_file import load_models
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL, MODELS
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -41,8 +41,8 @@ def forget_models() -> None:
     """Forget what this process has read, like a new process."""
     MODELS.clear()
     MODELS.update(BUILT_IN_MODELS)
-    custom_models._read_file.cache_clear()
-    custom_models._warned.clear()
+    custom_models_file._read_file.cache_clear()
+    custom_models_file._warned.clear()
 
 
 @pytest.fixture(autouse=True)

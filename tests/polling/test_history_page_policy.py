@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_runway.polling.history_paging import (
+from airflow_provider_runway.polling.history_page_policy import (
     FIRST_BACKOFF_S,
     MAX_LANDING_S,
     MAX_TRIES,

@@ -84,7 +84,7 @@ unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 
 # These tests mostly wait. Two cores carry three workers, each with an Airflow of its own.
 integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.3 and 2.11
-	@$(BIN)/pytest -q -n 3 --dist loadfile tests/integration $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
 
 chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q tests/chaos $(ARGS)

@@ -65,7 +65,9 @@ def airflow(
         "AIRFLOW_CONN_AWS_DEFAULT": bucket.connection,
         "AIRFLOW_VAR_RUNWAY_VIDEOS": bucket.url,
     }
-    with LocalAirflow(tmp_path_factory.mktemp("airflow"), dags_folder, env=env, parallelism=6) as airflow:
+    with LocalAirflow(
+        tmp_path_factory.mktemp("airflow"), dags_folder, env=env, parallelism=6, heartbeat_timeout_s=60
+    ) as airflow:
         yield airflow
 
 
@@ -79,7 +81,9 @@ def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str) -> I
         (folder / name).symlink_to(Path(__file__).parent / "dags" / name)
     (folder / "examples").symlink_to(ROOT / "dags")
     env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default}
-    with LocalAirflow(tmp_path_factory.mktemp("airflow-2.11"), folder, venv=VENV_2, env=env) as airflow2:
+    with LocalAirflow(
+        tmp_path_factory.mktemp("airflow-2.11"), folder, venv=VENV_2, env=env, heartbeat_timeout_s=60
+    ) as airflow2:
         yield airflow2
 
 

@@ -330,7 +330,12 @@ class Submitter:
         """Go on to the history after a first unanswered submit; end the try after a second."""
         count = self.journal.entry.unanswered_submits if self.journal.entry is not None else MAX_UNANSWERED_SUBMITS
         if count >= MAX_UNANSWERED_SUBMITS:
-            raise self._make_refusal(request, f"{count} submits of this try had no usable response") from problem
+            # Worth a retry: the next try asks the history first, and this intent is in the journal.
+            raise NoUsableResponseError(
+                f"{count} submits of this try had no usable response, so it sends no more. One job of model "
+                f"{request.model} may exist and be billed when it completes. A retry, or a clear of the task, asks the "
+                f"account's history before anything is sent."
+            ) from problem
         self.log.warning("%s Looking for it in the account's history.", problem)
 
     def _make_not_settled_error(self, lookup: LookupResult) -> HistoryNotSettledError:

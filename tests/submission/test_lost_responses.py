@@ -14,9 +14,10 @@ from submits import (
     submit_or_resume,
 )
 
+from airflow_provider_runway.airflow_errors import may_retry_task
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.emulator.fault_kinds import FAULTS
-from airflow_provider_runway.exceptions import RefusedError, SubmitOutcomeUnknownError
+from airflow_provider_runway.exceptions import NoUsableResponseError, RefusedError, SubmitOutcomeUnknownError
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -172,10 +173,23 @@ def test_a_status_address_on_another_host_is_not_used(gateway: Emulator, ti: Tas
 @pytest.mark.parametrize("has_store", [True, False], ids=["with a journal", "without one"])
 def test_a_second_submit_without_a_response_ends_the_try(gateway: Emulator, has_store: bool) -> None:
     gateway.add_fault("submit:server_error:times=0,status=502")
-    with pytest.raises(SubmitOutcomeUnknownError, match="2 submits of this try had no usable response"):
+    with pytest.raises(NoUsableResponseError, match="2 submits of this try had no usable response") as caught:
         submit_or_resume(TaskInstance(has_store=has_store))
+    assert may_retry_task(caught.value)
     assert count_own_posts(gateway) == 2
     assert list_own_jobs(gateway) == []
+
+
+@pytest.mark.parametrize("second", ["submit:server_error:status=502", "submit:cut_after"], ids=["refused", "accepted"])
+def test_the_try_after_two_submits_without_a_response_pays_at_most_once(
+    gateway: Emulator, ti: TaskInstance, second: str
+) -> None:
+    gateway.add_fault("submit:server_error:status=502")
+    gateway.add_fault(second)
+    with pytest.raises(NoUsableResponseError, match="2 submits of this try"):
+        submit_or_resume(ti)
+    ti.retry()
+    assert submit_or_resume(ti).request_id == get_only_job_id(gateway)
 
 
 def test_the_refusal_says_what_may_be_billed_and_how_to_go_on(gateway: Emulator, ti: TaskInstance) -> None:

@@ -77,7 +77,7 @@ def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str) -> I
     if not (VENV_2 / "bin" / "airflow").exists():
         pytest.skip("no .venv-2.11, so nothing was tested on 2.11: `make test` makes it where there is a Python for it")
     folder = tmp_path_factory.mktemp("dags-2.11")
-    for name in ("mapping.py", "task_deferral.py"):
+    for name in ("mapping.py", "waiting.py"):
         (folder / name).symlink_to(Path(__file__).parent / "dags" / name)
     (folder / "examples").symlink_to(ROOT / "dags")
     env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default}

@@ -19,7 +19,7 @@ FINAL_STATES = frozenset({"success", "failed"})
 class LocalAirflow(AirflowProcesses):
     """The components of an Airflow, and its DAG runs and tasks."""
 
-    def wait_for_dag(self, dag_id: str, timeout_s: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, timeout_s: float = 180) -> None:
         """Wait until a DAG has been parsed. After the timeout the error contains the import errors."""
 
         def explain() -> str:

@@ -49,8 +49,14 @@ class LookupWindow:
         return cls(sent_from, accepted_until, settled_at, settled_at + landing_s)
 
     def next_lookup_at(self, now: float) -> float:
-        """Return when to ask again: less and less often, and at the times at which something is decided."""
-        pause_s = max(get_timing().history_pauses_s[-1], (now - self.accepted_until) / 2)
+        """Return when to ask again: less and less often, and at the times at which something is decided.
+
+        Once the row would have landed, it is asked often: on a busy account any lookup can meet a row of another job
+        that is not complete yet, and one lookup without such a row settles it.
+        """
+        pause_s = get_timing().history_pauses_s[-1]
+        if now < self.settled_at:
+            pause_s = max(pause_s, (now - self.accepted_until) / 2)
         milestones = [at for at in (self.settled_at, self.give_up_at) if at > now]
         return min(now + pause_s, *milestones[:1])
 

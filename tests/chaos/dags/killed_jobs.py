@@ -15,7 +15,16 @@ from killable_operators import KillableGenerateOperator, KillableSensor
 from airflow_provider_runway.segmind.timing import Timing, set_timing
 
 # The emulator's jobs and history rows are complete within seconds, so a missing row proves something much sooner, too.
-set_timing(Timing(latency_scale=0.03, history_landing_s=6.0, intent_margin_s=2.0, response_margin_s=1.0))
+# While they land there are rows of other jobs that are not complete yet, so the history is asked several times.
+set_timing(
+    Timing(
+        latency_scale=0.03,
+        history_pauses_s=(1.0, 2.0, 4.0),
+        history_landing_s=40.0,
+        intent_margin_s=2.0,
+        response_margin_s=1.0,
+    )
+)
 
 IMAGE = "https://example.com/image.png"
 RETRIES = {"retries": 12, "retry_delay": timedelta(seconds=1)}

@@ -92,24 +92,3 @@ def fingerprint(conn_id: str, model: str, body: Mapping[str, Any], image_sha256:
 def digest_of(value: Any) -> str:
     """Return a short digest of a text, from which the text cannot be read."""
     return hashlib.sha256(str(value).encode()).hexdigest()[:16]
-
-
-def same_body(sent: Mapping[str, Any], recorded: Mapping[str, Any], ignoring: frozenset[str] = frozenset()) -> bool:
-    """Is a body in the history the one that was sent?
-
-    Fields that were not sent are not compared, for the gateway may record its defaults. Numbers may have
-    become text on the way.
-    """
-    return all(name in ignoring or _canonical(recorded.get(name)) == _canonical(value) for name, value in sent.items())
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, (int, float)):
-        return f"{value:g}" if value % 1 else str(int(value))
-    if isinstance(value, dict):
-        return {name: _canonical(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(item) for item in value]
-    return value

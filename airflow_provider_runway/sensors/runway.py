@@ -168,12 +168,6 @@ class RunwayJobSensor(BaseSensorOperator):
         except BadInputError as problem:
             raise _NotSkippable(problem) from None
 
-    def _may_be_too_new(self, job: JobSummary) -> bool:
-        """Can the job be so new that its record is not readable yet? Not on the last poke before the timeout."""
-        now = time.time()
-        is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
-        return not is_last_poke and now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
-
     def _poll_after_trigger_failure(self, task: TaskContext) -> WaitOutcome:
         """Return the outcome of the job; defer again, a few times at most, while it has none."""
         job = self._job()

@@ -14,6 +14,8 @@ from payment_check import PaymentReport, check_payments
 from local_airflow import EmulatorProcess, LocalAirflow, Run
 
 DAGS = Path(__file__).parent / "dags"
+
+VENV_2 = Path(__file__).resolve().parents[2] / ".venv-2.11"
 ONE_TASK_JOBS = TWO_TASK_JOBS = 12
 
 #: Returns the payment report of a run.
@@ -37,9 +39,14 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> KillPlan:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """Jobs take about three seconds, and their history rows are complete up to five seconds later."""
+    """Jobs take about three seconds, and their history rows are complete up to five seconds later.
+
+    ``RUNWAY_TEST_HISTORY_FORM`` names another form of the history than the plain one.
+    """
     log = tmp_path_factory.mktemp("emulator") / "emulator.log"
-    with EmulatorProcess(log, "--time-scale", "0.1", "--history-lag", "0.5-5", "--seed", "7") as emulator:
+    form = os.environ.get("RUNWAY_TEST_HISTORY_FORM", "plain")
+    options = ("--time-scale", "0.1", "--history-form", form, "--history-lag", "0.5-5", "--seed", "7")
+    with EmulatorProcess(log, *options) as emulator:
         yield emulator
 
 
@@ -47,16 +54,25 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, plan: KillPlan, emulator: EmulatorProcess
 ) -> Iterator[LocalAirflow]:
-    """Airflow on SQLite, or on the database that ``RUNWAY_TEST_DATABASE_URL`` names."""
+    """Airflow 3.3 on SQLite.
+
+    ``RUNWAY_TEST_DATABASE_URL`` names another database. With ``RUNWAY_TEST_AIRFLOW=2.11`` it is that Airflow, with
+    the journal in files.
+    """
+    home = tmp_path_factory.mktemp("airflow")
+    is_airflow2 = os.environ.get("RUNWAY_TEST_AIRFLOW") == "2.11"
     env = {
         "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(timeout=[2, 10]),
         "RUNWAY_CHAOS_FOLDER": str(plan.folder),
         "RUNWAY_CHAOS_ONE_TASK_JOBS": str(ONE_TASK_JOBS),
         "RUNWAY_CHAOS_TWO_TASK_JOBS": str(TWO_TASK_JOBS),
     }
+    if is_airflow2:
+        env["AIRFLOW__RUNWAY__JOURNAL_PATH"] = str(tmp_path_factory.mktemp("journal"))
     with LocalAirflow(
-        tmp_path_factory.mktemp("airflow"),
+        home,
         DAGS,
+        venv=VENV_2 if is_airflow2 else None,
         env=env,
         parallelism=6,
         database_url=os.environ.get("RUNWAY_TEST_DATABASE_URL"),

@@ -1,6 +1,7 @@
 """24 jobs under random kills and random faults, from a seed: no job is paid twice, none is lost.
 
-CI runs one seed. ``RUNWAY_SOAK_SEEDS=1,2,3,4,5`` runs others.
+CI runs one seed. ``RUNWAY_SOAK_SEEDS=1,2,3,4,5`` runs others; ``conftest.py`` has the variables for other databases,
+forms of the history, and Airflow 2.11.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ AIRFLOW_2 := apache-airflow==2.11.*
 UV := .uv/bin/uv
 VENV := .venv
 VENV_2 := .venv-2.11
+VENV_DOCS := .venv-docs
 BIN := $(VENV)/bin
 
 # The tests that start a real Airflow.
@@ -24,7 +25,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos test mutants docs-tables demo emulator build check-wheel constraints demo-image \
+.PHONY: help env lint types unit unit-2.11 integration chaos test mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -89,10 +90,21 @@ integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.
 chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q tests/chaos $(ARGS)
 
-test: lint types unit unit-2.11 integration ## Run all checks and tests except chaos
+test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
 
 mutants: env ## Make known mistakes one by one and check that the tests catch each (ARGS: words of their names)
 	@$(BIN)/python tools/mutants.py $(ARGS)
+
+$(VENV_DOCS)/.ready: constraints/docs.txt | $(UV)
+	@echo "Making $(VENV_DOCS)"
+	@test -x $(VENV_DOCS)/bin/python || $(UV) venv -q --no-project --python "$$(command -v $(PYTHON))" $(VENV_DOCS)
+	@$(UV) pip sync -q --compile-bytecode --python $(VENV_DOCS)/bin/python constraints/docs.txt
+	@touch $@
+
+docs: env $(VENV_DOCS)/.ready ## Build the docs site in docs/_build, and check its tables, links and anchors
+	@$(BIN)/python tools/docs_tables.py --check
+	@$(VENV_DOCS)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@$(BIN)/python tools/check_site.py docs/_build
 
 docs-tables: env ## Write the tables and the drawing that the docs take from the code
 	@$(BIN)/python tools/docs_tables.py
@@ -120,13 +132,18 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 		{ echo "# What is installed to test with Airflow $$1. Written by: make constraints"; cat $$out.new; } > $$out; \
 		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
 	done
+	@set -e; out=constraints/docs.txt; \
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		--strip-extras docs/requirements.in > $$out.new; \
+	{ echo "# What builds the docs. Written by: make constraints"; cat $$out.new; } > $$out; \
+	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 
 demo-image: env ## Draw the demo's image again
 	@$(BIN)/python tools/make_demo_image.py
 
 clean: ## Remove the files that builds and tests leave
-	@rm -rf build dist *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist docs/_build docs/api *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
-	@rm -rf .uv $(VENV) $(VENV_2)
+	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS)

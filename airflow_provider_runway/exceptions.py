@@ -1,29 +1,29 @@
-"""Every error that this package raises on purpose, sorted by what a caller can do about it.
+"""Every error that this package raises on purpose, sorted by what a caller can do about it::
 
-RunwayError
-├── NotSentError               nothing left this machine, so nothing is billed; fix it
-│   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
-│   └── BadInputError          the arguments of the job: a missing field, a value that is not allowed
-├── RefusedError               the API refused it and would refuse it again; nothing is billed; fix it
-│   ├── BadRequestError        400, 405, 422 at the submit, 406 for a parameter or the content type
-│   ├── UnauthorizedError      401: no key arrived, or the key is not valid
-│   ├── ForbiddenError         403: the account may not use this model
-│   ├── NotFoundError          404: no such model, or no such record (it may have expired)
-│   ├── OutOfCreditsError      406: the balance is too small
-│   ├── SpendLimitError        406: the team's spend limit is reached
-│   └── ModelRetiredError      410: the model is no longer served
-├── NoUsableResponseError      no usable response, which says nothing about the job; ask again
-│   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to return
-│   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
-│   └── UnreachableError       no byte of the request left, so even a submit may be repeated
-├── SubmitOutcomeUnknownError  a submit may have become a billed job whose id is not known; look at the bill
-├── JobFailedError             the job ran and failed; it is not billed, and a new job may succeed
-│   └── ContentBlockedError    the content rules refused it, so the same inputs will never succeed
-├── RecordExpiredError         the record is gone, and the history does not know the job either
-├── OutputMissingError         the job completed, so it is billed, and shows no output anywhere
-├── WaitTimeoutError           the wait is over; the job goes on, and may succeed and be billed
-└── DownloadFailedError        the output exists and is paid for; only fetching it failed
-    └── OutputRejectedError    it would fail again: too large, or at a URL that is not allowed
+    RunwayError
+    ├── NotSentError               nothing left this machine, so nothing is billed; fix it
+    │   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
+    │   └── BadInputError          the arguments of the job: a missing field, a value that is not allowed
+    ├── RefusedError               the API refused it and would refuse it again; nothing is billed; fix it
+    │   ├── BadRequestError        400, 405, 422 at the submit, 406 for a parameter or the content type
+    │   ├── UnauthorizedError      401: no key arrived, or the key is not valid
+    │   ├── ForbiddenError         403: the account may not use this model
+    │   ├── NotFoundError          404: no such model, or no such record (it may have expired)
+    │   ├── OutOfCreditsError      406: the balance is too small
+    │   ├── SpendLimitError        406: the team's spend limit is reached
+    │   └── ModelRetiredError      410: the model is no longer served
+    ├── NoUsableResponseError      no usable response, which says nothing about the job; ask again
+    │   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to return
+    │   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
+    │   └── UnreachableError       no byte of the request left, so even a submit may be repeated
+    ├── SubmitOutcomeUnknownError  a submit may have become a billed job whose id is not known; look at the bill
+    ├── JobFailedError             the job ran and failed; it is not billed, and a new job may succeed
+    │   └── ContentBlockedError    the content rules refused it, so the same inputs will never succeed
+    ├── RecordExpiredError         the record is gone, and the history does not know the job either
+    ├── OutputMissingError         the job completed, so it is billed, and shows no output anywhere
+    ├── WaitTimeoutError           the wait is over; the job goes on, and may succeed and be billed
+    └── DownloadFailedError        the output exists and is paid for; only fetching it failed
+        └── OutputRejectedError    it would fail again: too large, or at a URL that is not allowed
 
 The base is plain ``Exception``: only operators and sensors turn these errors into Airflow's own (fail, retry or
 skip). Any other exception that leaves this package is a bug in it.

@@ -15,6 +15,11 @@ FIELDS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"type": ["integer", "null"], "minimum": 1},
         "The account's limit, as on Segmind's plan page. Empty: the triggerer finds it out.",
     ),
+    "daily_cost_limit": (
+        "Daily cost limit (USD)",
+        {"type": ["number", "null"], "minimum": 0},
+        "Nothing is submitted that would make the account's spend of a UTC day larger. Empty: no limit.",
+    ),
     "timeout": (
         "Request timeout (seconds)",
         _TEXT,
@@ -36,6 +41,7 @@ PLACEHOLDERS = {
     "host": GATEWAY_URL,
     "password": "SG_… (empty: the environment variable SEGMIND_API_KEY)",
     "requests_per_minute": "60",
+    "daily_cost_limit": "20",
     "timeout": "10, 60",
     "verify": "true",
     "storage_url": STORAGE_URL,
@@ -53,7 +59,7 @@ def make_conn_fields() -> dict[str, Any]:
 
 def make_form_widgets() -> dict[str, Any]:
     """Return the extra fields as widgets (before Airflow 3.2)."""
-    from wtforms import IntegerField, StringField  # type: ignore[import-untyped]
+    from wtforms import FloatField, IntegerField, StringField  # type: ignore[import-untyped]
     from wtforms.validators import NumberRange, Optional  # type: ignore[import-untyped]
 
     try:
@@ -64,9 +70,10 @@ def make_form_widgets() -> dict[str, Any]:
         widget = {"widget": BS3TextFieldWidget()}
     widgets: dict[str, Any] = {}
     for name, (label, schema, description) in FIELDS.items():
-        if "integer" in schema["type"]:
+        if "minimum" in schema:
+            number_field = IntegerField if "integer" in schema["type"] else FloatField
             validators = [Optional(), NumberRange(min=schema["minimum"])]
-            widgets[name] = IntegerField(label, validators=validators, description=description, **widget)
+            widgets[name] = number_field(label, validators=validators, description=description, **widget)
         else:
             widgets[name] = StringField(label, description=description, **widget)
     return widgets

@@ -35,6 +35,35 @@ if TYPE_CHECKING:
 _JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
 
 
+def build_operator_request(
+    operator: RunwayGenerateOperator, hook: RunwayHook, identity: JobIdentity, uploads: UploadCache
+) -> JobRequest:
+    """Check the operator's arguments, and return the request of its job. See ``build_request``."""
+    return build_request(
+        hook,
+        identity,
+        uploads,
+        model=operator.model,
+        arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
+        extra=operator.model_params,
+        image_conn_id=operator.image_conn_id,
+    )
+
+
+def make_estimate(operator: RunwayGenerateOperator) -> Estimate:
+    """Check the operator's arguments, and return what its job would cost. Sends nothing to Segmind.
+
+    :raises BadInputError: an input would be refused.
+    """
+    if operator.request_id is not None:  # the job exists already
+        return Estimate.of([])
+    uploads = UploadCache(read_entries=list, write_entry=lambda _entry: None)
+    hook = RunwayHook(operator.runway_conn_id)
+    request = build_operator_request(operator, hook, JobIdentity("", operator.task_id, ""), uploads)
+    body = request.build_body_with_seed(None, sending=False)
+    return Estimate.of([PricedJob.from_body(request.model, body)])
+
+
 class JobExecution:
     """One execution of the operator's task, with an open hook.
 
@@ -46,8 +75,14 @@ class JobExecution:
         self.hook = hook
         self.task = task
         self.log = operator.log
+        self.spending = SpendingCheck(hook, self.log, task.list_sibling_jobs)
         self.submitter = Submitter(
-            hook, task.attempt, self.log, durable=operator.durable, on_orphaned_intent=operator.on_orphaned_intent
+            hook,
+            task.attempt,
+            self.log,
+            durable=operator.durable,
+            on_orphaned_intent=operator.on_orphaned_intent,
+            check_spending=self.spending.check,
         )
 
     def submit_and_wait(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
@@ -68,7 +103,7 @@ class JobExecution:
         # Before the first poll: whatever fails from here on, the id is on the task's page.
         self.task.push_xcom("request_id", job.request_id)
         if not operator.wait_for_completion:
-            self.submitter.mark_delivered(job.request_id)
+            self.submitter.mark_delivered(job.request_id, job.cost)
             return job.to_xcom(operator.prompt_text)
         if job.status == JobState.COMPLETED:
             return self._deliver(job)
@@ -98,19 +133,16 @@ class JobExecution:
         operator = self.operator
         self.submitter.record_start()
         try:
-            request = build_request(
-                self.hook,
-                self.task.identity,
-                self.task.make_shared_upload_cache(),
-                model=operator.model,
-                arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
-                extra=operator.model_params,
-                image_conn_id=operator.image_conn_id,
+            self.spending.cost_limit_usd = parse_limit("cost_limit", operator.cost_limit)
+            request = build_operator_request(
+                operator, self.hook, self.task.identity, self.task.make_shared_upload_cache()
             )
         except (BadInputError, UnreachableError) as problem:
             raise add_earlier_job(problem, self.task.attempt.journal) from None
         if throttle_count == 0:
             warn_of_late_retry(operator, self.task.attempt)
+        else:
+            self.spending.skip_balance()
         while True:
             try:
                 return self.submitter.submit_or_resume(request)
@@ -146,5 +178,5 @@ class JobExecution:
         for key in ("output_url", "output_urls", "output_path"):
             if result[key]:
                 self.task.push_xcom(key, result[key])
-        self.submitter.mark_delivered(job.request_id)
+        self.submitter.mark_delivered(job.request_id, job.cost)
         return result

@@ -28,6 +28,11 @@ class Model:
     slug: str
     latency_s: float
     fields: tuple[ModelField, ...]
+    prices_usd: Mapping[int, float] | None = None
+
+    def price_usd(self, body: Mapping[str, Any]) -> float | None:
+        """Return the price of a job with this body in USD; None where it is not known."""
+        return None if self.prices_usd is None else self.prices_usd.get(body.get("duration") or 5)
 
     @property
     def seed_identifies_job(self) -> bool:
@@ -55,6 +60,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
             "runway-gen3-alphaturbo",
             27.38,
             (_IMAGE, _PROMPT, _DURATION, ModelField("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
+            {5: 0.50, 10: 1.00},
         ),
         Model(
             "runway-gen4-turbo",
@@ -71,6 +77,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 ),
                 _SEED,
             ),
+            {5: 0.50, 10: 1.00},
         ),
         Model(
             "runway-gen4-aleph",

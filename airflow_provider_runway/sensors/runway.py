@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import to_airflow_error
+from airflow_provider_runway.airflow_errors import attach_error, to_airflow_error
 from airflow_provider_runway.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -206,9 +206,9 @@ class RunwayJobSensor(BaseSensorOperator):
     def _sensor_error(self, error: RunwayError) -> BaseException:
         """Return the error to raise. ``soft_fail`` may skip a failed job and a timeout, and nothing else."""
         if isinstance(error, WaitTimeoutError):
-            return AirflowSensorTimeout(str(to_airflow_error(error, self.log)))
+            return attach_error(AirflowSensorTimeout(str(to_airflow_error(error, self.log))), error)
         if isinstance(error, JobFailedError):  # a retry of the sensor cannot help
-            return AirflowFailException(str(to_airflow_error(error, self.log)))
+            return attach_error(AirflowFailException(str(to_airflow_error(error, self.log))), error)
         return _NotSkippable(error)
 
     @contextmanager

@@ -1,17 +1,13 @@
-"""Draws the docs' ``mermaid`` blocks as SVG when the site is built, so that a page needs neither script nor network.
+"""Draws flowcharts as SVG. The docs use it for ``mermaid`` blocks, so that a page needs no script.
 
-It knows one form, a ``flowchart TD`` of plain names and arrows: each line is ``a --> b``, or a name alone. GitHub draws
-the same block in the file's own page.
+It knows one form of Mermaid, a ``flowchart TD`` of plain names and arrows: each line is ``a --> b``, or a name alone.
+GitHub draws the same block in the file's own page.
 """
 
 from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any, ClassVar
-
-from docutils import nodes
-from docutils.parsers.rst import Directive
 
 BOX_HEIGHT, ROW_HEIGHT, GAP, CHARACTER_WIDTH = 30, 74, 18, 8.2
 _ARROW = re.compile(r"^(\w+)\s*-->\s*(\w+)$")
@@ -101,25 +97,3 @@ def _keep_inside(row: list[str], boxes: dict[str, tuple[float, float]], widths: 
     for number, name in enumerate(row):
         x, y = boxes[name]
         boxes[name] = (x - excess * (number + 1) / len(row), y)
-
-
-class MermaidDirective(Directive):
-    """A ``mermaid`` block, drawn."""
-
-    has_content: ClassVar[bool] = True
-
-    def run(self) -> list[nodes.Node]:
-        """Return the drawing."""
-        try:
-            names, arrows = parse_flowchart("\n".join(self.content))
-        except ValueError as problem:
-            raise self.error(f"This block cannot be drawn: {problem}.") from None
-        title = "; ".join(f"{source} to {target}" for source, target in arrows)
-        svg = draw_svg(make_rows(names, arrows), arrows, f"Flowchart: {title}")
-        return [nodes.raw("", f'<div class="drawing">{svg}</div>', format="html")]
-
-
-def setup(app: Any) -> dict[str, Any]:
-    """Add the directive to Sphinx."""
-    app.add_directive("mermaid", MermaidDirective)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

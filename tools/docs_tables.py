@@ -28,7 +28,7 @@ from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES
@@ -210,8 +210,10 @@ def make_decision_table() -> str:
         asked += [join_values(rule.attempt, Attempt), join_values(rule.on_orphaned_intent, OnOrphanedIntent)]
         found = "; ".join(cell for cell in asked if cell)
         billed = BILLED[rule.action]
-        if rule.remote <= UNBILLED:
-            billed = "nothing" if rule.action is Action.FAIL else BILLED[Action.SUBMIT]
+        if rule.action is Action.SUBMIT_NEW_GENERATION and not rule.earlier_may_be_billed:
+            billed = BILLED[Action.SUBMIT]
+        elif rule.remote <= UNBILLED:
+            billed = "nothing"
         rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, billed])
     return make_table(["earlier submit", "what is found", "action", "why", "billed"], rows)
 

@@ -17,8 +17,8 @@ FIELDS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "daily_cost_limit": (
         "Daily cost limit (USD)",
-        {"type": ["number", "null"], "minimum": 0},
-        "Nothing is submitted that would make the account's spend of a UTC day larger. Empty: no limit.",
+        _TEXT,  # the older forms have no field for numbers with decimals
+        "What the account may spend in a UTC day, in USD. No job is submitted that would make it more. Empty: no limit.",
     ),
     "timeout": (
         "Request timeout (seconds)",
@@ -59,7 +59,7 @@ def make_conn_fields() -> dict[str, Any]:
 
 def make_form_widgets() -> dict[str, Any]:
     """Return the extra fields as widgets (before Airflow 3.2)."""
-    from wtforms import FloatField, IntegerField, StringField  # type: ignore[import-untyped]
+    from wtforms import IntegerField, StringField  # type: ignore[import-untyped]
     from wtforms.validators import NumberRange, Optional  # type: ignore[import-untyped]
 
     try:
@@ -70,10 +70,9 @@ def make_form_widgets() -> dict[str, Any]:
         widget = {"widget": BS3TextFieldWidget()}
     widgets: dict[str, Any] = {}
     for name, (label, schema, description) in FIELDS.items():
-        if "minimum" in schema:
-            number_field = IntegerField if "integer" in schema["type"] else FloatField
+        if "integer" in schema["type"]:
             validators = [Optional(), NumberRange(min=schema["minimum"])]
-            widgets[name] = number_field(label, validators=validators, description=description, **widget)
+            widgets[name] = IntegerField(label, validators=validators, description=description, **widget)
         else:
             widgets[name] = StringField(label, description=description, **widget)
     return widgets

@@ -13,7 +13,7 @@ from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.task_context import TaskContext
@@ -78,7 +78,7 @@ class RunwayGenerateOperator(BaseOperator):
     :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
         or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
         into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
-    :param cost_limit: USD that this task may spend on all its jobs, over all its tries and clears: a job that would make
+    :param cost_limit: USD that this task may spend on its jobs, over all its tries and clears. A job that would make
         it more is not submitted, and neither is one whose price is not known. None: no limit. (templated)
     :param estimate_only: submit nothing, and return the estimate: ``job_count``, ``estimated_cost`` (USD; None where a
         price is not known), ``models``, ``cost_limit`` and ``fits_cost_limit``. Checks the inputs as a submit does.

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind import endpoints
-from airflow_provider_runway.segmind.exchange import HistorySearch, execute, search_history
-from airflow_provider_runway.segmind.history import HistoryQuery
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.search import HistorySearch, search_history
+from airflow_provider_runway.segmind.api_calls import make_credits_call
+from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.spending.amounts import format_usd
 from airflow_provider_runway.spending.balance_check import check_balance, find_balance_usd
@@ -76,7 +77,7 @@ class SpendingCheck:
     def _ask_balance(self) -> float | None:
         """Return the balance in USD; None where it cannot be had, which is no obstacle."""
         transport = self.hook.get_conn()
-        call = endpoints.make_credits_call(transport.settings.base_urls)
+        call = make_credits_call(transport.settings.base_urls)
         try:
             return find_balance_usd(transport.run(execute(call, NO_RETRY), self.log))
         except RunwayError as problem:

@@ -8,12 +8,12 @@ from airflow_provider_runway.spending.amounts import format_usd, is_over
 from airflow_provider_runway.spending.estimate import Estimate
 
 
-def find_balance_usd(credits: Credits) -> float | None:
+def find_balance_usd(balance: Credits) -> float | None:
     """Return what the account can spend at most; None where the API has no balance of it.
 
     Whether free credits pay for these models is not known. They count, so that nothing is refused wrongly.
     """
-    return credits.credits + max(credits.free_credits, 0.0) if credits.is_known else None
+    return balance.credits + max(balance.free_credits, 0.0) if balance.is_known else None
 
 
 def check_balance(balance_usd: float | None, estimate: Estimate) -> None:
@@ -24,6 +24,6 @@ def check_balance(balance_usd: float | None, estimate: Estimate) -> None:
     if balance_usd is None or estimate.total_usd is None or not is_over(estimate.total_usd, balance_usd):
         return
     raise BalanceTooLowError(
-        f"The account's balance is {format_usd(balance_usd)}, and the estimate is {estimate.describe()}, so nothing was "
-        "sent. Add credits in Segmind's console, then clear the task."
+        f"The account's balance is {format_usd(balance_usd)}, and the estimate is {estimate.describe()}, so nothing "
+        "was sent. Add credits in Segmind's console, then clear the task."
     )

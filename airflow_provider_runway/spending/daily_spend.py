@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from airflow_provider_runway.exceptions import DailyCostLimitError, SpendNotKnownError
-from airflow_provider_runway.segmind.exchange import HistorySearch
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.history.rows import HistoryRow
+from airflow_provider_runway.history.search import HistorySearch
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.spending.amounts import format_usd, is_over
 from airflow_provider_runway.spending.cost_limit import HOW_TO_GIVE_A_PRICE

@@ -44,8 +44,8 @@ class JournalEntry:
     :param previous_request_ids: jobs of earlier generations, which must never be adopted again.
     :param unanswered_submits: POSTs of this try without a usable response.
     :param is_presumed: no intent was found; this one stands for whatever an earlier try may have sent.
-    :param spent_usd: what the jobs before this one have cost, or may have; None: not known, as in entries of old releases.
-    :param reserved_usd: what is set aside for this job: its price, and its real cost once it has ended; None: not known.
+    :param spent_usd: what the jobs before this one have cost, or may have; None: not known, as in an old entry.
+    :param reserved_usd: what is set aside for this job: its price, later its real cost; None: not known.
     """
 
     phase: Phase

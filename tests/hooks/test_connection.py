@@ -155,6 +155,7 @@ UNREADABLE: dict[str, list[Any]] = {
     "verify": [0, 1.5, []],
     "storage_url": [7, "ftp://h", "h", "https://u:p@h"],
     "history_url": [7, "https://u:p@h"],
+    "daily_cost_limit": [-1, "-0.01", "much", True, [5], "nan", "5 USD"],
 }
 
 

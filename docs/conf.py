@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tools")]
@@ -40,3 +41,13 @@ autoapi_generate_api_docs = False
 autoapi_member_order = "bysource"
 autoapi_python_class_content = "class"
 suppress_warnings = ["autoapi.python_import_resolution"]
+
+
+def split_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Give each ``:param`` of a docstring a line of its own: some stand two to a line in the source."""
+    lines[:] = re.sub(r"(?<=\S) (?=:(?:param|raises) [^:]+:)", "\n", "\n".join(lines)).split("\n")
+
+
+def setup(app: Any) -> None:
+    """Connect this file's function to Sphinx."""
+    app.connect("autodoc-process-docstring", split_fields)

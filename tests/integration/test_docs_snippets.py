@@ -321,11 +321,12 @@ def test_the_callback_and_the_retry_policy_know_the_error(
     assert [job["billed"] for job in jobs] == [False, False], "the policy ends the task after the second job"
 
 
-@pytest.mark.usefixtures("snippets")
-def test_the_test_of_a_dag_passes(airflow: LocalAirflow, dags_folder: Path, tmp_path: Path) -> None:
+def test_the_test_of_a_dag_passes(airflow: LocalAirflow, emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "sunflowers.py").write_text(adapt(DAGS["sunflowers"], tmp_path, emulator))
     shutil.copy(SNIPPETS / "test_sunflowers.py", tmp_path)
-    pytest_command = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist --rootdir {tmp_path} {tmp_path}"
-    assert "2 passed" in airflow.run_command(f"PYTHONPATH={dags_folder}:$PYTHONPATH {pytest_command}")
+    variables = f"PYTHONPATH={tmp_path}:$PYTHONPATH AIRFLOW__CORE__DAGS_FOLDER={tmp_path}"
+    pytest_command = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist --rootdir {tmp_path}"
+    assert "2 passed" in airflow.run_command(f"{variables} {pytest_command} {tmp_path}/test_sunflowers.py")
 
 
 @pytest.fixture(scope="module")

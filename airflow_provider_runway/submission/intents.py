@@ -16,7 +16,7 @@ from airflow_provider_runway.submission.journal import JournalEntry, Phase
 from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.segmind.history import HistoryRow
+    from airflow_provider_runway.history.rows import HistoryRow
     from airflow_provider_runway.transports.client_settings import ClientSettings
 
 

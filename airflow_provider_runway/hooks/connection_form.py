@@ -18,7 +18,7 @@ FIELDS: dict[str, tuple[str, dict[str, Any], str]] = {
     "daily_cost_limit": (
         "Daily cost limit (USD)",
         _TEXT,  # the older forms have no field for numbers with decimals
-        "What the account may spend in a UTC day, in USD. No job is submitted that would make it more. Empty: no limit.",
+        "What the account may spend in a UTC day. No job is submitted that would make it more. Empty: no limit.",
     ),
     "timeout": (
         "Request timeout (seconds)",

@@ -126,6 +126,10 @@ READABLE = [
     ),
     pytest.param({"verify": " /etc/ca.pem "}, "verify", "/etc/ca.pem", id="verify by a file"),
     pytest.param({}, "verify", True, id="nothing verifies"),
+    *(
+        pytest.param({"daily_cost_limit": value}, "daily_cost_limit_usd", number, id=f"daily_cost_limit {value!r}")
+        for value, number in ((7.5, 7.5), (" 7.50 ", 7.5), (0, 0.0), (None, None), ("", None))
+    ),
 ]
 
 

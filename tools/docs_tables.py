@@ -41,7 +41,7 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
 )
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
-from docs_reference import list_argument_rows, make_error_sections, make_option_sections
+from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -273,6 +273,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "result": make_result_table,
     "connection": make_connection_table,
     "errors": make_error_sections,
+    "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),
     "options": make_option_sections,
     "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
     "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),

@@ -227,7 +227,7 @@ class RunwayGenerateOperator(BaseOperator):
 
     def _estimate(self) -> dict[str, Any]:
         """Log what the job would cost, and return it."""
-        from airflow_provider_runway.operators.job_execution import make_estimate
+        from airflow_provider_runway.operators.operator_inputs import make_estimate
         from airflow_provider_runway.spending.amounts import parse_limit
 
         with raise_as_airflow_errors(self.log):

@@ -17,7 +17,7 @@ HOW_TO_GIVE_A_PRICE = (
 )
 
 
-def add_earlier_job(spent_usd: float | None, reserved_usd: float | None, *, may_be_billed: bool) -> float | None:
+def add_job_to_spent(spent_usd: float | None, reserved_usd: float | None, *, may_be_billed: bool) -> float | None:
     """Return what is spent once the current job is one of the earlier ones.
 
     :param may_be_billed: False where it is sure that no job came of its submit, or that the job failed.

@@ -27,10 +27,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
     "submission": CORE | {"segmind", "polling", "transports", "hooks", "inputs"},
+    "batch": CORE | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "compat"},
     "links": CORE | {"segmind", "compat"},
     "operators": CORE
     | AIRFLOW_FACING
-    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch", "triggers", "links"},
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},

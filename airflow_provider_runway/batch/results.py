@@ -33,7 +33,7 @@ from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_t
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.rows import BatchRow
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
 
 #: The name of the table in the folder ``result_path``.
 RESULTS_FILE_NAME = "results.jsonl"

@@ -11,7 +11,6 @@ from airflow_provider_runway.exceptions import (
     ContentBlockedError,
     HistoryNotSettledError,
     JobFailedError,
-    NotSentError,
     NoUsableResponseError,
     OutputMissingError,
     RecordExpiredError,
@@ -21,12 +20,11 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.inputs.job_request import JobRequest
 from airflow_provider_runway.polling.poll_exchanges import poll_once
-from airflow_provider_runway.segmind.billing_messages import may_be_billed
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.billing_notices import may_be_billed
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import (
@@ -41,15 +39,16 @@ from airflow_provider_runway.submission.decision_input import (
     attempt_of,
 )
 from airflow_provider_runway.submission.intents import (
+    adopt_row,
     build_intent,
     describe_lost_submit,
-    find_generation,
-    get_intent_lifetime_s,
+    get_accepted_until,
     presume_intent,
     take_over_intent,
 )
-from airflow_provider_runway.submission.journal import JournalEntry, Phase
+from airflow_provider_runway.submission.journal import JournalEntry
 from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
+from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -168,7 +167,7 @@ class Submitter:
         return known
 
     def _poll_job(self) -> tuple[RemoteState, WaitOutcome | None]:
-        job = _make_summary(self.journal.get_entry_with_id())
+        job = make_summary(self.journal.get_entry_with_id())
         transport = self.hook.get_conn()
         try:
             polled = transport.run(poll_once(transport.settings.base_urls, job, self.hook.policy), self.log)
@@ -203,12 +202,8 @@ class Submitter:
 
     def _window(self, entry: JournalEntry) -> LookupWindow:
         """Return when the history can tell what became of the entry's submit."""
-        settings = self.hook.settings
-        expires_at = entry.sent_at + get_intent_lifetime_s() if entry.expires_at is None else entry.expires_at
-        request_s = settings.connect_timeout_s + settings.read_timeout_s + get_timing().response_margin_s
-        if self._ended_at is not None:
-            return LookupWindow.for_submit(entry.model, entry.sent_at, self._ended_at)
-        return LookupWindow.for_submit(entry.model, entry.sent_at, expires_at + request_s)
+        accepted_until = get_accepted_until(entry, self.hook.settings) if self._ended_at is None else self._ended_at
+        return LookupWindow.for_submit(entry.model, entry.sent_at, accepted_until)
 
     # Acting, and writing it down.
 
@@ -249,23 +244,20 @@ class Submitter:
             now=time.time(),
         )
         self.journal.write(intent)
-        try:
-            job = self.hook.submit(request.model, body, get_timing().submit_retry, not_after=intent.expires_at)
-        except (NotSentError, RefusedError, NoUsableResponseError):
-            # Never sent, refused or throttled: certainly no job. The next try must not look for one.
-            self.journal.try_to_write(replace(intent, phase=Phase.NOT_ACCEPTED))
-            raise
-        except SubmitOutcomeUnknownError:
-            self._ended_at = time.time()
-            self.journal.try_to_write(replace(intent, unanswered_submits=intent.unanswered_submits + 1))
-            raise
-        # Before the journal's write, which may fail: from here on the id is in the log.
-        self.log.info(
-            "Job %s: submitted to %s, seed %s. It is billed when it completes.", job.request_id, job.model, intent.seed
-        )
-        entry = replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, sent_at=job.submitted_at)
-        self.journal.try_to_write(entry)
-        return _make_summary(entry, job.state)
+        sent = send_intent(self.hook, intent, body)
+        if sent.error is None:  # before the journal's write, which may fail: from here on the id is in the log
+            self.log.info(
+                "Job %s: submitted to %s, seed %s. It is billed when it completes.",
+                sent.entry.request_id,
+                intent.model,
+                intent.seed,
+            )
+        self.journal.try_to_write(sent.entry)
+        if sent.error is not None:
+            if isinstance(sent.error, SubmitOutcomeUnknownError):
+                self._ended_at = sent.ended_at
+            raise sent.error
+        return make_summary(sent.entry, sent.state)
 
     def _adopt(self, request: JobRequest, lookup: LookupResult) -> JobSummary:
         row, last = lookup.row, self.journal.get_entry()
@@ -282,20 +274,11 @@ class Submitter:
                 len(lookup.others),
                 ", ".join(lookup.others),
             )
-        entry = replace(
-            last,
-            phase=Phase.SUBMITTED,
-            request_id=row.request_id,
-            seed=row.seed if row.seed is not None else last.seed,
-            generation=find_generation(row.seed, request, self.attempt.try_number, last.generation),
-            max_tries=self.attempt.max_tries,
-            sent_at=row.created_at or last.sent_at,
-            is_presumed=False,
-        )
+        entry = adopt_row(last, row, request, try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
         self.journal.try_to_write(entry)
-        summary = _make_summary(entry)
+        summary = make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            summary = summary.update_from_history(row, time.time())
+            summary = row.update_summary(summary, time.time())
         return summary
 
     def _resume(self, outcome: WaitOutcome | None) -> JobSummary:
@@ -303,7 +286,7 @@ class Submitter:
             self.journal.get_entry_with_id(), try_number=self.attempt.try_number, max_tries=self.attempt.max_tries
         )
         self.journal.try_to_write(entry)
-        return outcome.job if outcome else _make_summary(entry)
+        return outcome.job if outcome else make_summary(entry)
 
     # Saying what happens.
 
@@ -386,7 +369,8 @@ def _first_pauses_s() -> tuple[float, ...]:
     return tuple(pauses)
 
 
-def _make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
+def make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
+    """Return what the journal knows of a submitted job."""
     return JobSummary(
         request_id=entry.request_id or "",
         status=state.value,

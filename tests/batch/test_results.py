@@ -20,7 +20,7 @@ from airflow_provider_runway.batch.results import (
 )
 from airflow_provider_runway.batch.rows import parse_row
 from airflow_provider_runway.exceptions import RunwayError, list_error_classes
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 
 ROW = parse_row(3, {"custom_id": "shoe-1", "prompt_text": "it turns", "model": "runway-gen4-turbo"}, {})
 JOB = JobSummary(

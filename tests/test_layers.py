@@ -29,11 +29,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "spending": CORE | {"segmind", "history"},
     "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs", "spending"},
+    "batch": CORE
+    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "spending", "compat"},
     "links": CORE | {"segmind", "compat"},
     "operators": CORE
     | AIRFLOW_FACING
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"}
-    | {"spending"},
+    | {
+        "segmind",
+        "history",
+        "polling",
+        "transports",
+        "hooks",
+        "inputs",
+        "outputs",
+        "submission",
+        "spending",
+        "batch",
+        "triggers",
+        "links",
+    },
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.model_fields import safe_repr
+from airflow_provider_runway.segmind.prices import format_amount
 from airflow_provider_runway.segmind.timestamps import parse_number
 
 #: Sums of floats differ from the exact sum by far less than this, and no price is so small.
@@ -35,6 +36,5 @@ def is_over(amount_usd: float, limit_usd: float) -> bool:
 
 
 def format_usd(amount_usd: float) -> str:
-    """Return an amount as messages have it: in cents, and finer only where it has parts of a cent."""
-    cents = f"{amount_usd:.2f}"
-    return f"USD {cents if abs(float(cents) - amount_usd) < ROUNDING_USD else f'{amount_usd:.4f}'}"
+    """Return an amount as messages have it."""
+    return f"USD {format_amount(amount_usd)}"

@@ -28,7 +28,7 @@ from airflow_provider_runway.hooks.connection_form import FIELDS
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES

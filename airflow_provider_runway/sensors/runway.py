@@ -27,10 +27,9 @@ from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
-from airflow_provider_runway.segmind.billing_messages import describe_completed
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.billing_notices import describe_completed
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,

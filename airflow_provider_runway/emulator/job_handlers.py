@@ -1,21 +1,24 @@
-"""Handlers of the calls for jobs, credits and the history, one function each.
+"""Handlers of the calls for jobs and credits: submit, status, result, the blocking call and the balance.
 
-The middlewares of :mod:`.http_server` have checked key and rate limit, and matched the faults, before a handler runs.
+The middlewares of :mod:`.middlewares` have checked key and rate limit, and matched the faults, before a handler runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import random
+import uuid
+from typing import Any
 
-from .api_call import ApiCall, parse_body
-from .history_forms import HistoryForm, find_history_form
-from .history_query import InvalidQueryError, build_history_page
-from .history_rows import build_rows, has_request_id
-from .job_lifecycle import Job, JobStatus, make_job
-from .media_files import get_content_type, read_sample_file
+from .fault_rules import FaultRule
+from .jobs import Job, JobStatus
+from .media_handlers import get_content_type, read_sample_file
+from .middlewares import ApiCall, parse_body
 from .model_rules import (
     CONTENT_BLOCK_ERROR,
+    ModelRules,
+    choose_sample_file,
     compute_cost_usd,
     find_invalid_input,
     find_missing_fields,
@@ -35,10 +38,78 @@ from .response_bodies import (
     make_unknown_request_error,
 )
 
+#: Sigma of the log-normal latency; its mean is the documented one.
+LATENCY_SIGMA = 0.22
+#: Share of its latency that a job waits in the queue.
+QUEUE_SHARE = 0.12
+#: A job with invalid input fails early, after this share of its latency.
+INVALID_INPUT_SHARE = 0.15
 #: The blocking call gives up after this many seconds (times the time scale) with a 504; the job goes on.
 MAX_BLOCKING_S = 600.0
 #: The blocking call checks its job this often, so that it notices when a test advances the time.
 BLOCKING_CHECK_S = 0.2
+
+
+def make_job(
+    *,
+    call: str,
+    rules: ModelRules,
+    body: dict[str, Any],
+    account: str,
+    now: float,
+    rng: random.Random,
+    time_scale: float,
+    lag_range_s: tuple[float, float],
+    faults: tuple[FaultRule, ...] = (),
+) -> Job:
+    """Return a new job with randomly drawn times, changed by the fault rules that apply to it."""
+    latency_s = (
+        rules.mean_latency_s * time_scale * rng.lognormvariate(-LATENCY_SIGMA * LATENCY_SIGMA / 2, LATENCY_SIGMA)
+    )
+    lag_s = rng.uniform(*lag_range_s)
+    seed = rng.randint(1, 99999)  # always drawn, so that a body with a seed does not change later draws
+    error = find_invalid_input(rules, body)
+    if error is not None:
+        latency_s *= INVALID_INPUT_SHARE
+    shape, count = "plain" if rules.makes_image else "usual", 1
+    stuck_status = ""
+    for rule in faults:
+        match rule.fault:
+            case "job_fails":
+                error = str(rule.params["error"])
+            case "content_block":
+                error = CONTENT_BLOCK_ERROR
+            case "job_sticks":
+                stuck_status = str(rule.params["state"])
+            case "job_latency":
+                latency_s = float(rule.params["seconds"])
+            case "history_late":
+                lag_s = float(rule.params["seconds"])
+            case "lost_output":
+                shape = "none"
+            case "output_shape":
+                shape, count = str(rule.params["shape"]), int(rule.params["count"])
+    queue_s = math.inf if stuck_status == JobStatus.QUEUED else latency_s * QUEUE_SHARE
+    run_s = math.inf if stuck_status else latency_s - queue_s
+    suffix = ".png" if rules.makes_image else ".mp4"
+    requested_seed = str(body.get("seed"))
+    return Job(
+        request_id=str(uuid.uuid4()),  # not from `rng`: a restarted emulator must not repeat request ids
+        call=call,
+        model=rules.slug,
+        body=body,
+        account=account,
+        submitted_at=now,
+        queue_s=queue_s,
+        run_s=run_s,
+        cost=compute_cost_usd(rules, body),
+        seed=int(requested_seed) if requested_seed.isdecimal() else seed,
+        sample_file=choose_sample_file(rules, body),
+        output_paths=tuple(f"/outputs/{uuid.uuid4()}{suffix}" for _ in range(max(1, count))),
+        output_shape=shape,
+        error=error,
+        history_lag_s=lag_s,
+    )
 
 
 def _accept_job(call: ApiCall) -> Job | ApiResponse:
@@ -148,37 +219,3 @@ async def get_credits(call: ApiCall) -> ApiResponse:
     """``GET /v1/get-user-credits``: the balance."""
     balance = call.state.store.get_balance(call.account, call.state.clock())
     return make_json_response({"credits": balance, "free-credits": 0.0})
-
-
-def _choose_history_form(call: ApiCall) -> tuple[HistoryForm, float | None]:
-    """Return the form of this history response, and its lag where a fault chose another form."""
-    rule = call.faults.response_rule
-    if rule is None or rule.fault != "history_form":
-        return call.state.options.history, None
-    form = find_history_form(str(rule.params["form"]))
-    return form, form.lag_range_s[1]
-
-
-async def list_history(call: ApiCall) -> ApiResponse:
-    """``GET …/request-history``: one page of the account's rows."""
-    form, lag_s = _choose_history_form(call)
-    jobs = call.state.store.list_jobs(call.account)
-    try:
-        page = build_history_page(jobs, call.request.query, call.state.clock(), call.base_url, form, lag_s)
-    except InvalidQueryError as error:
-        return make_error_response(error.status, str(error))
-    if not page["data"] and form.no_rows != "empty_list":
-        return make_error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
-    return make_json_response(page)
-
-
-async def get_history_row(call: ApiCall) -> ApiResponse:
-    """``GET …/request-history/{id}``: one row of the account, of any age."""
-    form, lag_s = _choose_history_form(call)
-    now = call.state.clock()
-    job = call.state.store.jobs.get(call.argument)
-    is_found = job is not None and job.account == call.account and form.lookup == "works"
-    if job is None or not is_found or not has_request_id(job, now, form):
-        return make_error_response(404, "Request not found")
-    rows = build_rows(job, now, call.base_url, form, lag_s)
-    return make_json_response(rows[0]) if rows else make_error_response(404, "Request not found")

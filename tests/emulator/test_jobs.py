@@ -9,7 +9,8 @@ import statistics
 import pytest
 
 from airflow_provider_runway.emulator.fault_rules import parse_rule
-from airflow_provider_runway.emulator.job_lifecycle import Job, JobStatus, make_job
+from airflow_provider_runway.emulator.job_handlers import make_job
+from airflow_provider_runway.emulator.jobs import Job, JobStatus
 from airflow_provider_runway.emulator.model_rules import MODELS, get_model_rules
 
 BODY = {"promptText": "x", "promptImage": "https://example.com/x.png"}

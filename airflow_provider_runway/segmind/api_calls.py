@@ -1,6 +1,6 @@
-"""Parsers for the responses of the gateway and the storage, in every form that is documented.
+"""Each call of the API as a value: its request, and the parser of its response. (Those for the history: ``history``.)
 
-Each parser takes the request and its response, and returns a value or raises:
+A parser takes the request and its response, and returns a value or raises:
 
 :raises RefusedError: a 4xx that is not about how the job ended.
 :raises NoUsableResponseError: nothing usable; whether the request may be repeated is not decided here.
@@ -8,22 +8,95 @@ Each parser takes the request and its response, and returns a value or raises:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from airflow_provider_runway.exceptions import BadInputError, NotFoundError, NoUsableResponseError
-from airflow_provider_runway.segmind.error_mapping import extract_error_text, map_response_to_error, sanitize_text
-from airflow_provider_runway.segmind.http import Request, Response, safe_path_segment
+from airflow_provider_runway.exceptions import BadInputError, NotFoundError
+from airflow_provider_runway.segmind.error_mapping import (
+    extract_error_text,
+    make_unusable_error,
+    map_response_to_error,
+    raise_for_status,
+    sanitize_text,
+)
+from airflow_provider_runway.segmind.http import (
+    OUTPUT_FIELDS,
+    BaseUrls,
+    Request,
+    Response,
+    encode_json,
+    find_urls,
+    safe_path_segment,
+)
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobState, JobStatus, SyncResult
 from airflow_provider_runway.segmind.timestamps import parse_number
 
+T = TypeVar("T")
+
 #: These statuses are about the caller and never about how the job ended, whatever their body says.
 _CALLER_STATUSES = frozenset({401, 403, 404, 429})
-#: Where a record, or an object in it, keeps its outputs, in the order of ``output_urls``.
-#: ``last_frame_url`` is none of them: it is a by-product.
-_OUTPUT_FIELDS = ("output", "video", "images")
-#: Objects in lists in objects: no documented form goes deeper than three.
-_MAX_DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall(Generic[T]):
+    """A request together with the parser of its response."""
+
+    request: Request
+    parse: Callable[[Request, Response], T]
+
+
+def make_submit_call(
+    base_urls: BaseUrls, model: str, payload: Mapping[str, Any], not_after: float | None = None
+) -> ApiCall[Job]:
+    """Submit a job: ``POST /v2/{slug}``. Each one is billable. Not sent later than ``not_after`` (epoch seconds)."""
+    request = Request(
+        call="submit",
+        method="POST",
+        url=base_urls.make_model_url("v2", model),
+        body=encode_json(payload),
+        idempotent=False,
+        not_after=not_after,
+    )
+    return ApiCall(request, partial(parse_submit_response, model=model))
+
+
+def make_status_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobStatus]:
+    """Ask for a job's status: ``GET /v2/requests/{id}/status``."""
+    request = Request("status", "GET", f"{base_urls.make_record_url(request_id)}/status")
+    return ApiCall(request, partial(parse_status_response, request_id=request_id))
+
+
+def make_result_call(base_urls: BaseUrls, request_id: str) -> ApiCall[JobRecord]:
+    """Ask for a job's full record with its output: ``GET /v2/requests/{id}``."""
+    return ApiCall(
+        Request("result", "GET", base_urls.make_record_url(request_id)),
+        partial(parse_result_response, request_id=request_id),
+    )
+
+
+def make_sync_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) -> ApiCall[SyncResult]:
+    """Run a model and wait for its output: ``POST /v1/{slug}``. Billable like a submit."""
+    request = Request(
+        "run_sync", "POST", base_urls.make_model_url("v1", model), body=encode_json(payload), idempotent=False
+    )
+    return ApiCall(request, parse_sync_response)
+
+
+def make_credits_call(base_urls: BaseUrls) -> ApiCall[Credits]:
+    """Ask for the account's balance: ``GET /v1/get-user-credits``. Runs no model and costs nothing."""
+    return ApiCall(Request("credits", "GET", f"{base_urls.gateway}/v1/get-user-credits"), parse_credits_response)
+
+
+def make_upload_call(base_urls: BaseUrls, data: bytes, mime: str) -> ApiCall[str]:
+    """Upload an image: ``POST {storage}/upload-asset``. It is free, and returns a URL that jobs can take."""
+    data_url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    request = Request(
+        "upload", "POST", f"{base_urls.storage}/upload-asset", body=encode_json({"data_urls": [data_url]})
+    )
+    return ApiCall(request, parse_upload_response)
 
 
 def parse_submit_response(request: Request, response: Response, model: str) -> Job:
@@ -107,40 +180,7 @@ def parse_upload_response(request: Request, response: Response) -> str:
 
 def extract_output_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return every output of a record once: ``output``, ``video`` and ``images``, each in any form."""
-    return tuple(dict.fromkeys(url for name in _OUTPUT_FIELDS for url in find_urls(body.get(name))))
-
-
-def find_urls(value: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the http(s) URLs in a text, in an object with a ``url`` or outputs of its own, or in lists of those."""
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, str):
-        url = value.strip()
-        if url.lower().startswith(("https://", "http://")):
-            yield url
-    elif isinstance(value, list):
-        for item in value:
-            yield from find_urls(item, depth + 1)
-    elif isinstance(value, dict):
-        for name in ("url", *_OUTPUT_FIELDS):
-            yield from find_urls(value.get(name), depth + 1)
-
-
-def raise_for_status(request: Request, response: Response) -> None:
-    """Raise the error that a response outside 200-299 means."""
-    if not 200 <= response.status < 300:
-        raise map_response_to_error(request, response)
-
-
-def make_unusable_error(request: Request, response: Response, why: str) -> NoUsableResponseError:
-    """Return the error for a response with a status of success and a body that cannot be used."""
-    kind = response.headers.get("content-type", "no content type")
-    size = len(response.body)
-    return NoUsableResponseError(
-        f"{request.call}: HTTP {response.status} with {size} bytes of {kind} is not usable: {why}.",
-        call=request.call,
-        http_status=response.status,
-    )
+    return tuple(dict.fromkeys(url for name in OUTPUT_FIELDS for url in find_urls(body.get(name))))
 
 
 def _parse_record(request: Request, response: Response, request_id: str) -> dict[str, Any]:

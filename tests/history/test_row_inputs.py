@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.model_fields import INTEGER, ModelField
-from airflow_provider_runway.segmind.models import MODELS, Model
-from airflow_provider_runway.segmind.request_inputs import (
+from airflow_provider_runway.history.row_inputs import (
     find_image_url,
     find_prompt,
     find_seed,
     may_be_same_prompt,
     normalize_prompt,
-    parse_request_body,
+    parse_recorded_inputs,
 )
+from airflow_provider_runway.segmind.model_fields import INTEGER, ModelField
+from airflow_provider_runway.segmind.models import MODELS, Model
 
 IMAGE = "https://images.example/in.png"
 BODY = {"promptText": 'it\'s "here" \n é', "promptImage": IMAGE, "duration": 5, "seed": 56698, "x": None}
@@ -35,23 +35,23 @@ BODY = {"promptText": 'it\'s "here" \n é', "promptImage": IMAGE, "duration": 5,
     ],
 )
 def test_the_inputs_are_read_in_every_form(value: Any) -> None:
-    assert parse_request_body(value) == BODY
+    assert parse_recorded_inputs(value) == BODY
 
 
 def test_what_holds_no_inputs_is_none() -> None:
     texts = ("", "{}", "[]", "None", "7", "{'a': ", "{[]: 1}", "__import__('os')", "\0", "[" * 100_000)
-    assert [parse_request_body(value) for value in (*texts, 7, None, True)] == [None] * 13
+    assert [parse_recorded_inputs(value) for value in (*texts, 7, None, True)] == [None] * 13
 
 
 @given(st.one_of(st.text(), st.text("{}[]()'\":,1aN \\", max_size=40), st.integers(), st.none(), st.lists(st.none())))
 def test_parsing_the_inputs_never_raises(value: Any) -> None:
-    found = parse_request_body(value)
+    found = parse_recorded_inputs(value)
     assert found is None or isinstance(found, dict)
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), min_size=1))
 def test_any_inputs_are_the_same_from_both_texts(body: dict[str, Any]) -> None:
-    assert parse_request_body(repr(body)) == parse_request_body(json.dumps(body)) == body
+    assert parse_recorded_inputs(repr(body)) == parse_recorded_inputs(json.dumps(body)) == body
 
 
 @pytest.mark.parametrize("name", ["seed", "Seed", "random_seed", "randomSeed", "seed-value", "SEED"])

@@ -1,4 +1,4 @@
-"""The account's request history: the query for its pages, and the rows that it returns.
+"""Rows of the account's history: parses a page's rows, or a single one, in whichever form the server sends them.
 
 The history is the only place that knows a job after its record's hour, and the only one that can tell whether a
 submit without a response became a job. Its contract is the vendor's SDK 1.3.0, and no more of it is public. So a row is
@@ -7,38 +7,23 @@ read in every form that cannot be ruled out, and what cannot be read is None. No
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.error_mapping import sanitize_text
-from airflow_provider_runway.segmind.http import Request, Response
-from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.request_inputs import (
+from airflow_provider_runway.history.row_inputs import (
     IMAGE_NAMES,
     PROMPT_NAMES,
     find_image_url,
     find_prompt,
     find_seed,
-    parse_request_body,
+    parse_recorded_inputs,
     simplify_name,
 )
-from airflow_provider_runway.segmind.response_parsers import find_urls, make_unusable_error, raise_for_status
+from airflow_provider_runway.segmind.error_mapping import make_unusable_error, raise_for_status, sanitize_text
+from airflow_provider_runway.segmind.http import Request, Response, find_urls
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import Timestamp, parse_number, parse_timestamp_details
-
-#: Limits of the history endpoint (SDK 1.3.0): rows a page, and days a query spans, inclusive.
-MAX_ROWS_PER_PAGE = 100
-MAX_DAYS = 31
-#: Bound on the pages that are read for one query.
-MAX_PAGES = 50
-#: A query's dates reach this much farther at each end: a day for clocks, 14 hours for the farthest time zone.
-DATE_MARGIN = timedelta(hours=24 + 14)
-
-#: The filters of a query in the order in which they are left out when the server refuses one.
-FILTERS = ("sort_by", "sort_order", "status", "model_name", "per_page", "from_date", "to_date")
 
 _STATES = {"PENDING": JobState.QUEUED}
 #: Field names are compared without case and punctuation: "request_id" is also "requestId".
@@ -47,68 +32,6 @@ _BODY_NAMES = ("requestbody", "body", "input", "inputs", "parameters", "params",
 _CREATED_NAMES = ("modelcreated", "createdat", "created", "timestamp", "createdtime", "creationtime", "createtime")
 #: A row's creation lies between these (the years 2020 and 2100), else it is no time that can be relied on.
 _MIN_CREATED, _MAX_CREATED = 1.577e9, 4.102e9
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryQuery:
-    """Which rows to ask for: the dates are UTC days, both inclusive; ``model`` is a substring of the slug.
-
-    :param left_out: names of :data:`FILTERS` that the server refused, so they are not sent.
-    :raises BadInputError: the window is backwards or spans more than 31 days.
-    """
-
-    from_date: date
-    to_date: date
-    model: str | None = None
-    status: str | None = None
-    left_out: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        days = (self.to_date - self.from_date).days + 1
-        if not 1 <= days <= MAX_DAYS:
-            raise BadInputError(
-                f"The history takes a window of 1 to {MAX_DAYS} days; {self.from_date} to {self.to_date} is {days}."
-            )
-
-    @classmethod
-    def from_timestamps(cls, since: float, until: float, model: str | None = None) -> HistoryQuery:
-        """Return the query for two timestamps (epoch seconds), wide enough for any time zone.
-
-        Where 31 days are too few for the whole margin, the later end loses it first.
-
-        :raises BadInputError: the timestamps are too far apart; a part must not pass for the whole.
-        """
-        first, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
-        free_days = max(MAX_DAYS - 1 - (last.date() - first.date()).days, 0)
-        before = min((first.date() - (first - DATE_MARGIN).date()).days, free_days)
-        after = min(((last + DATE_MARGIN).date() - last.date()).days, free_days - before)
-        return cls(first.date() - timedelta(days=before), last.date() + timedelta(days=after), model)
-
-    def to_query_parameters(self, page: int) -> tuple[tuple[str, str], ...]:
-        """Return the query string's pairs for one page, newest rows first."""
-        wanted = {
-            "page": str(page),
-            "per_page": str(MAX_ROWS_PER_PAGE),
-            "from_date": self.from_date.isoformat(),
-            "to_date": self.to_date.isoformat(),
-            "model_name": self.model,
-            "status": self.status,
-            "sort_by": "model_created",
-            "sort_order": "desc",
-        }
-        return tuple((name, value) for name, value in wanted.items() if value and name not in self.left_out)
-
-    def leave_out_filter(self, error_text: str) -> HistoryQuery | None:
-        """Return the query without one more filter: the one that the error names, else the next; None if none is left.
-
-        Leaving out a filter only ever brings more rows.
-        """
-        sent = [name for name, _ in self.to_query_parameters(1)]
-        left = [name for name in FILTERS if name in sent]
-        named = [name for name in left if re.search(rf"\b{name}\b", error_text)]
-        if not left:
-            return None
-        return replace(self, left_out=self.left_out | {(named or left)[0]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +72,23 @@ class HistoryRow:
     def image_url(self) -> str | None:
         """The URL of the input image (or video) in the inputs. The API may have copied it to another place."""
         return find_image_url(self.body)
+
+    def update_summary(self, summary: JobSummary, seen_at: float) -> JobSummary:
+        """Return a job's summary with what this row knows and the job's record does not say.
+
+        :param seen_at: epoch seconds, when the row was read.
+        """
+        return replace(
+            summary,
+            status=self.state.value,
+            model=summary.model or self.model,
+            output_urls=self.output_urls,
+            cost=summary.cost if self.cost is None else self.cost,
+            metrics=summary.metrics or ({} if self.latency_s is None else {"total_time": self.latency_s}),
+            seed=summary.seed if summary.seed is not None else self.seed,
+            submitted_at=summary.submitted_at or self.created_at,
+            completed_at=seen_at,
+        )
 
     @property
     def is_complete(self) -> bool:
@@ -266,7 +206,7 @@ def _find_row_list(body: Any) -> list[Any] | None:
 
 def _find_body(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for name in _BODY_NAMES:
-        if (body := parse_request_body(fields.get(name))) is not None:
+        if (body := parse_recorded_inputs(fields.get(name))) is not None:
             return body
     flat = {name: value for name, value in fields.items() if "seed" in name or name in PROMPT_NAMES}
     return {**flat, **{name: fields[name] for name in IMAGE_NAMES if name in fields}} if flat else None

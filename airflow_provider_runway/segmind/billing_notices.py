@@ -1,12 +1,11 @@
-"""Sentences for errors and logs about money: what is billed, until when a job can be had, and what to do."""
+"""Notices for errors and logs: whether a job is billed, until when it can be had, and what to do."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S
+from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number
 
 #: Between "//" and "@" of a URL. It may hold a password, and messages are logged.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.segmind import billing_messages
-from airflow_provider_runway.segmind.billing_messages import how_to_resume, job_still_running, where_output_is
+from airflow_provider_runway.segmind import billing_notices
+from airflow_provider_runway.segmind.billing_notices import how_to_resume, job_still_running, where_output_is
 
 SUBMITTED_AT = 1_800_000_000.0
 
@@ -30,7 +30,7 @@ def test_the_place_of_an_output_is_said_without_a_password() -> None:
 
 
 def test_a_submit_in_doubt_names_the_cost_and_both_ways_to_go_on() -> None:
-    text = billing_messages.may_be_billed("runway-gen3-alphaturbo", "f00d", SUBMITTED_AT, "it is down")
+    text = billing_notices.may_be_billed("runway-gen3-alphaturbo", "f00d", SUBMITTED_AT, "it is down")
     for words in (
         "runway-gen3-alphaturbo",
         "2027-01-15T08:00:00+00:00",

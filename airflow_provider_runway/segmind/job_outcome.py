@@ -1,4 +1,4 @@
-"""The outcome of waiting for a job: how it ended, or why the waiting ended. It travels as the trigger's event."""
+"""How the wait for a job ended: completed, failed, timed out or stopped. It travels as the trigger's event."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
-from airflow_provider_runway.segmind.billing_messages import job_still_running
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import is_content_block_error
+from airflow_provider_runway.segmind.billing_notices import job_still_running
+from airflow_provider_runway.segmind.error_mapping import is_content_block_error
+from airflow_provider_runway.segmind.jobs import JobSummary
 
 _ERRORS_BY_CODE = {error.code: error for error in list_error_classes()}
 

@@ -1,4 +1,4 @@
-"""The inputs of a request as the history keeps them: finds seed, prompt and image in any form, to recognise a job.
+"""The inputs in a row of the history: finds seed, prompt and image in any form, so that a job can be recognised.
 
 It is not public whether the history keeps a request's body as it was sent. So it is read as an object, as JSON text or
 as the text of a Python dict, with any spelling and nesting. What is not clear is None.
@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider_runway.segmind.http import find_urls
 from airflow_provider_runway.segmind.models import MODELS
-from airflow_provider_runway.segmind.response_parsers import find_urls
 
 #: Field names are compared without case and punctuation, see :func:`simplify_name`.
 PROMPT_NAMES = ("prompttext", "prompt", "textprompt", "inputprompt", "positiveprompt")
@@ -27,7 +27,7 @@ _MAX_DEPTH = 6
 _WHOLE_NUMBER = re.compile(r"\s*([0-9]{1,18})(?:\.0+)?\s*")
 
 
-def parse_request_body(value: Any) -> Mapping[str, Any] | None:
+def parse_recorded_inputs(value: Any) -> Mapping[str, Any] | None:
     """Return a request's inputs from an object, JSON text (also JSON in JSON) or the text of a Python dict; else None.
 
     A list of inputs becomes an object, so that nothing in it is lost.

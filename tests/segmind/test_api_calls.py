@@ -16,23 +16,22 @@ from airflow_provider_runway.exceptions import (
     ThrottledError,
     UnauthorizedError,
 )
-from airflow_provider_runway.segmind import endpoints
-from airflow_provider_runway.segmind.endpoints import ApiCall
+from airflow_provider_runway.segmind import api_calls
+from airflow_provider_runway.segmind.api_calls import ApiCall, extract_output_urls
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.response_parsers import extract_output_urls
 
 ID = "7d4e0a52-9a0f-4f0c-8a51-0f2b7d1c9e33"
 METRICS = {"cost": 0.5, "remaining_credits": 12.25, "total_time": 27.4, "retry_count": 0}
 A, B, C = (f"https://images.segmind.com/{name}" for name in "abc")
 Respond = Callable[..., Response]
 
-SUBMIT = endpoints.make_submit_call(BaseUrls(), "runway-gen3-alphaturbo", {}, not_after=5.0)
-SYNC = endpoints.make_sync_call(BaseUrls(), "m", {})
-STATUS = endpoints.make_status_call(BaseUrls(), ID)
-RESULT = endpoints.make_result_call(BaseUrls(), ID)
-CREDITS = endpoints.make_credits_call(BaseUrls())
-UPLOAD = endpoints.make_upload_call(BaseUrls(), b"abc", "image/png")
+SUBMIT = api_calls.make_submit_call(BaseUrls(), "runway-gen3-alphaturbo", {}, not_after=5.0)
+SYNC = api_calls.make_sync_call(BaseUrls(), "m", {})
+STATUS = api_calls.make_status_call(BaseUrls(), ID)
+RESULT = api_calls.make_result_call(BaseUrls(), ID)
+CREDITS = api_calls.make_credits_call(BaseUrls())
+UPLOAD = api_calls.make_upload_call(BaseUrls(), b"abc", "image/png")
 
 #: What may come where a JSON object is expected: none of it passes for one, nor raises anything of its own.
 NONSENSE = [

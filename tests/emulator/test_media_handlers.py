@@ -9,7 +9,7 @@ import av
 import pytest
 import requests
 
-from airflow_provider_runway.emulator.media_files import CLIPS_DIR
+from airflow_provider_runway.emulator.media_handlers import CLIPS_DIR
 
 
 def test_every_clip_plays():

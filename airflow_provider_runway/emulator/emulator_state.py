@@ -1,4 +1,4 @@
-"""State of an emulator: clock, jobs, faults, rate limits, uploads and request log, and how tests change them.
+"""State of the emulator: clock, jobs, faults, rate limits, uploads and request log, and how tests change them.
 
 It is used from one thread, the server's.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .fault_rules import FaultRuleSet
-from .job_store import JobStore
+from .jobs import JobStore
 from .options import EmulatorOptions
 from .rate_limits import RateLimits
 

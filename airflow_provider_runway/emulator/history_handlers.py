@@ -1,4 +1,4 @@
-"""Query of the request history: filters, sorting and paging of an account's rows."""
+"""Handlers of the history calls: filter, sort and page the rows of an account."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
-from .history_forms import HistoryForm
-from .history_rows import build_rows, get_row_status, get_row_time, get_shown_model
-from .job_lifecycle import Job
+from .history_forms import HistoryForm, find_history_form
+from .history_rows import build_rows, get_row_status, get_row_time, get_shown_model, has_request_id
+from .jobs import Job
+from .middlewares import ApiCall
+from .response_bodies import ApiResponse, make_error_response, make_json_response
 
 MAX_DAYS = 31
 DEFAULT_DAYS = 7
@@ -116,3 +118,37 @@ def _parse_choice(name: str, text: str | None, allowed: tuple[str, ...]) -> str:
     if text and text not in allowed:
         raise InvalidQueryError(f"{name} must be one of {', '.join(allowed)}")
     return text or allowed[0]
+
+
+def _choose_history_form(call: ApiCall) -> tuple[HistoryForm, float | None]:
+    """Return the form of this history response, and its lag where a fault chose another form."""
+    rule = call.faults.response_rule
+    if rule is None or rule.fault != "history_form":
+        return call.state.options.history, None
+    form = find_history_form(str(rule.params["form"]))
+    return form, form.lag_range_s[1]
+
+
+async def list_history(call: ApiCall) -> ApiResponse:
+    """``GET …/request-history``: one page of the account's rows."""
+    form, lag_s = _choose_history_form(call)
+    jobs = call.state.store.list_jobs(call.account)
+    try:
+        page = build_history_page(jobs, call.request.query, call.state.clock(), call.base_url, form, lag_s)
+    except InvalidQueryError as error:
+        return make_error_response(error.status, str(error))
+    if not page["data"] and form.no_rows != "empty_list":
+        return make_error_response(404, "No records found") if form.no_rows == "error_404" else ApiResponse(204)
+    return make_json_response(page)
+
+
+async def get_history_row(call: ApiCall) -> ApiResponse:
+    """``GET …/request-history/{id}``: one row of the account, of any age."""
+    form, lag_s = _choose_history_form(call)
+    now = call.state.clock()
+    job = call.state.store.jobs.get(call.argument)
+    is_found = job is not None and job.account == call.account and form.lookup == "works"
+    if job is None or not is_found or not has_request_id(job, now, form):
+        return make_error_response(404, "Request not found")
+    rows = build_rows(job, now, call.base_url, form, lag_s)
+    return make_json_response(rows[0]) if rows else make_error_response(404, "Request not found")

@@ -1,4 +1,4 @@
-"""Media files: sample outputs, uploads, byte ranges of both, and the handlers of the calls for them."""
+"""Handlers of the calls for files: uploads, outputs and their byte ranges. The outputs are sample clips."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from functools import cache
 from mimetypes import guess_extension
 from pathlib import Path
 
-from .api_call import ApiCall, parse_body
-from .job_lifecycle import JobStatus
+from .jobs import JobStatus
+from .middlewares import ApiCall, parse_body
 from .response_bodies import LAST_FRAME_SUFFIX, ApiResponse, make_error_response, make_html_response, make_json_response
 
 CLIPS_DIR = Path(__file__).parent / "clips"
@@ -93,35 +93,6 @@ def build_file_response(
     first += odd_range == "shifted"
     content_range = {"content-range": f"bytes {first}-{last}/{size}"}
     return ApiResponse(206, content[first : last + 1], headers | content_range)
-
-
-def set_version_headers(response: ApiResponse, names: str) -> ApiResponse:
-    """Return a file whose version is identified by an ETag, a weak ETag, an old or a fresh date, or nothing."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    etag, modified = headers.get("etag"), headers.get("last-modified")
-    kept = {name: value for name, value in headers.items() if name not in ("etag", "last-modified")}
-    if names == "etag":
-        return response
-    if names == "weak" and etag is not None:
-        kept["etag"] = f"W/{etag}"
-    if names in ("date", "fresh_date") and modified is not None:
-        kept["last-modified"] = modified
-        if names == "fresh_date":
-            kept["date"] = modified
-    return response.replace(headers=kept)
-
-
-def pad_video(video: bytes, size: int) -> bytes:
-    """Return an MP4 of ``size`` bytes. The padding is an empty box at its end, which players ignore."""
-    length = max(size - len(video), 8)
-    return video + struct.pack(">I4s", length, b"free") + bytes(length - 8)
-
-
-def build_other_file_response(kind: str) -> ApiResponse:
-    """Return a small file that is not a video: a ``png``, or bytes of an ``unknown`` type."""
-    if kind == "png":
-        return ApiResponse(200, _build_png(1, 1), {"content-type": "image/png"})
-    return ApiResponse(200, b"\x7fRAW" + bytes(range(128, 256)), {"content-type": "application/octet-stream"})
 
 
 def _build_png(width: int, height: int) -> bytes:

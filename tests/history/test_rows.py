@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.exceptions import BadInputError, NotFoundError, NoUsableResponseError
-from airflow_provider_runway.segmind import endpoints
-from airflow_provider_runway.segmind.history import (
-    MAX_DAYS,
-    HistoryQuery,
-    HistoryRow,
-    merge_rows,
-    parse_row,
-)
+from airflow_provider_runway.exceptions import NotFoundError, NoUsableResponseError
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow, merge_rows, parse_row
+from airflow_provider_runway.history.search import make_history_page_call, make_history_row_call
 from airflow_provider_runway.segmind.http import BaseUrls, Response
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 
 Respond = Callable[..., Response]
 HOUR = 3600.0
@@ -40,8 +35,8 @@ ROW: dict[str, Any] = {
     "model_created": "2026-08-27T10:00:00.000Z",
 }
 CREATED = datetime(2026, 8, 27, 10, tzinfo=UTC).timestamp()
-PAGE = endpoints.make_history_page_call(BaseUrls(), HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
-SINGLE = endpoints.make_history_row_call(BaseUrls(), "r-1")
+PAGE = make_history_page_call(BaseUrls(), HistoryQuery(date(2026, 8, 1), date(2026, 8, 2)), 1)
+SINGLE = make_history_row_call(BaseUrls(), "r-1")
 
 
 def row_of(**changes: Any) -> HistoryRow:
@@ -207,57 +202,16 @@ def test_a_page_without_a_list_is_not_usable_and_not_empty(respond: Respond, bod
         PAGE.parse(PAGE.request, respond(200, body))
 
 
-def test_a_query_is_sent_as_the_sdk_sends_it() -> None:
-    query = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="runway", status="FAILED")
-    assert dict(query.to_query_parameters(3)) == {
-        "page": "3",
-        "per_page": "100",
-        "from_date": "2026-08-01",
-        "to_date": "2026-08-31",
-        "model_name": "runway",
-        "status": "FAILED",
-        "sort_by": "model_created",
-        "sort_order": "desc",
-    }
+def test_a_history_row_fills_what_the_record_did_not_say() -> None:
+    row = HistoryRow("r-1", "m", JobState.COMPLETED, 0.5, {"Seed": "77"}, (URL,), 27.4, None, CREATED - 5)
+    found = row.update_summary(JobSummary("r-1"), CREATED + 4000)
+    assert (found.model, found.seed, found.submitted_at, found.cost) == ("m", 77, CREATED - 5, 0.5)
+    assert found.metrics == {"total_time": 27.4}
 
 
-def test_a_refused_filter_is_left_out_the_named_one_first() -> None:
-    query: HistoryQuery | None = HistoryQuery(date(2026, 8, 1), date(2026, 8, 31), model="m")
-    left_out = []
-    while query is not None:
-        left_out.append(sorted(query.left_out))
-        query = query.leave_out_filter("unknown parameter: per_page")
-    assert left_out[:3] == [[], ["per_page"], ["per_page", "sort_by"]]
-    assert left_out[-1] == sorted({"sort_by", "sort_order", "model_name", "per_page", "from_date", "to_date"})
-
-
-@pytest.mark.parametrize("days", [-1, MAX_DAYS])
-def test_a_query_spans_1_to_31_days(days: int) -> None:
-    with pytest.raises(BadInputError, match="1 to 31 days"):
-        HistoryQuery(date(2026, 8, 1), date(2026, 8, 1) + timedelta(days=days))
-
-
-@pytest.mark.parametrize(
-    ("days", "first", "last"),
-    [
-        pytest.param(0, "2026-08-25", "2026-08-29", id="a day and 14 hours at each end"),
-        pytest.param(27, "2026-07-29", "2026-08-28", id="room for the earlier end, and a day later"),
-        pytest.param(29, "2026-07-28", "2026-08-27", id="room for a day"),
-        pytest.param(30, "2026-07-28", "2026-08-27", id="room for none"),
-    ],
-)
-def test_a_query_is_wide_enough_for_any_time_zone(days: int, first: str, last: str) -> None:
-    query = HistoryQuery.from_timestamps(CREATED - days * 86_400, CREATED)
-    assert (query.from_date.isoformat(), query.to_date.isoformat()) == (first, last)
-
-
-@given(since=st.floats(min_value=1e9, max_value=2e9), span_s=st.floats(min_value=0, max_value=(MAX_DAYS - 1) * 86_400))
-def test_a_query_always_holds_both_timestamps(since: float, span_s: float) -> None:
-    query = HistoryQuery.from_timestamps(since, since + span_s)
-    assert query.from_date <= datetime.fromtimestamp(since, UTC).date()
-    assert query.to_date >= datetime.fromtimestamp(since + span_s, UTC).date()
-
-
-def test_a_query_that_is_too_wide_is_refused_and_not_cut() -> None:
-    with pytest.raises(BadInputError):
-        HistoryQuery.from_timestamps(CREATED - 40 * 86_400, CREATED)
+def test_a_history_row_takes_nothing_away() -> None:
+    known = JobSummary("r-1", model="m", output_urls=(URL,), cost=0.5, metrics={"total_time": 27.4}, seed=7)
+    row = HistoryRow("r-1", "other", JobState.UNKNOWN, output_urls=(OTHER,))
+    found = row.update_summary(known, CREATED + 4000)
+    assert (found.model, found.seed, found.cost, found.metrics) == ("m", 7, 0.5, {"total_time": 27.4})
+    assert found.output_urls == (OTHER,)

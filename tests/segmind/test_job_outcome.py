@@ -17,8 +17,7 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.wait_outcome import (
+from airflow_provider_runway.segmind.job_outcome import (
     OutcomeKind,
     WaitOutcome,
     expired_outcome,
@@ -27,6 +26,7 @@ from airflow_provider_runway.segmind.wait_outcome import (
     stopped_outcome,
     timed_out_outcome,
 )
+from airflow_provider_runway.segmind.jobs import JobSummary
 
 JOB = JobSummary("r-1", model="runway-gen3-alphaturbo", seed=7, submitted_at=1_800_000_000.0)
 COMPLETED = WaitOutcome(OutcomeKind.COMPLETED, JOB)

@@ -1,20 +1,83 @@
-"""Store of the accepted jobs: the ledger, the balance of each account, and the state file."""
+"""Jobs of the emulator: the life of each, and the ledger of all, with the balance of each account.
+
+QUEUED -> PROCESSING -> COMPLETED or FAILED. A job's whole life is drawn when it is accepted, so its status is
+a function of the time, which the caller hands in.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from .job_lifecycle import Job, JobStatus
 from .options import mask_key
 
 #: Version of the state file.
 FILE_VERSION = 1
+
+
+class JobStatus(StrEnum):
+    """The four statuses that the API documents."""
+
+    QUEUED = "QUEUED"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One accepted job. Times are epoch seconds; ``account`` is the account's first key and is never shown."""
+
+    request_id: str
+    call: str
+    model: str
+    body: dict[str, Any]
+    account: str
+    submitted_at: float
+    queue_s: float
+    run_s: float
+    cost: float
+    seed: int
+    sample_file: str
+    output_paths: tuple[str, ...]
+    output_shape: str = "usual"
+    error: str | None = None
+    history_lag_s: float = 0.0
+    is_expired: bool = False
+
+    @property
+    def started_at(self) -> float:
+        """When it leaves the queue."""
+        return self.submitted_at + self.queue_s
+
+    @property
+    def finished_at(self) -> float:
+        """When it completes or fails; infinity for a stuck job."""
+        return self.started_at + self.run_s
+
+    @property
+    def is_billable(self) -> bool:
+        """Whether it is billed, now or later: only completed jobs are."""
+        return self.error is None and self.finished_at < math.inf
+
+    def get_status(self, now: float) -> JobStatus:
+        """Return the status at a time."""
+        if now < self.started_at:
+            return JobStatus.QUEUED
+        if now < self.finished_at:
+            return JobStatus.PROCESSING
+        return JobStatus.COMPLETED if self.error is None else JobStatus.FAILED
+
+    def has_record(self, now: float, ttl_s: float) -> bool:
+        """Tell whether the poll endpoints still know it."""
+        return not self.is_expired and now < self.submitted_at + ttl_s
 
 
 class JobStore:

@@ -13,27 +13,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-import redis
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
-
 from local_airflow import EmulatorProcess, LocalAirflow, Run
+from local_airflow.database_servers import (
+    MissingServerError,
+    build_celery_environment,
+    make_postgres_database,
+    reserve_redis_database,
+)
 
-POSTGRES_URL = os.environ.get("RUNWAY_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432")
-REDIS_URL = os.environ.get("RUNWAY_TEST_REDIS_URL", "redis://127.0.0.1:6379")
 #: The order in which the components are killed.
 KILL_ORDER = ("worker", "triggerer", "scheduler", "worker-2", "triggerer-2", "scheduler-2")
 MAX_RUN_S = 3600
@@ -66,40 +62,6 @@ def cluster_jobs():
 
 cluster_jobs()
 """
-
-
-@contextmanager
-def make_postgres_database() -> Iterator[str]:
-    """Yield the URL of an empty database, and drop it afterwards."""
-    name = f"runway_cluster_{uuid.uuid4().hex[:8]}"
-    run_on_postgres(f"CREATE DATABASE {name}")
-    try:
-        yield f"{POSTGRES_URL.replace('postgresql://', 'postgresql+psycopg2://')}/{name}"
-    finally:
-        run_on_postgres(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def run_on_postgres(statement: str) -> None:
-    """Run a statement outside of any transaction."""
-    with closing(psycopg2.connect(f"{POSTGRES_URL}/postgres", connect_timeout=5)) as server:
-        server.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        server.cursor().execute(statement)
-
-
-@contextmanager
-def choose_redis_database() -> Iterator[str]:
-    """Yield the URL of a database that is empty, and empty it again afterwards."""
-    for number in range(1, 16):
-        url = f"{REDIS_URL}/{number}"
-        with closing(redis.Redis.from_url(url)) as client:
-            if client.dbsize():
-                continue
-            try:
-                yield url
-            finally:
-                client.flushdb()
-            return
-    raise redis.RedisError("all databases 1 to 15 have keys in them")
 
 
 class ComponentKiller:
@@ -163,11 +125,7 @@ def run_cluster(options: argparse.Namespace, database_url: str, broker_url: str)
         with EmulatorProcess(Path(folder) / "emulator.log", *emulator_options, "--credits", "100000") as emulator:
             env = {
                 "AIRFLOW_CONN_RUNWAY_DEFAULT": emulator.build_connection(timeout=[2, 10]),
-                "AIRFLOW__CELERY__BROKER_URL": broker_url,
-                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database_url}",
-                "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
-                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "30",
-                "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+                **build_celery_environment(database_url, broker_url),
             }
             with LocalAirflow(
                 home,
@@ -233,14 +191,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the pauses between the kills")
     options = parser.parse_args()
     try:
-        with make_postgres_database() as database_url, choose_redis_database() as broker_url:
+        with make_postgres_database("runway_cluster") as (_, database_url), reserve_redis_database() as broker_url:
             return 0 if run_cluster(options, database_url, broker_url) else 1
-    except (psycopg2.OperationalError, redis.RedisError) as problem:
-        print(
-            f"The cluster needs PostgreSQL ({POSTGRES_URL}) and Redis ({REDIS_URL}) on this machine: {problem}\n"
-            "RUNWAY_TEST_POSTGRES_URL and RUNWAY_TEST_REDIS_URL name others.",
-            file=sys.stderr,
-        )
+    except MissingServerError as problem:
+        print(f"The cluster needs PostgreSQL and Redis on this machine: {problem}", file=sys.stderr)
         return 2
 
 

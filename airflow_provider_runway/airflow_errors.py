@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.exceptions import (
+    ATTACHED_ERROR,
     BadConnectionError,
     ContentBlockedError,
     DownloadFailedError,
@@ -73,7 +74,14 @@ def to_airflow_error(error: RunwayError, log: LogErrors | None = None) -> Airflo
             log.error("%s", sentence)
         if not isinstance(error, NotSentError):  # the problems of an input are all needed
             message = shorten(message)
-    return AirflowException(message) if may_retry_task(error) else AirflowFailException(message)
+    kind = AirflowException if may_retry_task(error) else AirflowFailException
+    return attach_error(kind(message), error)
+
+
+def attach_error(exception: AirflowException, error: RunwayError) -> AirflowException:
+    """Let :func:`find_runway_error` find this package's error in Airflow's, and return Airflow's."""
+    setattr(exception, ATTACHED_ERROR, error)
+    return exception
 
 
 def split_sentences(message: str) -> list[str]:

@@ -201,6 +201,20 @@ class OutputRejectedError(DownloadFailedError):
     code = "output_refused"
 
 
+#: The attribute of Airflow's exception that holds the error of this package.
+ATTACHED_ERROR = "runway_error"
+
+
+def find_runway_error(exception: BaseException | None) -> RunwayError | None:
+    """Return the error of this package behind the exception of a failed task; None where there is none.
+
+    Callbacks and retry policies get Airflow's exceptions, such as ``context["exception"]``. The error behind one has
+    the class, the ``code`` and the ``facts`` to decide by.
+    """
+    error = exception if isinstance(exception, RunwayError) else getattr(exception, ATTACHED_ERROR, None)
+    return error if isinstance(error, RunwayError) else None
+
+
 def list_error_classes(base: type[RunwayError] = RunwayError) -> list[type[RunwayError]]:
     """Return this class and all its subclasses, the base first."""
     return [base, *(error for child in base.__subclasses__() for error in list_error_classes(child))]

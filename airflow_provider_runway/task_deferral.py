@@ -12,12 +12,12 @@ from airflow_provider_runway.exceptions import (
     NoUsableResponseError,
     WaitTimeoutError,
 )
-from airflow_provider_runway.segmind.billing_messages import job_still_running
+from airflow_provider_runway.segmind.billing_notices import job_still_running
 from airflow_provider_runway.segmind.http import safe_path_segment
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.timestamps import parse_timestamp
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 if TYPE_CHECKING:

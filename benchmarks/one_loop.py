@@ -65,7 +65,7 @@ async def prepare_process(emulator: EmulatorProcess) -> None:
 
 def make_our_wait() -> Wait:
     """Return how ours waits for a job: in one poller, whose rate limit is never reached."""
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.triggers.poller import get_poller
 
     log = logging.getLogger("benchmark")

@@ -71,7 +71,7 @@ async def run_ours(emulator: EmulatorProcess, jobs: int, configured: int) -> dic
     """Run jobs as tasks do: submit from a worker slot, wait in one poller."""
     from airflow_provider_runway.exceptions import ThrottledError
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.segmind.retry import NO_RETRY
     from airflow_provider_runway.triggers.poller import get_poller
 

@@ -29,7 +29,7 @@ DEADLINE_S = 900.0
 
 async def wait_for_jobs(ids: list[str]) -> dict[str, Any]:
     """Wait for jobs as a triggerer does; return how they ended, and when the first half was done."""
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.triggers.poller import get_poller
 
     began, ends, log = time.time(), [], logging.getLogger("benchmark")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tools")]
 
 project = "airflow-provider-runway"
 author = "The airflow-provider-runway authors"
@@ -16,7 +16,7 @@ project_copyright = author
 (release,) = re.findall(r'^__version__ = "(.+)"$', (ROOT / "airflow_provider_runway/__init__.py").read_text(), re.M)
 version = release
 
-extensions = ["autoapi.extension", "myst_parser", "sphinx_copybutton", "flowchart"]
+extensions = ["autoapi.extension", "myst_parser", "sphinx_copybutton", "mermaid"]
 exclude_patterns = ["_build", "snippets"]
 nitpicky = False  # the types in signatures are Airflow's, whose inventory would need the network
 

@@ -19,6 +19,7 @@ from airflow_provider_runway.exceptions import (
     RefusedError,
     RunwayError,
     WaitTimeoutError,
+    find_runway_error,
     list_error_classes,
 )
 
@@ -41,6 +42,7 @@ def test_every_error_becomes_one_of_airflows() -> None:
         assert str(airflow_error) == "because of this"
         assert isinstance(airflow_error, AirflowException)
         assert isinstance(airflow_error, AirflowFailException) is (error.code not in MAY_BE_RETRIED)
+        assert type(find_runway_error(airflow_error)) is error
 
 
 def test_every_row_of_the_table_is_used() -> None:

@@ -6,8 +6,19 @@ import json
 import pickle
 import re
 
+import pytest
+
 from airflow_provider_runway import exceptions
-from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError, list_error_classes
+from airflow_provider_runway.airflow_errors import attach_error
+from airflow_provider_runway.compat import AirflowException
+from airflow_provider_runway.exceptions import (
+    JobFailedError,
+    NoUsableResponseError,
+    RunwayError,
+    ThrottledError,
+    find_runway_error,
+    list_error_classes,
+)
 
 #: Codes travel in the events of deferred tasks, which outlive an upgrade: this list only ever grows.
 CODES = {
@@ -22,7 +33,7 @@ def parse_drawing() -> list[tuple[str, int]]:
     """Return each name of the tree in the module's docstring, with its depth."""
     lines = (exceptions.__doc__ or "").splitlines()
     rows = [re.match(r"([│├└─\s]*)([A-Z]\w+)(\s{2,}|$)", line) for line in lines]
-    return [(row[2], len(row[1]) // 4) for row in rows if row]
+    return [(row[2], len(row[1]) // 4 - 1) for row in rows if row and len(row[1]) >= 4]
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:
@@ -55,3 +66,21 @@ def test_a_throttled_error_knows_its_reset() -> None:
     assert ThrottledError("x", reset_at=5.0).reset_at == ThrottledError("x", reset_at=5.0).facts["reset_at"] == 5.0
     assert ThrottledError("x").reset_at is None
     assert issubclass(ThrottledError, NoUsableResponseError)
+
+
+FAILED = JobFailedError("it failed", request_id="r-1")
+
+
+@pytest.mark.parametrize(
+    ("exception", "error"),
+    [
+        pytest.param(FAILED, FAILED, id="an error of this package is its own"),
+        pytest.param(attach_error(AirflowException("short"), FAILED), FAILED, id="behind an exception of Airflow"),
+        pytest.param(AirflowException("another"), None, id="an exception of somebody else"),
+        pytest.param(None, None, id="a task that did not fail"),
+    ],
+)
+def test_callbacks_find_the_error_behind_the_exception_of_a_task(
+    exception: BaseException | None, error: RunwayError | None
+) -> None:
+    assert find_runway_error(exception) is error

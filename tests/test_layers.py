@@ -20,21 +20,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
     "segmind": CORE,
-    "polling": CORE | {"segmind"},
-    "transports": CORE | {"segmind", "polling"},
-    "checks": CORE | {"segmind"},
-    "hooks": CORE | {"segmind", "polling", "transports", "checks", "compat"},
-    "inputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
-    "outputs": CORE | {"segmind", "polling", "transports", "hooks", "compat"},
-    "submission": CORE | {"segmind", "polling", "transports", "hooks", "inputs"},
+    "history": CORE | {"segmind"},
+    "polling": CORE | {"segmind", "history"},
+    "transports": CORE | {"segmind"},
+    "checks": CORE | {"segmind", "history"},
+    "hooks": CORE | {"segmind", "history", "polling", "transports", "checks", "compat"},
+    "inputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
+    "outputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
+    "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs"},
     "links": CORE | {"segmind", "compat"},
     "operators": CORE
     | AIRFLOW_FACING
-    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "sensors": CORE
     | AIRFLOW_FACING
-    | {"segmind", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "triggers": CORE | {"compat", "segmind", "polling", "transports", "hooks"},
+    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "triggers": CORE | {"compat", "segmind", "history", "polling", "transports", "hooks"},
     "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
     # jobs and media as values, and the storage; the plugin module itself imports nothing
     "videos": CORE | {"segmind", "outputs", "compat"},
@@ -43,12 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "airflow_errors": {"exceptions", "compat"},
     "task_context": CORE | {"compat", "inputs", "links", "submission"},
     "task_deferral": CORE
-    | {"compat", "task_context", "segmind", "polling", "transports", "hooks", "submission", "triggers"},
+    | {"compat", "task_context", "segmind", "history", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }
 #: Layers without clock, network, randomness or log: none of these may be imported there, not even inside a function.
-PURE_LAYERS = {"segmind", "polling"}
+PURE_LAYERS = {"segmind", "history", "polling"}
 IMPURE_MODULES = {
     *("airflow", "asyncio", "logging", "time", "random", "requests", "urllib3", "aiohttp", "socket", "ssl", "os"),
     *("threading", "subprocess", "secrets", "uuid", "http", "pathlib", "sqlalchemy"),

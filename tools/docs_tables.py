@@ -25,10 +25,12 @@ from airflow_provider_runway.emulator.__main__ import make_parser
 from airflow_provider_runway.emulator.fault_rules import RULE_FIELDS
 from airflow_provider_runway.emulator.history_forms import FORM_FIELDS
 from airflow_provider_runway.hooks.connection_form import FIELDS
+from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
+from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -39,9 +41,13 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
 )
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
+from docs_reference import list_argument_rows, make_error_sections, make_option_sections
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/money.md", "docs/videos.md", "docs/poller.md", "docs/emulator.md")
+PAGES = (
+    "CONTRIBUTING.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+)
 MARKER = re.compile(r"(?P<begin><!-- table: (?P<name>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL)
 
 #: What each key of a task's result means. A key of the code that is missing here fails the generation.
@@ -122,6 +128,11 @@ def make_connection_table() -> str:
     ]
     rows += [[f"`{name}`", text] for name, (_, _, text) in FIELDS.items()]
     return make_table(["field", "meaning"], rows)
+
+
+def make_arguments_table(operator: type) -> str:
+    """Return the arguments of an operator or a sensor, from its docstring and its constructor."""
+    return make_table(["argument", "default", "templated", "meaning"], list_argument_rows(operator))
 
 
 def make_metrics_table() -> str:
@@ -261,6 +272,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,
+    "errors": make_error_sections,
+    "options": make_option_sections,
+    "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
+    "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),
     "metrics": make_metrics_table,
     "faults": make_faults_table,
     "fault-rules": make_fault_rules_table,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_runway.exceptions import NotFoundError, RefusedError, RunwayError
-from airflow_provider_runway.segmind import endpoints
-from airflow_provider_runway.segmind.endpoints import ApiCall
+from airflow_provider_runway.history.query import MAX_DAYS, HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow, Page
+from airflow_provider_runway.history.search import make_history_page_call, make_history_row_call
+from airflow_provider_runway.segmind import api_calls
+from airflow_provider_runway.segmind.api_calls import ApiCall
 from airflow_provider_runway.segmind.exchange import Exchange, GetTime, execute, run_step
-from airflow_provider_runway.segmind.history import MAX_DAYS, HistoryQuery, HistoryRow, Page
 from airflow_provider_runway.segmind.http import BaseUrls, Request, Response
 from airflow_provider_runway.segmind.jobs import Credits, JobStatus
 from airflow_provider_runway.segmind.retry import RetryPolicy
@@ -64,7 +66,7 @@ def collect_evidence(
     found: dict[str, Any] = {"checked_at": (yield from run_step(GetTime()))}
     responses: list[Response] = []
     try:
-        found["credits"] = yield from _execute(endpoints.make_credits_call(base_urls), policy, responses)
+        found["credits"] = yield from _execute(api_calls.make_credits_call(base_urls), policy, responses)
     except RunwayError as problem:
         return AccountEvidence(**found, **_read_headers(responses), credits_problem=problem)
     yield from _collect_page(base_urls, policy, responses, found)
@@ -93,7 +95,7 @@ def _collect_page(
     now = found["checked_at"]
     query: HistoryQuery | None = HistoryQuery.from_timestamps(now - (MAX_DAYS - 4) * _DAY_S, now)
     while query is not None:
-        call = endpoints.make_history_page_call(base_urls, query, 1)
+        call = make_history_page_call(base_urls, query, 1)
         found["query"], found["refused_filters"] = dict(call.request.query), query.left_out
         try:
             found["page"] = yield from _execute(call, policy, responses)
@@ -130,7 +132,7 @@ def _try_filter_and_lookup(
     try:
         if model is not None:
             query = HistoryQuery.from_timestamps(now - (MAX_DAYS - 4) * _DAY_S, now, model)
-            call = endpoints.make_history_page_call(base_urls, query, 1)
+            call = make_history_page_call(base_urls, query, 1)
             found["model_filter"] = model
             found["model_filter_page"] = yield from _execute(call, policy, responses)
     except RunwayError:
@@ -138,7 +140,7 @@ def _try_filter_and_lookup(
     try:
         if lookup_id is not None:
             found["lookup_id"] = lookup_id
-            row_call = endpoints.make_history_row_call(base_urls, lookup_id)
+            row_call = make_history_row_call(base_urls, lookup_id)
             found["lookup_row"] = yield from _execute(row_call, policy, responses)
     except RunwayError:
         pass  # no row is the answer
@@ -150,14 +152,14 @@ def _compare_job(
     """Read a job's row and, after it, its status, so that a row of a running job is surely there before its end."""
     found["job_id"] = request_id
     try:
-        row_call = endpoints.make_history_row_call(base_urls, request_id)
+        row_call = make_history_row_call(base_urls, request_id)
         found["job_row"] = yield from _execute(row_call, policy, responses)
     except NotFoundError:
         pass  # no row is the answer
     except RunwayError as problem:
         found["job_problem"] = problem
     try:
-        status_call = endpoints.make_status_call(base_urls, request_id)
+        status_call = api_calls.make_status_call(base_urls, request_id)
         found["job_status"] = yield from _execute(status_call, policy, responses)
     except RunwayError as problem:
         found["job_problem"] = problem

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from airflow_provider_runway.checks.account_evidence import AccountEvidence
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 
 #: A clock that differs by more than this is worth a warning. ``Date`` headers have whole seconds.

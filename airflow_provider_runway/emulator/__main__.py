@@ -11,12 +11,12 @@ import sys
 from typing import Any
 
 from .control_api import HISTORY_PATH
+from .emulator_state import EmulatorState
 from .fault_kinds import FAULTS
 from .fault_rules import RULE_FIELDS
 from .history_forms import FORM_FIELDS, HISTORY_FORMS
 from .http_server import open_http_server
 from .options import RESET_FORMATS, UPLOAD_FIELDS, EmulatorOptions, build_options
-from .state import EmulatorState
 
 _DESCRIPTION = """A local emulator of the Segmind v2 API: submit, poll, result, blocking call, credits, uploads, history
 and output files, with the documented latencies and errors. It needs no key, no money and no network."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
+from .emulator_state import EmulatorState
 from .fault_kinds import FAULTS
 from .response_bodies import make_error_response, make_json_response
-from .state import EmulatorState
 
 CONTROL_PREFIX = "/_emulator"
 HISTORY_PATH = "/inference-request/request-history"

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .control_api import HISTORY_PATH
+from .emulator_state import EmulatorState
 from .http_server import open_http_server
 from .options import build_options
-from .state import EmulatorState
 
 T = TypeVar("T")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import struct
 from typing import Any
 
 from .fault_rules import FaultRule
 from .history_rows import clear_late_fields
-from .media_files import build_other_file_response, pad_video, set_version_headers
 from .rate_limits import format_reset_time
 from .response_bodies import (
     INVALID_KEY,
@@ -34,6 +35,10 @@ _NONSENSE_BODIES = {
     "text": b'"the rate limiter is not available"',
     "broken": b'{"request_id": "7d4e", "status": "QUE',
 }
+#: A grey image of one pixel.
+_SMALL_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 
 
 def build_fault_response(rule: FaultRule, now: float, reset_format: str) -> ApiResponse:
@@ -164,3 +169,32 @@ def _replace_host(url: str, host: str) -> str:
     scheme, _, rest = url.partition("://")
     path = rest.partition("/")[2]
     return f"{host.rstrip('/')}/{path}" if scheme else url
+
+
+def set_version_headers(response: ApiResponse, names: str) -> ApiResponse:
+    """Return a file whose version is identified by an ETag, a weak ETag, an old or a fresh date, or nothing."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    etag, modified = headers.get("etag"), headers.get("last-modified")
+    kept = {name: value for name, value in headers.items() if name not in ("etag", "last-modified")}
+    if names == "etag":
+        return response
+    if names == "weak" and etag is not None:
+        kept["etag"] = f"W/{etag}"
+    if names in ("date", "fresh_date") and modified is not None:
+        kept["last-modified"] = modified
+        if names == "fresh_date":
+            kept["date"] = modified
+    return response.replace(headers=kept)
+
+
+def pad_video(video: bytes, size: int) -> bytes:
+    """Return an MP4 of ``size`` bytes. The padding is an empty box at its end, which players ignore."""
+    length = max(size - len(video), 8)
+    return video + struct.pack(">I4s", length, b"free") + bytes(length - 8)
+
+
+def build_other_file_response(kind: str) -> ApiResponse:
+    """Return a small file that is not a video: a ``png``, or bytes of an ``unknown`` type."""
+    if kind == "png":
+        return ApiResponse(200, _SMALL_PNG, {"content-type": "image/png"})
+    return ApiResponse(200, b"\x7fRAW" + bytes(range(128, 256)), {"content-type": "application/octet-stream"})

@@ -1,7 +1,7 @@
 """Fault rules: when one of the faults in :mod:`.fault_kinds` applies to a request.
 
 A rule is a dict ``{"call": ..., "fault": ..., "times": n, <parameters>}``, or the same as text:
-``call:fault:times=2,window=5``. :mod:`.fault_effects` changes the responses; :mod:`.job_store` changes the jobs.
+``call:fault:times=2,window=5``. :mod:`.fault_effects` changes the responses; :mod:`.job_handlers` changes the jobs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replay of a history's form: reads it from the redacted transcript of a real account."""
+"""Infers the form of a real account's history from its redacted transcript, so that the emulator can replay it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .history_forms import LATE_FIELDS, HistoryForm
-from .job_lifecycle import Job, JobStatus
+from .jobs import Job, JobStatus
 from .model_rules import get_model_rules
 
 PROMPT_FIELDS = ("promptText", "prompt")

@@ -1,35 +1,30 @@
-"""HTTP server of the emulator: routes and middlewares.
-
-The middlewares run in this order: request log, key check, rate limit, fault injection; then the handler.
-"""
+"""HTTP server of the emulator: the routes, the request log, and how a response is sent, or its connection broken."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
+import socket
+import struct
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 
 from aiohttp import web
 
-from . import handlers, media_files
-from .api_call import ApiCall, Handler
+from . import history_handlers, job_handlers, media_handlers
 from .control_api import CONTROL_PREFIX, HISTORY_PATH, make_control_app
-from .fault_effects import build_fault_response, change_response
-from .rate_limits import format_reset_time
-from .response_bodies import (
-    ApiResponse,
-    make_html_response,
-    make_invalid_key_error,
-    make_missing_key_error,
-    make_rate_limit_error,
-    make_unknown_path_error,
+from .emulator_state import EmulatorState
+from .middlewares import (
+    ApiCall,
+    Handler,
+    NextHandler,
+    apply_rate_limit,
+    check_key,
+    current_call,
+    inject_faults,
 )
-from .response_sender import send_response
-from .state import EmulatorState
+from .response_bodies import ApiResponse, make_html_response, make_unknown_path_error
 
 log = logging.getLogger("airflow_provider_runway.emulator")
 
@@ -38,25 +33,23 @@ MAX_BODY_BYTES = 64 * 1024**2
 
 #: (name of the call, methods, path, handler)
 ROUTES: tuple[tuple[str, tuple[str, ...], str, Handler], ...] = (
-    ("credits", ("GET",), "/v1/get-user-credits", handlers.get_credits),
-    ("status", ("GET",), "/v2/requests/{argument}/status", handlers.get_status),
-    ("result", ("GET",), "/{version:v[12]}/requests/{argument}", handlers.get_result),
-    ("upload", ("POST",), "/upload-asset", media_files.upload_assets),
-    ("history", ("GET",), HISTORY_PATH, handlers.list_history),
-    ("history_one", ("GET",), HISTORY_PATH + "/{argument}", handlers.get_history_row),
-    ("submit", ("POST",), "/v2/{argument}", handlers.submit_job),
-    ("sync", ("POST",), "/v1/{argument:(?!get-user-credits$)[^/]+}", handlers.run_blocking),
-    ("output", ("GET", "HEAD"), "/outputs/{argument}", media_files.get_output),
-    ("asset", ("GET", "HEAD"), "/assets/{argument}", media_files.get_asset),
+    ("credits", ("GET",), "/v1/get-user-credits", job_handlers.get_credits),
+    ("status", ("GET",), "/v2/requests/{argument}/status", job_handlers.get_status),
+    ("result", ("GET",), "/{version:v[12]}/requests/{argument}", job_handlers.get_result),
+    ("upload", ("POST",), "/upload-asset", media_handlers.upload_assets),
+    ("history", ("GET",), HISTORY_PATH, history_handlers.list_history),
+    ("history_one", ("GET",), HISTORY_PATH + "/{argument}", history_handlers.get_history_row),
+    ("submit", ("POST",), "/v2/{argument}", job_handlers.submit_job),
+    ("sync", ("POST",), "/v1/{argument:(?!get-user-credits$)[^/]+}", job_handlers.run_blocking),
+    ("output", ("GET", "HEAD"), "/outputs/{argument}", media_handlers.get_output),
+    ("asset", ("GET", "HEAD"), "/assets/{argument}", media_handlers.get_asset),
 )
-#: Calls that need no key and count against no rate limit.
-PUBLIC_CALLS = ("output", "asset")
+#: Half of a body gets this long to reach the client before the connection is reset.
+FLUSH_S = 0.05
+#: A response that never ends checks this often whether its client has gone.
+DISCONNECT_CHECK_S = 0.1
 
 STATE = web.AppKey("state", EmulatorState)
-#: The call that the middlewares and the handler of the current request work on; None for all other paths.
-_current_call: ContextVar[ApiCall | None] = ContextVar("current_call", default=None)
-
-_Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +82,7 @@ def make_app(state: EmulatorState) -> web.Application:
     return app
 
 
-def _make_route_handler(handler: Handler) -> _Next:
+def _make_route_handler(handler: Handler) -> NextHandler:
     async def run(_: web.Request) -> web.StreamResponse:
         return await handler(_get_current_call())
 
@@ -97,16 +90,16 @@ def _make_route_handler(handler: Handler) -> _Next:
 
 
 def _get_current_call() -> ApiCall:
-    call = _current_call.get()
+    call = current_call.get()
     assert call is not None
     return call
 
 
 @web.middleware
-async def handle_and_log(request: web.Request, handler: _Next) -> web.StreamResponse:
+async def handle_and_log(request: web.Request, handler: NextHandler) -> web.StreamResponse:
     """Log a request and its response, and send the response."""
     if request.path.startswith(f"{CONTROL_PREFIX}/"):
-        _current_call.set(None)
+        current_call.set(None)
         return await handler(request)
     state = request.app[STATE]
     body = await request.read()
@@ -117,7 +110,7 @@ async def handle_and_log(request: web.Request, handler: _Next) -> web.StreamResp
     if is_call:
         entry.call = match.route.name or ""
         call = ApiCall(request, state, entry.call, match.get("argument", ""), body, entry)
-    _current_call.set(call if is_call else None)
+    current_call.set(call if is_call else None)
     try:
         response = await handler(request)
     except web.HTTPMethodNotAllowed as error:
@@ -141,62 +134,57 @@ async def handle_and_log(request: web.Request, handler: _Next) -> web.StreamResp
     return await send_response(request, response)
 
 
-@web.middleware
-async def check_key(request: web.Request, handler: _Next) -> web.StreamResponse:
-    """Find the account of the request's key, or refuse the request."""
-    call = _current_call.get()
-    if call is None:
-        return await handler(request)
-    if call.name in ("submit", "sync"):
-        call.state.store.post_count += 1
-    if call.name not in PUBLIC_CALLS:
-        key = request.headers.get("x-api-key")
-        if not key:
-            # A key sent as a bearer token is refused as invalid, not as missing.
-            return make_invalid_key_error() if "authorization" in request.headers else make_missing_key_error()
-        account = call.state.options.find_account(key)
-        if account is None:
-            return make_invalid_key_error()
-        call.account = account
-    return await handler(request)
+async def send_response(request: web.Request, response: ApiResponse) -> web.StreamResponse:
+    """Send a response, or break the connection, as its ``delivery`` says."""
+    if response.delivery == "whole":
+        return response
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    if response.delivery == "chunked":
+        stream.enable_chunked_encoding()
+        await stream.prepare(request)
+        with contextlib.suppress(ConnectionError):  # the client may have closed the connection
+            await stream.write(response.data)
+        return stream
+    if response.delivery in ("drip", "headers"):
+        await _drip_response(request, response, stream)
+        return stream
+    if response.delivery in ("cut_reset", "cut_close"):
+        stream.content_length = len(response.data)
+        await stream.prepare(request)
+        await stream.write(response.data[: response.sent_bytes])
+    if response.delivery == "cut_close" and request.transport is not None:
+        request.transport.close()  # what was written is still sent
+        return stream
+    if response.delivery == "cut_reset":
+        await asyncio.sleep(FLUSH_S)
+    _reset_connection(request)
+    return stream
 
 
-@web.middleware
-async def apply_rate_limit(request: web.Request, handler: _Next) -> web.StreamResponse:
-    """Count the request, or refuse it with a 429."""
-    call = _current_call.get()
-    if call is None or call.name in PUBLIC_CALLS:
-        return await handler(request)
-    state = call.state
-    reset_time = state.rate_limits.count_request(call.account, state.clock())
-    if reset_time is None:
-        return await handler(request)
-    retry_after_s = math.ceil(reset_time - state.clock()) if state.options.retry_after else None
-    return make_rate_limit_error(format_reset_time(reset_time, state.options.reset_format), retry_after_s)
+async def _drip_response(request: web.Request, response: ApiResponse, stream: web.StreamResponse) -> None:
+    """Send a byte at a time, or nothing after the headers, until the client closes the connection."""
+    stream.content_length = max(len(response.data), 1)
+    with contextlib.suppress(ConnectionError):
+        await stream.prepare(request)
+        for index in range(stream.content_length):
+            await asyncio.sleep(response.drip_s)
+            if response.delivery == "headers":
+                await _wait_for_disconnect(request)
+                return
+            await stream.write(response.data[index : index + 1])
 
 
-@web.middleware
-async def inject_faults(request: web.Request, handler: _Next) -> web.StreamResponse:
-    """Apply the matching fault rules to the call."""
-    call = _current_call.get()
-    if call is None:
-        return await handler(request)
-    state = call.state
-    call.faults = state.faults.match_request(call.name, f"{request.path} {call.body.decode(errors='replace')}")
-    call.log_entry.fault = call.faults.names
-    delay, fault = call.faults.delay_rule, call.faults.response_rule
-    delay_s = float(delay.params["seconds"]) if delay else 0.0
-    is_delayed_first = delay is not None and delay.params["accept"] == "after"
-    if is_delayed_first:
-        await asyncio.sleep(delay_s)
-    if fault and fault.replaces_call:
-        if fault.fault == "rate_limited" and fault.params["hold"]:
-            state.rate_limits.block_account(call.account, state.clock() + fault.params["window"])
-        response = build_fault_response(fault, state.clock(), state.options.reset_format)
-    else:
-        result = await handler(request)
-        assert isinstance(result, ApiResponse)
-        response = change_response(fault, result) if fault else result
-    if delay and not is_delayed_first:
-        await asyncio.sleep(delay_s)
-    return response
+async def _wait_for_disconnect(request: web.Request) -> None:
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(DISCONNECT_CHECK_S)
+
+
+def _reset_connection(request: web.Request) -> None:
+    """Close the connection with a TCP reset."""
+    transport = request.transport
+    if transport is None:
+        return
+    raw_socket = transport.get_extra_info("socket")
+    if raw_socket is not None:
+        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -16,9 +16,11 @@ from airflow_provider_runway.compat import (
     mask_secret,
 )
 from airflow_provider_runway.exceptions import UnreachableError
+from airflow_provider_runway.history import search
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error, read_connection
-from airflow_provider_runway.segmind import endpoints, exchange
-from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
+from airflow_provider_runway.segmind import api_calls, exchange
 from airflow_provider_runway.segmind.jobs import Credits, JobRecord, JobStatus
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import get_timing
@@ -60,19 +62,19 @@ class RunwayAsyncHook(BaseHook):
 
     async def get_status(self, request_id: str) -> JobStatus:
         """See ``RunwayHook.get_status``."""
-        return await self._run(endpoints.make_status_call, request_id)
+        return await self._run(api_calls.make_status_call, request_id)
 
     async def get_result(self, request_id: str) -> JobRecord:
         """See ``RunwayHook.get_result``."""
-        return await self._run(endpoints.make_result_call, request_id)
+        return await self._run(api_calls.make_result_call, request_id)
 
     async def get_credits(self) -> Credits:
         """See ``RunwayHook.get_credits``."""
-        return await self._run(endpoints.make_credits_call)
+        return await self._run(api_calls.make_credits_call)
 
     async def get_request(self, request_id: str) -> HistoryRow:
         """See ``RunwayHook.get_request``."""
-        return await self._run(endpoints.make_history_row_call, request_id)
+        return await self._run(search.make_history_row_call, request_id)
 
     async def find_requests(
         self, *, model: str | None = None, since: float | None = None, until: float | None = None
@@ -80,9 +82,9 @@ class RunwayAsyncHook(BaseHook):
         """See ``RunwayHook.find_requests``."""
         transport = await self.get_async_conn()
         query = make_history_query(model, since, until)
-        return await transport.run(exchange.find_requests(transport.settings.base_urls, query, self.policy))
+        return await transport.run(search.find_requests(transport.settings.base_urls, query, self.policy))
 
-    async def _run(self, make_call: Callable[..., endpoints.ApiCall[T]], *arguments: Any) -> T:
+    async def _run(self, make_call: Callable[..., api_calls.ApiCall[T]], *arguments: Any) -> T:
         transport = await self.get_async_conn()
         call = make_call(transport.settings.base_urls, *arguments)
         return await transport.run(exchange.execute(call, self.policy))

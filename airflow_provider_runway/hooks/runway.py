@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
+from airflow_provider_runway.history import search
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow
+from airflow_provider_runway.history.search import HistorySearch
 from airflow_provider_runway.hooks.async_hook import RunwayAsyncHook, make_history_query, make_settings
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error
 from airflow_provider_runway.hooks.connection_form import make_field_behaviour, make_form_widgets
 from airflow_provider_runway.hooks.custom_models_file import load_models_or_warn
-from airflow_provider_runway.segmind import endpoints, exchange
-from airflow_provider_runway.segmind.exchange import HistorySearch
-from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
+from airflow_provider_runway.segmind import api_calls, exchange
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobStatus, SyncResult
 from airflow_provider_runway.segmind.model_fields import safe_repr
@@ -108,21 +110,21 @@ class RunwayHook(BaseHook):
         :raises UnreachableError: the connection could not be made; nothing was sent.
         :raises SubmitOutcomeUnknownError: no usable response; the job may exist, and its id is not known.
         """
-        return self._run(endpoints.make_submit_call, model, payload, not_after, policy=policy)
+        return self._run(api_calls.make_submit_call, model, payload, not_after, policy=policy)
 
     def get_status(self, request_id: str) -> JobStatus:
         """Poll a job once. FAILED, which comes as HTTP 422, is returned and not raised.
 
         :raises NotFoundError: no such record, or it is older than an hour.
         """
-        return self._run(endpoints.make_status_call, request_id)
+        return self._run(api_calls.make_status_call, request_id)
 
     def get_result(self, request_id: str) -> JobRecord:
         """Return a job's full record, with its output URLs once it is COMPLETED.
 
         :raises NotFoundError: no such record, or it is older than an hour; :meth:`get_request` still has it.
         """
-        return self._run(endpoints.make_result_call, request_id)
+        return self._run(api_calls.make_result_call, request_id)
 
     def run_sync(self, model: str, payload: Mapping[str, Any]) -> SyncResult:
         """Run a model through the blocking v1 API, which Segmind keeps in maintenance mode.
@@ -132,11 +134,11 @@ class RunwayHook(BaseHook):
 
         :raises SubmitOutcomeUnknownError: no usable response; it may have run, and be billed.
         """
-        return self._run(endpoints.make_sync_call, model, payload)
+        return self._run(api_calls.make_sync_call, model, payload)
 
     def get_credits(self) -> Credits:
         """Return the account's balance in USD. Runs no model and costs nothing."""
-        return self._run(endpoints.make_credits_call)
+        return self._run(api_calls.make_credits_call)
 
     def upload_asset(self, path: str | os.PathLike[str]) -> str:
         """Upload a local JPEG, PNG or WebP of at most 16 MB, and return the URL that jobs can take. Free.
@@ -148,7 +150,7 @@ class RunwayHook(BaseHook):
     def upload_bytes(self, data: bytes, name: str = "image") -> str:
         """Upload an image's bytes; ``name`` is for messages only. See :meth:`upload_asset`."""
         mime = check_image(data, name)
-        return self._run(endpoints.make_upload_call, data, mime)
+        return self._run(api_calls.make_upload_call, data, mime)
 
     def find_requests(
         self, *, model: str | None = None, since: float | None = None, until: float | None = None
@@ -159,7 +161,7 @@ class RunwayHook(BaseHook):
         :param until: epoch seconds; now when not given. Whole UTC days around both are asked for.
         """
         query = make_history_query(model, since, until)
-        return self._transport.run(exchange.find_requests(self.settings.base_urls, query, self.policy))
+        return self._transport.run(search.find_requests(self.settings.base_urls, query, self.policy))
 
     def search_history(self, *, since: float, until: float, read_all: bool = False) -> HistorySearch:
         """Return all rows of a time window, with what is known about how completely they were read.
@@ -167,15 +169,15 @@ class RunwayHook(BaseHook):
         :param since: epoch seconds. :param until: epoch seconds. :param read_all: also read pages older than ``since``.
         """
         query = HistoryQuery.from_timestamps(since, until)
-        search = exchange.search_history(self.settings.base_urls, query, self.policy, None if read_all else since)
-        return self._transport.run(search)
+        reading = search.search_history(self.settings.base_urls, query, self.policy, None if read_all else since)
+        return self._transport.run(reading)
 
     def get_request(self, request_id: str) -> HistoryRow:
         """Return one request of any age from the account's history.
 
         :raises NotFoundError: this account never made it, or its row is not there yet.
         """
-        return self._run(endpoints.make_history_row_call, request_id)
+        return self._run(search.make_history_row_call, request_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Do the short form of the free check: ask for the balance and one page of the history."""
@@ -203,7 +205,7 @@ class RunwayHook(BaseHook):
         self.close()
 
     def _run(
-        self, make_call: Callable[..., endpoints.ApiCall[T]], *arguments: Any, policy: RetryPolicy | None = None
+        self, make_call: Callable[..., api_calls.ApiCall[T]], *arguments: Any, policy: RetryPolicy | None = None
     ) -> T:
         call = make_call(self.settings.base_urls, *arguments)
         return self._transport.run(exchange.execute(call, policy or self.policy))

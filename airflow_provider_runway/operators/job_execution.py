@@ -19,11 +19,10 @@ from airflow_provider_runway.operators.submit_delays import (
 )
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
-from airflow_provider_runway.segmind.billing_messages import describe_completed
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.billing_notices import describe_completed
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job

@@ -13,7 +13,7 @@ from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.task_context import TaskContext
@@ -45,7 +45,7 @@ class RunwayGenerateOperator(BaseOperator):
     a new job; without a journal (Airflow before 3.3 without ``[runway] journal_path``) the job that is paid
     for is found again in the account's history instead.
 
-    Returns the XCom contract (see the README): ``request_id``, ``status``, ``output_url`` and more;
+    Returns the job as a dict (all keys are in the docs): ``request_id``, ``status``, ``output_url`` and more;
     ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
 
     :param prompt_text: what should happen in the video. (templated)

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
 from airflow_provider_runway.exceptions import HistoryNotSettledError, RunwayError, ThrottledError
-from airflow_provider_runway.segmind.billing_messages import how_to_resume, retry_after_expiry_warning
+from airflow_provider_runway.segmind.billing_notices import how_to_resume, retry_after_expiry_warning
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.journal import Journal

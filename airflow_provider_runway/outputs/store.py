@@ -25,12 +25,12 @@ from airflow_provider_runway.exceptions import BadInputError, DownloadFailedErro
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.path_template import OutputPathTemplate
-from airflow_provider_runway.segmind.billing_messages import how_to_resume, where_output_is
+from airflow_provider_runway.segmind.billing_notices import how_to_resume, where_output_is
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.transports.client_settings import ClientSettings, Log
 
 #: Storages where an upload appears under its name when it is complete, or not at all, and where renaming is a copy that

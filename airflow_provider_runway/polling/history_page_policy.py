@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from airflow_provider_runway.segmind.history import HistoryRow
+from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 
 #: Pages are tried from so many waiting jobs on. Where they pay, they are read until fewer are left than the second.

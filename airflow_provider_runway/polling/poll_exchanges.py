@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_provider_runway.exceptions import NotFoundError, RefusedError, RunwayError, UnauthorizedError
+from airflow_provider_runway.history.search import make_history_row_call
 from airflow_provider_runway.polling.latency import make_latency_estimator
 from airflow_provider_runway.polling.schedule import SINGLE_JOB_POLL_COST_S, next_poll_delay_s
 from airflow_provider_runway.polling.wait_state import WaitState
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine, Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus
-from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
-from airflow_provider_runway.segmind.wait_outcome import (
+from airflow_provider_runway.segmind.job_outcome import (
     OutcomeKind,
     WaitOutcome,
     expired_outcome,
     failed_outcome,
     missing_output_outcome,
 )
+from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus, JobSummary
+from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 
 
 def poll_once(
@@ -43,7 +43,7 @@ def poll_status(
 ) -> Exchange[WaitOutcome | JobStatus]:
     """Read a job's status only. COMPLETED is not an outcome yet, because the output is still to be fetched."""
     try:
-        status = yield from execute(endpoints.make_status_call(base_urls, summary.request_id), policy)
+        status = yield from execute(api_calls.make_status_call(base_urls, summary.request_id), policy)
     except NotFoundError:
         return (yield from _read_history(base_urls, summary, policy))
     return _failed(summary, status) if status.state is JobState.FAILED else status
@@ -54,7 +54,7 @@ def fetch_outcome(
 ) -> Exchange[WaitOutcome | JobStatus]:
     """Read the record of a job whose status is COMPLETED; return its status where the record lags behind."""
     try:
-        record = yield from execute(endpoints.make_result_call(base_urls, summary.request_id), policy)
+        record = yield from execute(api_calls.make_result_call(base_urls, summary.request_id), policy)
     except NotFoundError:
         return (yield from _read_history(base_urls, summary, policy))
     if record.state is JobState.FAILED:
@@ -80,7 +80,7 @@ def _failed(summary: JobSummary, status: JobStatus) -> WaitOutcome:
 def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy) -> Exchange[WaitOutcome | JobStatus]:
     """Return what the account's history says about a job whose record is gone or has no output."""
     try:
-        row = yield from execute(endpoints.make_history_row_call(base_urls, summary.request_id), policy)
+        row = yield from execute(make_history_row_call(base_urls, summary.request_id), policy)
     except NotFoundError:
         return expired_outcome(summary)
     if not row.output_urls and row.state not in FINAL_STATES:
@@ -89,7 +89,7 @@ def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy)
     now = yield from run_step(LogLine(line))
     if row.state is JobState.FAILED:
         return failed_outcome(replace(summary, status=row.state.value), row.error)
-    done = summary.update_from_history(row, now)
+    done = row.update_summary(summary, now)
     if row.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     return missing_output_outcome(done)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError
 from airflow_provider_runway.segmind.exchange import LogLine
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState, JobStatus
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
 
 #: A new record may not be readable yet. A 404 for a job younger than this proves nothing.
 RECORD_GRACE_S = 30.0

@@ -1,4 +1,4 @@
-"""Maps an unsuccessful response, or a missing one, to the error that it means.
+"""Maps a response that is not usable, a missing one, or a job's error text to the error that it means.
 
 Source: the status table of the model's page, and the vendor's docs for 405, 410, 422 and for the kinds of 406, which
 differ by their text only. Of a submit, nothing but a documented JSON error of the API itself proves that no job was
@@ -51,6 +51,35 @@ _KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
 _PROXY_STATUSES = frozenset({408, 409, 425, 499})
 #: A reset farther away than this is not believed: the rate limit counts per minute.
 MAX_RESET_S = 120.0
+
+#: Phrases in the error text of a FAILED job that mean "the same inputs will never succeed".
+#: The API has no state or code for it ("Content / RAI blocks surface as FAILED").
+BLOCKED_PHRASES = (
+    r"rai",
+    r"nsfw",
+    r"moderat(ed|ion|or)",
+    r"flagged",
+    r"prohibited",
+    r"safety",
+    r"unsafe",
+    r"sensitive",
+    r"violat(e|es|ed|ing|ion|ions)",
+    r"(content|usage|use) (policy|policies|guidelines?|rules?|filters?|filtering|blocks?|blocked)",
+    r"(content|prompt|image|video|input) (is |was |has been )?(blocked|rejected|refused|not allowed|inappropriate)",
+    r"(blocked|rejected|refused|disallowed|inappropriate|harmful|explicit|adult|violent|restricted) content",
+)
+#: Phrases that mean "an input could not be fetched". A text with one of them is not about what the input shows,
+#: whatever else it says: "blocked by CORS policy", "failed to fetch content".
+_CANNOT = r"(failed|failure|unable|not|cannot|couldn t|can t|error|while)"
+FETCH_PHRASES = (
+    rf"{_CANNOT} (to )?(fetch|download|retriev|load|read|access|open|reach|resolv|connect|decod)(e|ing)?",
+    rf"{_CANNOT} (to )?be (fetched|downloaded|retrieved|loaded|read|accessed|opened|reached|resolved|decoded)",
+    r"(fetch|download|retriev|load)(e|ed|es|ing|al)? (\w+ ){0,4}(fail(ed|ure|s)?|errors?|timed out|timeouts?)",
+    r"cors",
+    r"cross origin",
+    r"referrer policy",
+    r"content (type|length|encoding|disposition)",
+)
 
 _KEY = re.compile(r"SG_[0-9A-Za-z]+")
 _MAX_TEXT_LENGTH = 300
@@ -165,3 +194,31 @@ def parse_rate_limit_reset(headers: Mapping[str, str], now: float) -> float | No
     ]
     known = [reset_at for reset_at in resets if reset_at is not None]
     return min(max(now, *known), now + MAX_RESET_S) if known else None
+
+
+def raise_for_status(request: Request, response: Response) -> None:
+    """Raise the error that a response outside 200-299 means."""
+    if not 200 <= response.status < 300:
+        raise map_response_to_error(request, response)
+
+
+def make_unusable_error(request: Request, response: Response, why: str) -> NoUsableResponseError:
+    """Return the error for a response with a status of success and a body that cannot be used."""
+    kind = response.headers.get("content-type", "no content type")
+    size = len(response.body)
+    return NoUsableResponseError(
+        f"{request.call}: HTTP {response.status} with {size} bytes of {kind} is not usable: {why}.",
+        call=request.call,
+        http_status=response.status,
+    )
+
+
+def is_content_block_error(error: str | None) -> bool:
+    """Does a FAILED job's error text say that the content was refused, and not that an input could not be fetched?"""
+    words = "".join(letter if letter.isalnum() else " " for letter in (error or "").lower()).split()
+    text = " ".join(words)
+    return _has_phrase(BLOCKED_PHRASES, text) and not _has_phrase(FETCH_PHRASES, text)
+
+
+def _has_phrase(phrases: tuple[str, ...], text: str) -> bool:
+    return re.search(rf"\b({'|'.join(phrases)})\b", text) is not None

@@ -1,13 +1,13 @@
 """HTTP as values: a request, its response or its failure, and the base URLs that may receive the API key.
 
-Nothing in here does I/O, or knows what a call (``endpoints``) or a response (``response_parsers``) means.
+Nothing in here does I/O, or knows what a call or a response means: that is in ``api_calls``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -21,6 +21,12 @@ from airflow_provider_runway.segmind.timestamps import parse_http_date
 GATEWAY_URL = "https://api.segmind.com"
 STORAGE_URL = "https://workflows-api.segmind.com"
 HISTORY_URL = "https://api.spotprod.segmind.com/inference-request/request-history"
+
+#: Where a record, or an object in it, keeps its outputs, in the order of ``output_urls``.
+#: ``last_frame_url`` is none of them: it is a by-product.
+OUTPUT_FIELDS = ("output", "video", "images")
+#: Objects in lists in objects: no documented form goes deeper than three.
+_MAX_DEPTH = 6
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -177,3 +183,19 @@ def safe_path_segment(name: str, text: object) -> str:
             "beginning with a letter or digit, at most 128 of them. Nothing was sent."
         )
     return quote(text, safe="")
+
+
+def find_urls(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the http(s) URLs in a text, in an object with a ``url`` or outputs of its own, or in lists of those."""
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, str):
+        url = value.strip()
+        if url.lower().startswith(("https://", "http://")):
+            yield url
+    elif isinstance(value, list):
+        for item in value:
+            yield from find_urls(item, depth + 1)
+    elif isinstance(value, dict):
+        for name in ("url", *OUTPUT_FIELDS):
+            yield from find_urls(value.get(name), depth + 1)

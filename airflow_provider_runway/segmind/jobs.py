@@ -1,15 +1,16 @@
-"""Types for a job: its states, its status and record as the API returns them, and the account's balance.
+"""Types for a job: its states, what the API returns of it, and its summary, the JSON of trigger events and XCom.
 
 The states and their meaning are from the model's page on Segmind (section "Status states").
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
 
 #: A record exists this long after the submission; then all three endpoints return 404.
 #: Source: "Results are retained for 1 hour, then expire", the model's page on Segmind.
@@ -46,35 +47,6 @@ NEXT_STATES: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
 }
 FINAL_STATES = frozenset(state for state, next_states in NEXT_STATES.items() if not next_states)
-
-#: Phrases in the error text of a FAILED job that mean "the same inputs will never succeed".
-#: The API has no state or code for it ("Content / RAI blocks surface as FAILED").
-BLOCKED_PHRASES = (
-    r"rai",
-    r"nsfw",
-    r"moderat(ed|ion|or)",
-    r"flagged",
-    r"prohibited",
-    r"safety",
-    r"unsafe",
-    r"sensitive",
-    r"violat(e|es|ed|ing|ion|ions)",
-    r"(content|usage|use) (policy|policies|guidelines?|rules?|filters?|filtering|blocks?|blocked)",
-    r"(content|prompt|image|video|input) (is |was |has been )?(blocked|rejected|refused|not allowed|inappropriate)",
-    r"(blocked|rejected|refused|disallowed|inappropriate|harmful|explicit|adult|violent|restricted) content",
-)
-#: Phrases that mean "an input could not be fetched". A text with one of them is not about what the input shows,
-#: whatever else it says: "blocked by CORS policy", "failed to fetch content".
-_CANNOT = r"(failed|failure|unable|not|cannot|couldn t|can t|error|while)"
-FETCH_PHRASES = (
-    rf"{_CANNOT} (to )?(fetch|download|retriev|load|read|access|open|reach|resolv|connect|decod)(e|ing)?",
-    rf"{_CANNOT} (to )?be (fetched|downloaded|retrieved|loaded|read|accessed|opened|reached|resolved|decoded)",
-    r"(fetch|download|retriev|load)(e|ed|es|ing|al)? (\w+ ){0,4}(fail(ed|ure|s)?|errors?|timed out|timeouts?)",
-    r"cors",
-    r"cross origin",
-    r"referrer policy",
-    r"content (type|length|encoding|disposition)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +112,107 @@ class Credits:
     is_known: bool = True
 
 
-def is_content_block_error(error: str | None) -> bool:
-    """Does a FAILED job's error text say that the content was refused, and not that an input could not be fetched?"""
-    words = "".join(letter if letter.isalnum() else " " for letter in (error or "").lower()).split()
-    text = " ".join(words)
-    return _has_phrase(BLOCKED_PHRASES, text) and not _has_phrase(FETCH_PHRASES, text)
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job as its author sees it. Times are epoch seconds here, and ISO 8601 (UTC) in the JSON.
 
+    ``cost`` and ``remaining_credits`` are USD. ``completed_at`` is when the completion was seen. The prompt is in
+    here nowhere: it would travel in trigger events, which Airflow logs.
+    """
 
-def _has_phrase(phrases: tuple[str, ...], text: str) -> bool:
-    return re.search(rf"\b({'|'.join(phrases)})\b", text) is not None
+    request_id: str
+    status: str = JobState.QUEUED.value
+    model: str | None = None
+    output_urls: tuple[str, ...] = ()
+    output_paths: tuple[str, ...] = ()
+    last_frame_url: str | None = None
+    cost: float | None = None
+    remaining_credits: float | None = None
+    metrics: Mapping[str, Any] | None = None
+    seed: int | None = None
+    submitted_at: float | None = None
+    completed_at: float | None = None
+
+    @property
+    def output_url(self) -> str | None:
+        """The first output, which for the video models is the only one."""
+        return self.output_urls[0] if self.output_urls else None
+
+    @property
+    def output_path(self) -> str | None:
+        """Where the first output is stored."""
+        return self.output_paths[0] if self.output_paths else None
+
+    def update_from_record(self, record: JobRecord, seen_at: float) -> JobSummary:
+        """Return the summary of the job that has completed by its record."""
+        return replace(
+            self,
+            status=record.state.value,
+            output_urls=record.output_urls,
+            last_frame_url=record.last_frame_url,
+            cost=parse_number(record.metrics.get("cost")),
+            remaining_credits=parse_number(record.metrics.get("remaining_credits")),
+            metrics=dict(record.metrics),
+            completed_at=seen_at,
+        )
+
+    def merged_with(self, seen: JobSummary) -> JobSummary:
+        """Return what was seen of the job, with what only its submitter knows: the seed and the submission time."""
+        return replace(
+            seen,
+            model=self.model or seen.model,
+            seed=self.seed if self.seed is not None else seen.seed,
+            submitted_at=self.submitted_at if self.submitted_at is not None else seen.submitted_at,
+        )
+
+    def add_output_paths(self, paths: Iterable[str]) -> JobSummary:
+        """Return the summary with the paths of stored outputs, in the order of ``output_urls``."""
+        return replace(self, output_paths=(*self.output_paths, *paths))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as JSON types, always with the same keys."""
+        expires_at = None if self.submitted_at is None else self.submitted_at + RECORD_LIFETIME_S
+        return {
+            "request_id": self.request_id,
+            "status": self.status,
+            "model": self.model,
+            "output_url": self.output_url,
+            "output_urls": list(self.output_urls),
+            "output_path": self.output_path,
+            "output_paths": list(self.output_paths),
+            "last_frame_url": self.last_frame_url,
+            "cost": self.cost,
+            "remaining_credits": self.remaining_credits,
+            "metrics": dict(self.metrics or {}),
+            "seed": self.seed,
+            "submitted_at": format_timestamp(self.submitted_at),
+            "completed_at": format_timestamp(self.completed_at),
+            "record_expires_at": format_timestamp(expires_at),
+        }
+
+    def to_xcom(self, prompt_text: str | None) -> dict[str, Any]:
+        """Return what a task returns: the summary, and the prompt from the task's own field after the outputs."""
+        value: dict[str, Any] = {}
+        for name, part in self.to_json().items():
+            value[name] = part
+            if name == "last_frame_url":
+                value["prompt_text"] = prompt_text
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> JobSummary:
+        """Return the summary that :meth:`to_json` wrote."""
+        return cls(
+            request_id=value["request_id"],
+            status=value["status"],
+            model=value["model"],
+            output_urls=tuple(value["output_urls"]),
+            output_paths=tuple(value["output_paths"]),
+            last_frame_url=value["last_frame_url"],
+            cost=value["cost"],
+            remaining_credits=value["remaining_credits"],
+            metrics=value["metrics"],
+            seed=value["seed"],
+            submitted_at=parse_timestamp(value["submitted_at"]),
+            completed_at=parse_timestamp(value["completed_at"]),
+        )

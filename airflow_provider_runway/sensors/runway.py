@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.airflow_errors import to_airflow_error
+from airflow_provider_runway.airflow_errors import attach_error, to_airflow_error
 from airflow_provider_runway.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -27,10 +27,9 @@ from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
-from airflow_provider_runway.segmind.billing_messages import describe_completed
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.billing_notices import describe_completed
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,
@@ -207,9 +206,9 @@ class RunwayJobSensor(BaseSensorOperator):
     def _sensor_error(self, error: RunwayError) -> BaseException:
         """Return the error to raise. ``soft_fail`` may skip a failed job and a timeout, and nothing else."""
         if isinstance(error, WaitTimeoutError):
-            return AirflowSensorTimeout(str(to_airflow_error(error, self.log)))
+            return attach_error(AirflowSensorTimeout(str(to_airflow_error(error, self.log))), error)
         if isinstance(error, JobFailedError):  # a retry of the sensor cannot help
-            return AirflowFailException(str(to_airflow_error(error, self.log)))
+            return attach_error(AirflowFailException(str(to_airflow_error(error, self.log))), error)
         return _NotSkippable(error)
 
     @contextmanager

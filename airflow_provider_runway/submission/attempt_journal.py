@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
-from airflow_provider_runway.segmind.billing_messages import how_to_resume
+from airflow_provider_runway.segmind.billing_notices import how_to_resume
 from airflow_provider_runway.submission.decision_input import JournalState, journal_state_of
 from airflow_provider_runway.submission.journal import JournalEntry, Phase, UnreadableEntryError
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_runway.history.row_inputs import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
-from airflow_provider_runway.segmind.request_inputs import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_runway.exceptions import NotFoundError, NoUsableResponseError, RunwayError
-from airflow_provider_runway.segmind.exchange import Exchange, HistorySearch, Sleep, run_step, search_history
-from airflow_provider_runway.segmind.history import HistoryQuery, HistoryRow
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow
+from airflow_provider_runway.history.search import HistorySearch, search_history
+from airflow_provider_runway.segmind.exchange import Exchange, Sleep, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS, expected_latency_s

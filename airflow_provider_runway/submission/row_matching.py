@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from airflow_provider_runway.history.row_inputs import may_be_same_prompt, plain_letters
+from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.inputs.job_request import digest_of
-from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.models import MODELS
-from airflow_provider_runway.segmind.request_inputs import may_be_same_prompt, plain_letters
 
 #: How far the clocks of a worker, the gateway and the history may be apart beyond what their headers show.
 CLOCK_TOLERANCE_S = 600.0

@@ -21,12 +21,11 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.inputs.job_request import JobRequest
 from airflow_provider_runway.polling.poll_exchanges import poll_once
-from airflow_provider_runway.segmind.billing_messages import may_be_billed
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.billing_notices import may_be_billed
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import (
@@ -295,7 +294,7 @@ class Submitter:
         self.journal.try_to_write(entry)
         summary = _make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            summary = summary.update_from_history(row, time.time())
+            summary = row.update_summary(summary, time.time())
         return summary
 
     def _resume(self, outcome: WaitOutcome | None) -> JobSummary:

@@ -7,21 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import BadRequestError, RunwayError, ThrottledError
+from airflow_provider_runway.history.query import FILTERS, MAX_ROWS_PER_PAGE, HistoryQuery
+from airflow_provider_runway.history.rows import HistoryRow, merge_rows
+from airflow_provider_runway.history.search import make_history_page_call
 from airflow_provider_runway.polling.history_page_policy import HistoryPaging, is_clearly_completed
-from airflow_provider_runway.segmind import endpoints
 from airflow_provider_runway.segmind.exchange import execute
-from airflow_provider_runway.segmind.history import (
-    FILTERS,
-    MAX_ROWS_PER_PAGE,
-    HistoryQuery,
-    HistoryRow,
-    merge_rows,
-)
-from airflow_provider_runway.segmind.job_summary import JobSummary
-from airflow_provider_runway.segmind.jobs import JobState
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS
 from airflow_provider_runway.segmind.retry import NO_RETRY
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -63,7 +57,7 @@ class HistoryPageReader:
         :raises ThrottledError: 429. :raises RunwayError: the page was refused, or cannot be read.
         """
         query = replace(HistoryQuery.from_timestamps(since, now), left_out=self._left_out)
-        call = endpoints.make_history_page_call(transport.settings.base_urls, query, self._page)
+        call = make_history_page_call(transport.settings.base_urls, query, self._page)
         try:
             page = await transport.run(execute(call, NO_RETRY), log)
         except ThrottledError:
@@ -100,7 +94,7 @@ def make_outcome(summary: JobSummary, row: HistoryRow, seen_at: float) -> WaitOu
 
     So is a latency that cannot be one in seconds, because the unit is known from the vendor's SDK alone.
     """
-    done = summary.update_from_history(row, seen_at)
+    done = row.update_summary(summary, seen_at)
     if summary.submitted_at is not None and row.latency_s is not None:
         age_s = seen_at - summary.submitted_at
         if not MIN_LATENCY_SHARE * age_s <= row.latency_s <= age_s + 2:

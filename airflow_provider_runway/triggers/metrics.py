@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_runway.compat import get_stats
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
 
 
 @dataclass(frozen=True, slots=True)

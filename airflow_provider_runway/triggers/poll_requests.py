@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
-from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.history_pages import HistoryPageReader, has_single_output, make_outcome
 from airflow_provider_runway.triggers.pending_job import ContextLog, PendingJob
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.segmind.history import HistoryRow
+    from airflow_provider_runway.history.rows import HistoryRow
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
     from airflow_provider_runway.triggers.connection_cache import ConnectionCache
 

@@ -25,7 +25,7 @@ from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
 from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes, compute_max_gap_s
 from airflow_provider_runway.polling.wait_state import WaitState
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
 from airflow_provider_runway.triggers.pending_job import PendingJob
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from airflow_provider_runway.segmind.job_summary import JobSummary
+    from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
     from airflow_provider_runway.transports.client_settings import Log
 

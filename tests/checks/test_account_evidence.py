@@ -14,7 +14,7 @@ from airflow_provider_runway.checks.account_findings import Answer, decide_if_lo
 from airflow_provider_runway.checks.redacted_transcript import make_transcript
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.emulator.history_forms import HISTORY_FORMS
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
@@ -37,7 +37,7 @@ BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat"
 
 def submit(settings: ClientSettings) -> str:
     with RequestsTransport(settings) as transport:
-        call = endpoints.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", BODY)
+        call = api_calls.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", BODY)
         return transport.run(execute(call, NO_RETRY)).request_id
 
 

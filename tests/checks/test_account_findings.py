@@ -18,7 +18,7 @@ from airflow_provider_runway.checks.account_findings import (
     summarize_for_connection_test,
 )
 from airflow_provider_runway.exceptions import NoUsableResponseError, UnauthorizedError
-from airflow_provider_runway.segmind.history import HistoryRow, Page, parse_row
+from airflow_provider_runway.history.rows import HistoryRow, Page, parse_row
 from airflow_provider_runway.segmind.jobs import Credits, JobState, JobStatus
 
 NOW = 1_800_000_000.0

@@ -62,6 +62,7 @@ def airflow(
     """A running Airflow 3.3 on SQLite with connections to the emulator and to the bucket."""
     env = {
         "AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default,
+        "AIRFLOW_CONN_RUNWAY_SECOND": runway_default,
         "AIRFLOW_CONN_AWS_DEFAULT": bucket.connection,
         "AIRFLOW_VAR_RUNWAY_VIDEOS": bucket.url,
     }

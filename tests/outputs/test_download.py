@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_sample_file
+from airflow_provider_runway.emulator.media_handlers import read_sample_file
 from airflow_provider_runway.exceptions import BadConnectionError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs import download as download_module
 from airflow_provider_runway.outputs.download import download

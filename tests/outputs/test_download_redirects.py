@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_sample_file
+from airflow_provider_runway.emulator.media_handlers import read_sample_file
 from airflow_provider_runway.exceptions import DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import MAX_REDIRECTS, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_runway.emulator.media_files import CLIPS_DIR, build_other_file_response, pad_video
+from airflow_provider_runway.emulator.fault_effects import build_other_file_response, pad_video
+from airflow_provider_runway.emulator.media_handlers import CLIPS_DIR
 from airflow_provider_runway.outputs.media_check import FILE_EXTENSIONS, MAX_BOXES, Media, inspect
 
 CLIP = (CLIPS_DIR / "05s-16x9.mp4").read_bytes()

@@ -19,7 +19,7 @@ from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.emulator.media_files import read_sample_file
+from airflow_provider_runway.emulator.media_handlers import read_sample_file
 from airflow_provider_runway.outputs.store import check_output_path
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.polling.history_page_policy import (
     FIRST_BACKOFF_S,
     MAX_LANDING_S,
@@ -15,7 +16,6 @@ from airflow_provider_runway.polling.history_page_policy import (
     HistoryPaging,
     is_clearly_completed,
 )
-from airflow_provider_runway.segmind.history import HistoryRow
 from airflow_provider_runway.segmind.jobs import JobState
 
 #: A minute's rate of 60, and jobs of half a minute.

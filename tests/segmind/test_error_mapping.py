@@ -27,6 +27,7 @@ from airflow_provider_runway.segmind.error_mapping import (
     MAX_RESET_S,
     REFUSED_STATUSES,
     extract_error_text,
+    is_content_block_error,
     map_failure_to_error,
     map_response_to_error,
     parse_rate_limit_reset,
@@ -225,3 +226,44 @@ def test_a_429_carries_its_reset(get: Request, respond: Respond, now: float) -> 
     error = map_response_to_error(get, respond(429, {"error": "rate_limit_exceeded"}, retry_after="7"))
     assert isinstance(error, ThrottledError)
     assert error.reset_at == error.facts["reset_at"] == now + 7
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Content blocked by RAI",
+        "The prompt violates our safety policy",
+        "NSFW-content",
+        "Content policy violation",
+        "Blocked by content filter",
+        "Your image was rejected",
+        "Flagged by moderation",
+        "The input has prohibited material",
+        "Inappropriate content",
+    ],
+)
+def test_these_texts_are_a_content_block(error: str) -> None:
+    assert is_content_block_error(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Failed to fetch content",
+        "Failed to fetch the image: blocked by CORS policy",
+        "Could not download image: the bucket policy denies access",
+        "Error while downloading image from storage with a strict safety policy: timed out",
+        "Image download failed: content policy of the host",
+        "The image could not be fetched: access is prohibited",
+        "Cannot read the image: flagged as broken",
+        "Unsupported content type text/html: image rejected",
+        "unsupported content",
+        "Terms: see our policy page",
+        "Generation failed: bad trait in terrain",
+        "Discontented",
+        "",
+        None,
+    ],
+)
+def test_these_texts_are_no_content_block(error: str | None) -> None:
+    assert not is_content_block_error(error)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_runway.history.row_inputs import find_prompt
+from airflow_provider_runway.history.rows import HistoryRow, parse_row
 from airflow_provider_runway.inputs.job_request import digest_of
-from airflow_provider_runway.segmind.history import HistoryRow, parse_row
 from airflow_provider_runway.segmind.jobs import JobState
-from airflow_provider_runway.segmind.request_inputs import find_prompt
 from airflow_provider_runway.submission.row_matching import (
     CLOCK_TOLERANCE_S,
     LostSubmit,

@@ -18,7 +18,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import HistoryNotSettledError
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext

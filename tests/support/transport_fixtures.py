@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import Exchange, execute
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY
@@ -70,8 +70,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 @pytest.fixture
 def settings(gateway: Emulator) -> ClientSettings:
     """A connection to the gateway that has no time to lose."""
-    endpoints = BaseUrls(gateway.url, gateway.storage_url, gateway.history_url)
-    return ClientSettings(gateway.test_key, endpoints, connect_timeout_s=2.0, read_timeout_s=5.0)
+    base_urls = BaseUrls(gateway.url, gateway.storage_url, gateway.history_url)
+    return ClientSettings(gateway.test_key, base_urls, connect_timeout_s=2.0, read_timeout_s=5.0)
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def video(gateway: Emulator, settings: ClientSettings) -> str:
     body = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
     with RequestsTransport(settings) as transport:
         job = transport.run(
-            execute(endpoints.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", body), NO_RETRY)
+            execute(api_calls.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", body), NO_RETRY)
         )
         gateway.advance(120)
         return transport.run(
-            execute(endpoints.make_result_call(settings.base_urls, job.request_id), NO_RETRY)
+            execute(api_calls.make_result_call(settings.base_urls, job.request_id), NO_RETRY)
         ).output_urls[0]
 
 

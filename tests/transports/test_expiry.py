@@ -11,7 +11,7 @@ from urllib3.util import connection as urllib3_connection
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import UnreachableError
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import Exchange, execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.transports.client_settings import ClientSettings
@@ -22,7 +22,7 @@ BODY = {"promptImage": "https://images.example/a.png", "promptText": "a red fox"
 
 
 def submit(settings: ClientSettings, not_after: float) -> Exchange[Any]:
-    return execute(endpoints.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", BODY, not_after), NO_RETRY)
+    return execute(api_calls.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", BODY, not_after), NO_RETRY)
 
 
 def test_an_expired_submit_is_not_sent_and_nothing_is_in_doubt(

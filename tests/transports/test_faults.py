@@ -18,7 +18,7 @@ from airflow_provider_runway.exceptions import (
     ThrottledError,
     UnreachableError,
 )
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
@@ -72,7 +72,7 @@ def test_a_submit_that_may_have_been_accepted_is_sent_once(
     gateway.add_fault({"call": "submit", "fault": fault, "times": 0, **params})
     short_timeout = replace(settings, read_timeout_s=0.3)
     with pytest.raises(SubmitOutcomeUnknownError):
-        run(short_timeout, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+        run(short_timeout, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     assert count_posts(gateway) == gateway.ledger()["posts"] == 1
     assert gateway.ledger()["accepted"] == accepted
 
@@ -81,10 +81,10 @@ def test_a_submit_that_may_have_been_accepted_is_sent_once(
 def test_a_poll_is_retried_after_a_temporary_fault(
     run: Run, gateway: Emulator, settings: ClientSettings, rule: dict[str, Any]
 ) -> None:
-    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+    job = run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     gateway.add_fault({"call": "status", "times": 2, **rule})
     short_timeout = replace(settings, read_timeout_s=0.3)
-    found = run(short_timeout, execute(endpoints.make_status_call(settings.base_urls, job.request_id), THREE_ATTEMPTS))
+    found = run(short_timeout, execute(api_calls.make_status_call(settings.base_urls, job.request_id), THREE_ATTEMPTS))
     assert found.state in JobState
     assert [entry["call"] for entry in gateway.requests()] == ["submit", "status", "status", "status"]
 
@@ -94,7 +94,7 @@ def test_a_call_that_gives_up_names_the_last_failure(run: Run, gateway: Emulator
     with pytest.raises(
         NoUsableResponseError, match=r"credits: \w+ at 127.0.0.1:\d+\. The request may have arrived"
     ) as caught:
-        run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+        run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
     assert settings.api_key not in str(caught.value)
 
 
@@ -103,7 +103,7 @@ def test_a_429_is_waited_out_and_the_submit_sent_again(
     run: Run, gateway: Emulator, settings: ClientSettings, reset_format: str
 ) -> None:
     gateway.add_fault(call="submit", fault="rate_limited", window=0.2, reset_format=reset_format, hold=True)
-    job = run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+    job = run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     ledger = gateway.ledger()
     assert (ledger["posts"], ledger["accepted"]) == (2, 1)
     assert ledger["jobs"][0]["request_id"] == job.request_id
@@ -113,7 +113,7 @@ def test_a_429_beyond_the_policy_is_raised_as_throttled(run: Run, gateway: Emula
     gateway.add_fault("submit:rate_limited:window=60")
     began = time.time()
     with pytest.raises(ThrottledError) as caught:
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     assert caught.value.reset_at == pytest.approx(began + 60, abs=5)
     assert count_posts(gateway) == 1
 
@@ -125,14 +125,14 @@ def test_a_429_beyond_the_policy_is_raised_as_throttled(run: Run, gateway: Emula
 def test_an_unreachable_host_was_sent_nothing(run: Run, pointed: Run, dead_port: int, host: str) -> None:
     settings = pointed(host.format(port=dead_port))
     with pytest.raises(UnreachableError, match="Nothing was sent"):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
 
 
 def test_the_connect_timeout_is_separate_from_the_read_timeout(run: Run, pointed: Run, full_port: int) -> None:
     settings = pointed(f"http://127.0.0.1:{full_port}", connect_timeout_s=0.2, read_timeout_s=60.0)
     began = time.monotonic()
     with pytest.raises(UnreachableError):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), NO_RETRY))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), NO_RETRY))
     assert time.monotonic() - began < 5
 
 
@@ -140,7 +140,7 @@ def test_the_blocking_call_has_a_longer_read_timeout(run: Run, gateway: Emulator
     gateway.add_fault("sync:job_latency:seconds=0.6")
     found = run(
         replace(settings, read_timeout_s=0.3),
-        execute(endpoints.make_sync_call(settings.base_urls, MODEL, BODY), NO_RETRY),
+        execute(api_calls.make_sync_call(settings.base_urls, MODEL, BODY), NO_RETRY),
     )
     assert found.content_type == "video/mp4"
     assert found.cost == 0.5
@@ -152,8 +152,8 @@ def test_a_redirect_of_the_api_is_not_followed(
 ) -> None:
     gateway.add_fault(fault="redirect", to=f"{recorder.url}/steal", status=status, times=0)
     for call, error in (
-        (endpoints.make_submit_call(settings.base_urls, MODEL, BODY), SubmitOutcomeUnknownError),
-        (endpoints.make_credits_call(settings.base_urls), BadRequestError),
+        (api_calls.make_submit_call(settings.base_urls, MODEL, BODY), SubmitOutcomeUnknownError),
+        (api_calls.make_credits_call(settings.base_urls), BadRequestError),
     ):
         with pytest.raises(error, match="redirects are not followed"):
             run(settings, execute(call, THREE_ATTEMPTS))
@@ -178,7 +178,7 @@ def test_a_refused_submit_is_sent_once(
 ) -> None:
     gateway.add_fault(f"submit:{rule}:times=0")
     with pytest.raises(RunwayError) as caught:
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
     assert caught.value.code == error
     assert count_posts(gateway) == 1
 
@@ -189,8 +189,8 @@ def test_a_response_that_comes_in_drips_is_cut_after_a_total_time(run: Run, serv
         settings = pointed(server.url, connect_timeout_s=0.2, read_timeout_s=0.3)
         started_at = time.monotonic()
         with pytest.raises(NoUsableResponseError, match=r"Time\w* at 127\.0\.0\.1"):
-            run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
-    total_s = settings.get_total_timeout_s(endpoints.make_credits_call(settings.base_urls).request)
+            run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
+    total_s = settings.get_total_timeout_s(api_calls.make_credits_call(settings.base_urls).request)
     assert total_s == pytest.approx(0.8)
     assert 0.7 < time.monotonic() - started_at < 5
 
@@ -199,5 +199,5 @@ def test_a_submit_whose_response_is_cut_may_have_been_accepted(run: Run, serve: 
     with serve(seconds_between_bytes=0.1) as server:
         settings = pointed(server.url, connect_timeout_s=0.2, read_timeout_s=0.3)
         with pytest.raises(SubmitOutcomeUnknownError):
-            run(settings, execute(endpoints.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
+            run(settings, execute(api_calls.make_submit_call(settings.base_urls, MODEL, BODY), THREE_ATTEMPTS))
         assert server.methods == ["POST"]

@@ -15,9 +15,10 @@ from airflow_provider_runway.exceptions import (
     RefusedError,
     RunwayError,
 )
-from airflow_provider_runway.segmind import endpoints
-from airflow_provider_runway.segmind.exchange import execute, find_requests
-from airflow_provider_runway.segmind.history import HistoryQuery
+from airflow_provider_runway.history.query import HistoryQuery
+from airflow_provider_runway.history.search import find_requests, make_history_row_call
+from airflow_provider_runway.segmind import api_calls
+from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.transports.client_settings import ClientSettings
 
@@ -43,7 +44,7 @@ def test_every_form_is_read_or_refused_with_an_error_of_our_own(
     gateway: Emulator, settings: ClientSettings, run: Run
 ) -> None:
     base_urls = settings.base_urls
-    job = run(settings, execute(endpoints.make_submit_call(base_urls, MODEL, BODY), NO_RETRY))
+    job = run(settings, execute(api_calls.make_submit_call(base_urls, MODEL, BODY), NO_RETRY))
     gateway.advance(400)
     query = HistoryQuery.from_timestamps(time.time() - 3600, time.time())
     unexpected = {}
@@ -52,7 +53,7 @@ def test_every_form_is_read_or_refused_with_an_error_of_our_own(
         gateway.add_fault(fault="history_form", form=name, times=0)
         for call, exchange in (
             ("page", find_requests(base_urls, query, NO_RETRY)),
-            ("row", execute(endpoints.make_history_row_call(base_urls, job.request_id), NO_RETRY)),
+            ("row", execute(make_history_row_call(base_urls, job.request_id), NO_RETRY)),
         ):
             try:
                 run(settings, exchange)

@@ -13,7 +13,7 @@ import requests_mock
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import NoUsableResponseError, SubmitOutcomeUnknownError
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY
@@ -25,7 +25,7 @@ from airflow_provider_runway.transports.requests_transport import RequestsTransp
 async def test_many_jobs_share_one_session(settings: ClientSettings) -> None:
     async with AiohttpTransport(settings) as transport:
         assert transport._session is None
-        flows = [transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)) for _ in range(20)]
+        flows = [transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY)) for _ in range(20)]
         found = await asyncio.gather(*flows)
         opened = transport._session
         assert all(balance.is_known for balance in found)
@@ -38,7 +38,7 @@ async def test_a_closed_transport_opens_again(settings: ClientSettings) -> None:
     transport = AiohttpTransport(settings)
     await transport.close()
     for _ in range(2):
-        await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+        await transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
         await transport.close()
     assert transport._session is None
 
@@ -46,13 +46,13 @@ async def test_a_closed_transport_opens_again(settings: ClientSettings) -> None:
 async def test_a_cancelled_request_leaves_the_transport_usable(gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:slow:seconds=5")
     async with AiohttpTransport(settings) as transport:
-        task = asyncio.create_task(transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)))
+        task = asyncio.create_task(transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY)))
         while not gateway.requests():  # noqa: ASYNC110  # the gateway lives in another thread and sets no event here
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))).is_known
+        assert (await transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))).is_known
     assert len(gateway.requests()) == 2
 
 
@@ -69,7 +69,7 @@ async def test_a_pause_does_not_block_the_event_loop(settings: ClientSettings) -
     ticking = asyncio.create_task(other())
     async with AiohttpTransport(gateway_down) as transport:
         with pytest.raises(NoUsableResponseError):
-            await transport.run(execute(endpoints.make_credits_call(gateway_down.base_urls), NO_RETRY))
+            await transport.run(execute(api_calls.make_credits_call(gateway_down.base_urls), NO_RETRY))
         await transport.run(run_step(Sleep(0.2)))
     ticking.cancel()
     assert turns > 10
@@ -80,11 +80,11 @@ def test_a_submit_never_uses_a_kept_connection(settings: ClientSettings) -> None
         closed: list[None] = []
         keep = transport.session.close
         transport.session.close = lambda: (closed.append(None), keep())[1]  # type: ignore[method-assign]
-        transport.run(execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+        transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
         assert closed == []
         with pytest.raises(Exception, match="400"):
             transport.run(
-                execute(endpoints.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", {}), NO_RETRY)
+                execute(api_calls.make_submit_call(settings.base_urls, "runway-gen3-alphaturbo", {}), NO_RETRY)
             )
         assert closed == [None]
 
@@ -107,5 +107,5 @@ def test_any_unexpected_end_of_a_submit_leaves_its_outcome_unknown(answer: dict[
     with requests_mock.Mocker() as mocked, RequestsTransport(settings) as transport:
         mocked.post("https://api.segmind.com/v2/m", **answer)
         with pytest.raises(SubmitOutcomeUnknownError):
-            transport.run(execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
+            transport.run(execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
         assert mocked.call_count == 1

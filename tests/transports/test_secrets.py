@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import SubmitOutcomeUnknownError, UnreachableError
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import LogLine, Send, Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls, Request
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
@@ -24,7 +24,7 @@ QUICK = RetryPolicy(attempts=3, max_elapsed_s=5.0, first_pause_s=0.01, max_pause
 
 def test_a_request_has_a_user_agent_and_the_key(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
-    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+    run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
     ((method, path, headers),) = recorder.seen
     assert (method, path) == ("GET", "/v1/get-user-credits")
     assert headers["x-api-key"] == settings.api_key
@@ -36,7 +36,7 @@ def test_a_request_has_a_user_agent_and_the_key(run: Run, pointed: Run, recorder
 def test_a_body_has_the_json_content_type(run: Run, pointed: Run, recorder: Any) -> None:
     settings = pointed(recorder.url)
     with pytest.raises(SubmitOutcomeUnknownError):  # a balance is no answer to a submit
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {"promptText": "é"}), NO_RETRY))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {"promptText": "é"}), NO_RETRY))
     ((method, path, headers),) = recorder.seen
     assert (method, path, headers["content-type"]) == ("POST", "/v2/m", "application/json")
 
@@ -72,7 +72,7 @@ def test_a_netrc_file_is_not_used(
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = pointed(recorder.url)
-    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+    run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
     ((_, _, headers),) = recorder.seen
     assert "authorization" not in headers
 
@@ -83,7 +83,7 @@ def test_a_proxy_of_the_environment_is_used(
 ) -> None:
     monkeypatch.setenv("http_proxy", form.format(url=recorder.url, bare=recorder.url.removeprefix("http://")))
     settings = pointed("http://gateway.invalid")
-    found = run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+    found = run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
     ((_, path, headers),) = recorder.seen
     assert path == "http://gateway.invalid/v1/get-user-credits"
     assert headers["host"] == "gateway.invalid"
@@ -95,7 +95,7 @@ def test_no_proxy_is_respected(
 ) -> None:
     monkeypatch.setenv("http_proxy", recorder.url)
     monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
-    run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY))
+    run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))
     assert recorder.seen == []
 
 
@@ -106,7 +106,7 @@ def test_an_unreachable_proxy_was_sent_nothing(
     monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{dead_port}")
     settings = pointed(f"{scheme}://gateway.invalid")
     with pytest.raises(UnreachableError):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), QUICK))
 
 
 def test_a_proxy_that_refuses_a_tunnel_forwarded_nothing(
@@ -116,7 +116,7 @@ def test_a_proxy_that_refuses_a_tunnel_forwarded_nothing(
     with serve(status=403) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         with pytest.raises(UnreachableError):
-            run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
+            run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), QUICK))
         assert set(proxy.methods) == {"CONNECT"}
         assert settings.api_key not in str(proxy.seen)
 
@@ -128,7 +128,7 @@ def test_a_submit_lost_behind_a_proxy_is_not_sent_again(
     with serve(hangs_up=True) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(SubmitOutcomeUnknownError):
-            run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), QUICK))
+            run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), QUICK))
         assert proxy.methods == ["POST"]
 
 
@@ -137,7 +137,7 @@ def test_the_key_is_in_no_log_and_no_repr(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     gateway.add_fault("credits:server_error")
-    run(settings, execute(endpoints.make_credits_call(settings.base_urls), QUICK))
+    run(settings, execute(api_calls.make_credits_call(settings.base_urls), QUICK))
     assert "Next request in" in caplog.text
     assert settings.api_key not in caplog.text
     assert settings.api_key not in repr(settings)

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_runway.exceptions import UnreachableError
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.transports.time_limited_session import RequestExpiredError, TimeLimitedSession
@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 
 
 def submit(run: Run, settings: Any, not_after: float) -> Any:
-    call = endpoints.make_submit_call(settings.base_urls, "m", {"seed": 7})
+    call = api_calls.make_submit_call(settings.base_urls, "m", {"seed": 7})
     return run(settings, execute(replace(call, request=replace(call.request, not_after=not_after)), NO_RETRY))
 
 

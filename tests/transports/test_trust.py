@@ -15,7 +15,7 @@ from airflow_provider_runway.exceptions import (
     SubmitOutcomeUnknownError,
     UnreachableError,
 )
-from airflow_provider_runway.segmind import endpoints
+from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 
@@ -32,14 +32,14 @@ def no_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def request_credits(run: Run, settings: Any) -> float:
     """Request the balance once."""
-    found: float = run(settings, execute(endpoints.make_credits_call(settings.base_urls), NO_RETRY)).credits
+    found: float = run(settings, execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY)).credits
     return found
 
 
 def test_an_untrusted_host_receives_nothing(run: Run, pointed: Run, secure: Any) -> None:
     settings = pointed(secure.url)
     with pytest.raises(BadConnectionError, match=r"certificate was not accepted; nothing was sent.*verify"):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert secure.seen == []
 
 
@@ -79,7 +79,7 @@ def test_a_missing_ca_bundle_is_named_before_anything_is_sent(
         monkeypatch.setenv(by, missing)
     settings = pointed(secure.url, **({"verify": missing} if by == "verify" else {}))
     with pytest.raises(BadConnectionError, match=r"certificate authorities cannot be read .*REQUESTS_CA_BUNDLE"):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert secure.seen == []
 
 
@@ -93,5 +93,5 @@ def test_a_host_without_tls_is_a_lost_connection_and_no_bad_certificate(run: Run
     with pytest.raises(NoUsableResponseError):
         request_credits(run, settings)
     with pytest.raises((SubmitOutcomeUnknownError, UnreachableError)):
-        run(settings, execute(endpoints.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
+        run(settings, execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
     assert recorder.seen == []

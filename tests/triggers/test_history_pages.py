@@ -11,10 +11,10 @@ from pending_jobs import get_kinds, submit_jobs, wait_for_all
 from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.history.rows import parse_row
 from airflow_provider_runway.polling import history_page_policy
 from airflow_provider_runway.segmind import timing
-from airflow_provider_runway.segmind.history import parse_row
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.triggers.history_pages import group_rows_by_job_state, has_single_output, make_outcome
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

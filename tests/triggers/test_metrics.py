@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.triggers import metrics
 
 

@@ -27,7 +27,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import rate_limiter
-from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.triggers import connection_cache, poller
 from airflow_provider_runway.triggers.poller import get_poller
 

@@ -21,7 +21,7 @@ from submits import count_requests, set_connection_extra
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.polling.history_page_policy import MIN_JOBS
-from airflow_provider_runway.segmind.job_summary import JobSummary
+from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.triggers import poller
 from airflow_provider_runway.triggers.poller import get_poller
 

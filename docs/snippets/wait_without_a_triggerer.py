@@ -1,0 +1,22 @@
+from datetime import datetime, timezone
+
+from airflow.providers.common.compat.sdk import dag
+
+from airflow_provider_runway.operators.runway import RunwayGenerateOperator
+from airflow_provider_runway.sensors.runway import RunwayJobSensor
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc))
+def wait_without_a_triggerer():
+    # [start: tasks]
+    job = RunwayGenerateOperator(
+        task_id="submit",
+        prompt_text="The camera drifts over a field of sunflowers",
+        prompt_image="https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3-input.png",
+        deferrable=False,
+    )
+    RunwayJobSensor(task_id="wait", request_id=job.output, deferrable=False, mode="reschedule", poke_interval=15)
+    # [end: tasks]
+
+
+wait_without_a_triggerer()

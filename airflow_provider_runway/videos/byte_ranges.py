@@ -25,12 +25,13 @@ class ByteRange:
         return self.last - self.first + 1
 
 
-def parse_range(header: str | None, size: int) -> ByteRange | None:
+def parse_range(header: str | None, size: int, max_open_length: int) -> ByteRange | None:
     """Return the range that a request asks for; None for the whole file.
 
     A header that cannot be read, or that asks for several ranges, is ignored, as the RFC allows.
 
     :param size: the file's size in bytes.
+    :param max_open_length: of a range without an end, at most so many bytes are sent; the RFC allows less than asked.
     :raises RangeNotSatisfiableError: answer it with 416.
     """
     match = _RANGE.fullmatch((header or "").replace(" ", ""))
@@ -42,7 +43,8 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
         if count == 0 or size == 0:
             raise RangeNotSatisfiableError
         return ByteRange(max(size - count, 0), size - 1)
-    first, last = int(first_text), int(last_text) if last_text else size - 1
+    first = int(first_text)
+    last = int(last_text) if last_text else first + max_open_length - 1
     if last_text and last < first:
         return None
     if first >= size:

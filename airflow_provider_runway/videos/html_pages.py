@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_runway.videos.media_roots import MediaRoots
-from airflow_provider_runway.videos.page_scope import PageScope, quote_segment
+from airflow_provider_runway.videos.page_scope import PageScope
 from airflow_provider_runway.videos.plugin import URL_PREFIX
 from airflow_provider_runway.videos.tile_listing import TileFilter, TilePage, Totals
 from airflow_provider_runway.videos.tiles import FAILED, SUBMITTED, SUCCESS, WAITING, TaskKey, Tile, find_origin
@@ -99,8 +99,7 @@ def render_page(
         clock=format_clock,
         money=format_money,
         PageScope=PageScope,
-        has_roots=bool(roots.roots),
-        quote=quote_segment,
+        why_not_shown=lambda tile: explain_missing_preview(tile, has_roots=bool(roots.roots)),
     )
     return html, origins
 
@@ -115,8 +114,20 @@ def find_sources(tile: Tile, addresses: Addresses, roots: MediaRoots, now: float
         urls = tuple(url for url in (stored_url, public_url) if url is not None)
         name = (output.path or output.url or "").partition("?")[0].lower()
         is_image = name.endswith((".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"))
-        found.append(Source(urls, stored_url or public_url, output.path, is_image))
+        download_url = (
+            public_url if stored_url is None else f"{stored_url}{'&' if '?' in stored_url else '?'}download=1"
+        )
+        found.append(Source(urls, download_url, output.path, is_image))
     return found
+
+
+def explain_missing_preview(tile: Tile, *, has_roots: bool) -> str:
+    """Return why an output that exists cannot be shown."""
+    gone = "Its public URL has expired" if any(output.url for output in tile.outputs) else "It has no public URL"
+    if not any(output.path for output in tile.outputs):
+        return f"{gone}."
+    where = "The stored file is outside of [runway] videos_roots" if has_roots else "[runway] videos_roots is not set"
+    return f"{where}. {gone}."
 
 
 def render_problem(addresses: Addresses, title: str, text: str, login_url: str = "") -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _CHUNK_BYTES = 256 * 1024
+#: A range without an end is answered with this much of it, and the browser asks for more when it plays on. Otherwise
+#: each paused video would keep a connection, of which a browser has six: the pages themselves would have none left.
+MAX_OPEN_RANGE_BYTES = 2 * 1024 * 1024
 
 
 async def respond_with_media(request: Request, file: StoredFile, *, as_download: bool) -> Response:
@@ -42,7 +45,9 @@ async def respond_with_media(request: Request, file: StoredFile, *, as_download:
         return Response(status_code=304, headers=headers)
     if_range = request.headers.get("if-range")
     try:
-        wanted = parse_range(request.headers.get("range") if if_range in (None, etag) else None, media.size)
+        wanted = parse_range(
+            request.headers.get("range") if if_range in (None, etag) else None, media.size, MAX_OPEN_RANGE_BYTES
+        )
     except RangeNotSatisfiableError:
         media.close()
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{media.size}"})

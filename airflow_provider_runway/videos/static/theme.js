@@ -15,6 +15,13 @@
   };
   const follow = () => {
     root.dataset.theme = readTheme();
+    try {
+      // The same background as the page around it, whatever theme an administrator has chosen.
+      const colour = parent === window ? "" : parent.getComputedStyle(parent.document.body).backgroundColor;
+      if (colour && colour !== "rgba(0, 0, 0, 0)") root.style.setProperty("--page", colour);
+    } catch {
+      // As above.
+    }
   };
   follow();
   root.dataset.frame = parent === window ? "none" : "airflow";

@@ -74,14 +74,33 @@ const showFacts = (video) => {
   tile.querySelector(".ratio").textContent = `${video.videoWidth}×${video.videoHeight}`;
   tile.querySelector(".duration").textContent = `${video.duration.toFixed(1).replace(/\.0$/, "")} s`;
 };
+// Few at a time, so that a page full of videos leaves connections for everything else.
+const MAX_LOADING = 3;
+const waiting = [];
+let loading = 0;
+const loadNext = () => {
+  while (loading < MAX_LOADING && waiting.length) {
+    const video = waiting.shift();
+    loading += 1;
+    const settle = new AbortController();
+    const done = () => {
+      settle.abort();
+      loading -= 1;
+      loadNext();
+    };
+    for (const event of ["loadeddata", "error", "emptied"]) video.addEventListener(event, done, { signal: settle.signal });
+    video.lastElementChild?.addEventListener("error", done, { signal: settle.signal });
+    video.preload = "metadata";
+  }
+};
 const nearby = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       nearby.unobserve(target);
-      target.preload = "metadata";
-      target.load();
+      waiting.push(target);
     }
+    loadNext();
   },
   { rootMargin: "300px" },
 );
@@ -89,10 +108,27 @@ const showLost = (video) => {
   const lost = document.createElement("div");
   lost.className = "placeholder";
   lost.textContent = "The video cannot be loaded.";
-  video.replaceWith(lost);
+  video.parentElement.replaceChildren(lost);
+};
+// A still video has one button and no controls over its first frame. Once it plays it has the browser's controls.
+const addPlayButton = (video) => {
+  const button = video.parentElement.querySelector(".play");
+  if (!button) return;
+  video.controls = false;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    video.controls = true;
+    video.focus();
+    video.play().catch(() => {});
+  });
+  video.addEventListener("play", () => {
+    video.controls = true;
+    button.hidden = true;
+  });
 };
 const watchVideos = (root) => {
   for (const video of root.querySelectorAll("video")) {
+    addPlayButton(video);
     video.addEventListener("loadedmetadata", () => showFacts(video));
     video.lastElementChild?.addEventListener("error", () => showLost(video));
     video.addEventListener("play", () => {

@@ -28,7 +28,7 @@ EVERYTHING = [
     for values in product(JournalState, Attempt, Inputs, RemoteState, HistoryLookup, OnOrphanedIntent)
 ]
 SUBMITS = {Action.SUBMIT, Action.SUBMIT_NEW_GENERATION}
-HAS_ID = {JournalState.SUBMITTED, JournalState.DELIVERED}
+HAS_ID = {JournalState.SUBMITTED, JournalState.DELIVERED, JournalState.KEPT}
 NO_ENTRY = {JournalState.EMPTY, JournalState.NONE}
 
 
@@ -52,7 +52,7 @@ def wants_known_job(known: DecisionInput) -> bool:
         return False
     if known.attempt is not Attempt.CLEARED:
         return True
-    return known.journal is JournalState.SUBMITTED and known.inputs is Inputs.SAME
+    return known.journal in {JournalState.SUBMITTED, JournalState.KEPT} and known.inputs is Inputs.SAME
 
 
 #: Promise -> (what it is about, the actions that keep it). Written without the tables.

@@ -147,6 +147,19 @@ def _find_field_name(argument: str, slug: str) -> str | None:
     return next((field.name for field in fields if field.argument == argument), None)
 
 
+def collect_fields(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[Any, Any]:
+    """Return the fields of a body by the API's names, unchecked. The parameters are those of :func:`build_body`."""
+    model = MODELS.get(slug)
+    fields = model.fields if model else _DEFAULT_FIELDS
+    return {**{field.name: arguments.get(field.argument) for field in fields if field.argument}, **(extra or {})}
+
+
+def find_price_usd(slug: str | None, body: Mapping[str, Any]) -> float | None:
+    """Return what a job of a model with these fields costs, in USD; None where that is not known."""
+    model = MODELS.get(slug or "")
+    return None if model is None else model.price_usd(body)
+
+
 def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the request body of a submit, checked before anything is sent.
 
@@ -164,8 +177,7 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
     model = MODELS.get(slug)
     fields = model.fields if model else _DEFAULT_FIELDS
     labels = {field.name: field.label for field in fields}
-    given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
-    given.update(extra or {})
+    given = collect_fields(slug, arguments, extra)
     problems = list(_find_unused_arguments(slug, fields, arguments)) if model else []
     body: dict[str, Any] = {}
     known = {field.name: field for field in fields} if model else {}

@@ -136,13 +136,15 @@ def expected_latency_s(slug: str | None) -> float:
 
 
 def describe_successor(slug: str) -> str | None:
-    """Return what to use where Segmind has retired a model, and what is different there; None where that is not known."""
+    """Return what to use where Segmind has retired a model, and what differs there; None where that is not known."""
     model = MODELS.get(slug)
     successor = MODELS.get(model.successor) if model and model.successor else None
     if model is None or successor is None:
         return None
     known = {field.label: field for field in model.fields}
-    differences = [f"it needs {field.label}" for field in successor.fields if field.required and field.label not in known]
+    differences = [
+        f"it needs {field.label}" for field in successor.fields if field.required and field.label not in known
+    ]
     differences += [
         f"its {field.label} is one of {field.allowed_text}"
         for field in successor.fields

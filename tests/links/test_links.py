@@ -123,12 +123,13 @@ def test_the_names_of_the_links_are_unique() -> None:
     assert all(issubclass(link, BaseOperatorLink) for link in LINKS)
 
 
-@pytest.mark.parametrize("task", [RunwayGenerateOperator, RunwayJobSensor])
-def test_the_links_are_attributes_of_the_class(task: type) -> None:
-    """Airflow reads them from the class; a property would be lost when the DAG is serialised."""
-    links = vars(task)["operator_extra_links"]
-    assert isinstance(links, tuple)
-    assert [type(link) for link in links] == LINKS
+def test_the_links_are_attributes_of_the_class(subtests: pytest.Subtests) -> None:
+    for task in (RunwayGenerateOperator, RunwayJobSensor):
+        with subtests.test(task=task):
+            """Airflow reads them from the class; a property would be lost when the DAG is serialised."""
+            links = vars(task)["operator_extra_links"]
+            assert isinstance(links, tuple)
+            assert [type(link) for link in links] == LINKS
 
 
 @pytest.mark.parametrize("mapped", [False, True], ids=["unmapped", "mapped"])

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 #: The largest seed that the models take (their pages on Segmind); the smallest is 1.
 MAX_SEED = 99_999
+#: Rows of a batch whose derived seeds differ by construction, in each of their first nine generations.
+MAX_ROWS_WITHOUT_COLLISION = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class JobIdentity:
     :param map_index: -1 for a task that is not mapped.
     :param deployment_id: tells apart two Airflows that share one API key, and may have the same DAGs.
     :param region_id: the iteration of a loop, where Airflow has loops.
+    :param batch_id: which batch of the task instance it is, where one task has many jobs.
+    :param row_id: the row of the batch. :param row_index: its position, from 0.
     """
 
     dag_id: str
@@ -27,11 +31,15 @@ class JobIdentity:
     map_index: int = -1
     deployment_id: str = ""
     region_id: str | None = None
+    batch_id: str | None = None
+    row_id: str | None = None
+    row_index: int = 0
 
     @property
     def key(self) -> str:
         """A text that no other task instance has."""
-        return "\x1f".join((self._key_of_siblings, str(self.map_index)))
+        parts = (self._key_of_siblings, str(self.map_index))
+        return "\x1f".join(parts if self.batch_id is None else (*parts, self.batch_id, self.row_id or ""))
 
     @property
     def _key_of_siblings(self) -> str:
@@ -43,11 +51,18 @@ class JobIdentity:
 
         All tries of a task instance get the same seed, so that a repeated submit has the same body. Mapped
         siblings get different ones, so that no two of them ever send the same body. So does each
-        generation, so that a new job is not mistaken for the old one.
+        generation, so that a new job is not mistaken for the old one. The rows of a batch get different ones
+        as well, in each generation, as long as there are at most :data:`MAX_ROWS_WITHOUT_COLLISION`.
         """
+        if self.batch_id is not None:
+            text = "\x1f".join((self._key_of_siblings, str(self.map_index), self.batch_id))
+            return (_hash_to_int(text) + self.row_index + generation * MAX_ROWS_WITHOUT_COLLISION) % MAX_SEED + 1
         text = "\x1f".join((self._key_of_siblings, str(generation)))
-        base = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        return (base + self.map_index) % MAX_SEED + 1
+        return (_hash_to_int(text) + self.map_index) % MAX_SEED + 1
+
+
+def _hash_to_int(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 class BodyBuilder(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
 from airflow_provider_runway.submission.decision_input import (
@@ -136,6 +137,26 @@ EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
         "the last job was delivered and the task was cleared since, so a new job is wanted",
         attempt=_CLEARED,
     ),
+    EarlierSubmitRule(
+        _any_of(JournalState.KEPT),
+        EarlierSubmit.JOB,
+        "the row succeeded, and a clear of its batch keeps it",
+        inputs=_SAME,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.KEPT),
+        EarlierSubmit.JOB,
+        "the row succeeded before this retry",
+        attempt=_NOT_CLEARED,
+        inputs=_CHANGED,
+    ),
+    EarlierSubmitRule(
+        _any_of(JournalState.KEPT),
+        EarlierSubmit.OLD_JOB,
+        "the row succeeded, and its inputs changed before the batch was cleared, so a new job is wanted",
+        attempt=_CLEARED,
+        inputs=_CHANGED,
+    ),
 )
 
 #: Every combination is covered by exactly one row (a test walks them all).
@@ -245,6 +266,7 @@ def classify_earlier_submit(known: DecisionInput) -> EarlierSubmit:
     return find_earlier_submit_rule(known).earlier
 
 
+@cache
 def find_earlier_submit_rule(known: DecisionInput) -> EarlierSubmitRule:
     """Return the row of the first table that applies.
 
@@ -256,6 +278,7 @@ def find_earlier_submit_rule(known: DecisionInput) -> EarlierSubmitRule:
     raise LookupError(f"no rule covers {known}")
 
 
+@cache
 def decide(known: DecisionInput) -> Rule:
     """Return the row of the second table that applies.
 

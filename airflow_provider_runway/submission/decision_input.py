@@ -19,6 +19,7 @@ class JournalState(StrEnum):
     INTENT = "intent"  # a POST was about to be sent
     SUBMITTED = "submitted"  # the job's id is known
     DELIVERED = "delivered"  # a task handed the job's result on
+    KEPT = "kept"  # a row of a batch succeeded, and its result is among the batch's results
 
 
 class Attempt(StrEnum):

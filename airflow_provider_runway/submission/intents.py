@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.history.row_inputs import find_image_url, find_prompt, find_seed
 from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt
+
+if TYPE_CHECKING:
+    from airflow_provider_runway.history.rows import HistoryRow
+    from airflow_provider_runway.transports.client_settings import ClientSettings
 
 
 def build_intent(
@@ -82,6 +86,28 @@ def take_over_intent(entry: JournalEntry, try_number: int, now: float) -> Journa
 def get_intent_lifetime_s() -> float:
     """Return the seconds after which the writer of an intent sends nothing any more."""
     return get_timing().submit_retry.max_elapsed_s + get_timing().intent_margin_s
+
+
+def get_accepted_until(entry: JournalEntry, settings: ClientSettings) -> float:
+    """Return until when (epoch seconds) the gateway can have accepted the submit of an intent, if at all."""
+    expires_at = entry.sent_at + get_intent_lifetime_s() if entry.expires_at is None else entry.expires_at
+    return expires_at + settings.connect_timeout_s + settings.read_timeout_s + get_timing().response_margin_s
+
+
+def adopt_row(
+    entry: JournalEntry, row: HistoryRow, request: JobRequest, *, try_number: int, max_tries: int
+) -> JournalEntry:
+    """Return the entry of a lost submit that a row of the history shows as a job."""
+    return replace(
+        entry,
+        phase=Phase.SUBMITTED,
+        request_id=row.request_id,
+        seed=row.seed if row.seed is not None else entry.seed,
+        generation=find_generation(row.seed, request, try_number, entry.generation),
+        max_tries=max_tries,
+        sent_at=row.created_at or entry.sent_at,
+        is_presumed=False,
+    )
 
 
 def describe_lost_submit(

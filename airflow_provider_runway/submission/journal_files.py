@@ -62,11 +62,11 @@ class JournalFile:
     def set(self, key: str, value: Any) -> None:
         """Write the file in one step: a reader sees the old text or the new one, never a part."""
         data = json.dumps({key: value}).encode()
-        local = _local_path(self.path)
+        local = find_local_path(self.path)
         if local is None:  # an object store replaces an object as a whole
             self.path.write_bytes(data)
         else:
-            _replace_file(local, data)
+            replace_file(local, data)
         if random.randrange(SWEEP_EVERY) == 0:
             delete_old_files(self.make_path(self.folder), time.time() - KEEP_S)
 
@@ -104,11 +104,13 @@ def _find_write_time(item: Mapping[str, Any]) -> float | None:
     return None
 
 
-def _local_path(path: Any) -> Path | None:
+def find_local_path(path: Any) -> Path | None:
+    """Return where a storage path is on this machine; None for another storage."""
     return Path(path.path) if getattr(path, "protocol", "file") in ("file", "local", "") else None
 
 
-def _replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a local file in one step, and make its folder: a reader sees the old bytes or the new ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

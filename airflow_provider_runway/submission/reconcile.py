@@ -20,7 +20,7 @@ from airflow_provider_runway.segmind.models import MODELS, expected_latency_s
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.decision_input import HistoryLookup
-from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S, LostSubmit, match_rows
+from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S, LostSubmit, RowsBySeed, match_rows
 
 #: A job that takes so many times its model's mean is not expected any more. In the latency model of ``polling``
 #: fewer than one job in a thousand takes four times the mean; the rest is room for queues.
@@ -96,21 +96,51 @@ def find_lost_submit(
     """
     remaining = list(pauses_s)
     while True:
-        try:
-            # Without a filter by model: nothing is known of how the history writes a model's name.
-            query = HistoryQuery.from_timestamps(window.sent_from, max(window.sent_from, min(now, window.give_up_at)))
-            oldest = window.sent_from - PAGES_MARGIN_S
-            search = yield from search_history(base_urls, query, policy, since=oldest, with_page_zero=True)
-            result = judge_search(search, shift_to_api_clock(lost, search.clock_offset_s or 0.0), window, now)
-        except RunwayError as problem:
-            result = judge_failed_search(problem, window, now)
+        (result,) = yield from find_lost_submits(base_urls, [(lost, window)], policy, now)
         if result.history is not HistoryLookup.NOT_SETTLED or not remaining:
             return result
         now = yield from run_step(Sleep(remaining.pop(0), "The history has no row of this submit yet."))
 
 
-def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, now: float) -> LookupResult:
-    """Return what one search of the history proves."""
+def find_lost_submits(
+    base_urls: BaseUrls, submits: Sequence[tuple[LostSubmit, LookupWindow]], policy: RetryPolicy, now: float
+) -> Exchange[list[LookupResult]]:
+    """Ask the history once which of some submits became jobs; return one result for each, in their order.
+
+    :param submits: at least one; their times are those of our clock.
+    :param now: epoch seconds.
+    """
+    sent_from = min(window.sent_from for _, window in submits)
+    give_up_at = max(window.give_up_at for _, window in submits)
+    try:
+        # Without a filter by model: nothing is known of how the history writes a model's name.
+        query = HistoryQuery.from_timestamps(sent_from, max(sent_from, min(now, give_up_at)))
+        oldest = sent_from - PAGES_MARGIN_S
+        search = yield from search_history(base_urls, query, policy, since=oldest, with_page_zero=True)
+    except RunwayError as problem:
+        return [judge_failed_search(problem, window, now) for _, window in submits]
+    offset_s = search.clock_offset_s or 0.0
+    rows_by_seed = RowsBySeed(search.rows)
+    return [
+        judge_search(
+            replace(search, rows=rows_by_seed.select(lost)),
+            shift_to_api_clock(lost, offset_s),
+            window,
+            now,
+            is_readable=rows_by_seed.has_complete_row,
+        )
+        for lost, window in submits
+    ]
+
+
+def judge_search(
+    search: HistorySearch, lost: LostSubmit, window: LookupWindow, now: float, *, is_readable: bool
+) -> LookupResult:
+    """Return what one search of the history proves about one submit.
+
+    :param search: its rows may lack those that are another submit's by their seed.
+    :param is_readable: whether any row of the whole search was complete.
+    """
     matched = match_rows(search.rows, lost)
     is_settled = now >= window.settled_at
     waiting = HistoryLookup.UNCLEAR if now >= window.give_up_at else HistoryLookup.NOT_SETTLED
@@ -130,7 +160,7 @@ def judge_search(search: HistorySearch, lost: LostSubmit, window: LookupWindow, 
         return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)
     if not search.is_whole:
         return LookupResult(waiting, why="not all of its rows can be read", asked_at=now)
-    if not any(row.is_complete for row in search.rows):
+    if not is_readable:
         return LookupResult(waiting, why="the history shows no complete row of this account at all", asked_at=now)
     return LookupResult(HistoryLookup.ABSENT, why="every row is another job's", asked_at=now)
 

@@ -11,7 +11,6 @@ from airflow_provider_runway.exceptions import (
     ContentBlockedError,
     HistoryNotSettledError,
     JobFailedError,
-    NotSentError,
     NoUsableResponseError,
     OutputMissingError,
     RecordExpiredError,
@@ -26,7 +25,6 @@ from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -40,19 +38,21 @@ from airflow_provider_runway.submission.decision_input import (
     attempt_of,
 )
 from airflow_provider_runway.submission.intents import (
+    adopt_row,
     build_intent,
     describe_lost_submit,
-    find_generation,
-    get_intent_lifetime_s,
+    get_accepted_until,
     presume_intent,
     take_over_intent,
 )
-from airflow_provider_runway.submission.journal import JournalEntry, Phase
+from airflow_provider_runway.submission.journal import JournalEntry
+from airflow_provider_runway.submission.journal_session import JournalSession
 from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
+from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.submission.task_attempt import TaskAttempt
+    from airflow_provider_runway.submission.journal_session import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
 #: For so long the worker itself asks the history for a submit of its own; then it comes back later.
@@ -89,7 +89,7 @@ class Submitter:
         self.hook = hook
         self.attempt = attempt
         self.log = log
-        self.journal = AttemptJournal(attempt, log, durable=durable)
+        self.journal = JournalSession(attempt, log, durable=durable)
         self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
         self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
 
@@ -167,7 +167,7 @@ class Submitter:
         return known
 
     def _poll_job(self) -> tuple[RemoteState, WaitOutcome | None]:
-        job = _make_summary(self.journal.get_entry_with_id())
+        job = make_summary(self.journal.get_entry_with_id())
         transport = self.hook.get_conn()
         try:
             polled = transport.run(poll_once(transport.settings.base_urls, job, self.hook.policy), self.log)
@@ -202,12 +202,8 @@ class Submitter:
 
     def _window(self, entry: JournalEntry) -> LookupWindow:
         """Return when the history can tell what became of the entry's submit."""
-        settings = self.hook.settings
-        expires_at = entry.sent_at + get_intent_lifetime_s() if entry.expires_at is None else entry.expires_at
-        request_s = settings.connect_timeout_s + settings.read_timeout_s + get_timing().response_margin_s
-        if self._ended_at is not None:
-            return LookupWindow.for_submit(entry.model, entry.sent_at, self._ended_at)
-        return LookupWindow.for_submit(entry.model, entry.sent_at, expires_at + request_s)
+        accepted_until = get_accepted_until(entry, self.hook.settings) if self._ended_at is None else self._ended_at
+        return LookupWindow.for_submit(entry.model, entry.sent_at, accepted_until)
 
     # Acting, and writing it down.
 
@@ -248,23 +244,20 @@ class Submitter:
             now=time.time(),
         )
         self.journal.write(intent)
-        try:
-            job = self.hook.submit(request.model, body, get_timing().submit_retry, not_after=intent.expires_at)
-        except (NotSentError, RefusedError, NoUsableResponseError):
-            # Never sent, refused or throttled: certainly no job. The next try must not look for one.
-            self.journal.try_to_write(replace(intent, phase=Phase.NOT_ACCEPTED))
-            raise
-        except SubmitOutcomeUnknownError:
-            self._ended_at = time.time()
-            self.journal.try_to_write(replace(intent, unanswered_submits=intent.unanswered_submits + 1))
-            raise
-        # Before the journal's write, which may fail: from here on the id is in the log.
-        self.log.info(
-            "Job %s: submitted to %s, seed %s. It is billed when it completes.", job.request_id, job.model, intent.seed
-        )
-        entry = replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, sent_at=job.submitted_at)
-        self.journal.try_to_write(entry)
-        return _make_summary(entry, job.state)
+        sent = send_intent(self.hook, intent, body)
+        if sent.error is None:  # before the journal's write, which may fail: from here on the id is in the log
+            self.log.info(
+                "Job %s: submitted to %s, seed %s. It is billed when it completes.",
+                sent.entry.request_id,
+                intent.model,
+                intent.seed,
+            )
+        self.journal.try_to_write(sent.entry)
+        if sent.error is not None:
+            if isinstance(sent.error, SubmitOutcomeUnknownError):
+                self._ended_at = sent.ended_at
+            raise sent.error
+        return make_summary(sent.entry, sent.state)
 
     def _adopt(self, request: JobRequest, lookup: LookupResult) -> JobSummary:
         row, last = lookup.row, self.journal.get_entry()
@@ -281,18 +274,9 @@ class Submitter:
                 len(lookup.others),
                 ", ".join(lookup.others),
             )
-        entry = replace(
-            last,
-            phase=Phase.SUBMITTED,
-            request_id=row.request_id,
-            seed=row.seed if row.seed is not None else last.seed,
-            generation=find_generation(row.seed, request, self.attempt.try_number, last.generation),
-            max_tries=self.attempt.max_tries,
-            sent_at=row.created_at or last.sent_at,
-            is_presumed=False,
-        )
+        entry = adopt_row(last, row, request, try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
         self.journal.try_to_write(entry)
-        summary = _make_summary(entry)
+        summary = make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
             summary = row.update_summary(summary, time.time())
         return summary
@@ -302,7 +286,7 @@ class Submitter:
             self.journal.get_entry_with_id(), try_number=self.attempt.try_number, max_tries=self.attempt.max_tries
         )
         self.journal.try_to_write(entry)
-        return outcome.job if outcome else _make_summary(entry)
+        return outcome.job if outcome else make_summary(entry)
 
     # Saying what happens.
 
@@ -385,7 +369,8 @@ def _first_pauses_s() -> tuple[float, ...]:
     return tuple(pauses)
 
 
-def _make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
+def make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
+    """Return what the journal knows of a submitted job."""
     return JobSummary(
         request_id=entry.request_id or "",
         status=state.value,

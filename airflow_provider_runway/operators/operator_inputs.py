@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 
 #: The operator's arguments that describe the job to ``build_request``.
-_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
+JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
 
 
 def build_operator_request(
@@ -26,7 +26,7 @@ def build_operator_request(
         identity,
         uploads,
         model=operator.model,
-        arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
+        arguments={name: getattr(operator, name) for name in JOB_ARGUMENTS},
         extra=operator.model_params,
         image_conn_id=operator.image_conn_id,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_runway.segmind.models import MODELS
+from airflow_provider_runway.segmind.models import find_price_usd
 from airflow_provider_runway.spending.amounts import format_usd, is_over
 
 
@@ -21,8 +21,7 @@ class PricedJob:
     @classmethod
     def from_body(cls, model: str, body: Mapping[str, Any]) -> PricedJob:
         """Return the job with the price of its model for the fields of its body."""
-        known = MODELS.get(model)
-        return cls(model, None if known is None else known.price_usd(body))
+        return cls(model, find_price_usd(model, body))
 
 
 @dataclass(frozen=True, slots=True)

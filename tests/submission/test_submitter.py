@@ -36,8 +36,8 @@ from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.journal import KEY
 from airflow_provider_runway.submission.decision import decide
+from airflow_provider_runway.submission.journal import KEY
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 

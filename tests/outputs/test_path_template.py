@@ -38,6 +38,21 @@ def test_each_output_gets_its_path(output_path: str, index: int, target: str) ->
     assert OutputPathTemplate.parse(output_path).format_path({**VALUES, "index": index}) == target
 
 
+@pytest.mark.parametrize(
+    ("output_path", "index", "target"),
+    [
+        pytest.param("/videos/", 0, "/videos/shoe-1.mp4", id="a folder"),
+        pytest.param("/videos/", 1, "/videos/shoe-1~1.mp4", id="a folder, the second output"),
+        pytest.param("/v/{seed}/{custom_id}.mp4", 0, "/v/4711/shoe-1.mp4", id="a file"),
+        pytest.param("/v/{custom_id}/{index}.mp4", 1, "/v/shoe-1/1.mp4", id="a folder of its own"),
+        pytest.param("/v/{request_id}.mp4", 1, "/v/id-1.mp4", id="without custom_id"),
+    ],
+)
+def test_a_row_of_a_batch_is_stored_by_its_custom_id(output_path: str, index: int, target: str) -> None:
+    values = {**VALUES, "index": index, "custom_id": "shoe-1"}
+    assert OutputPathTemplate.parse(output_path, is_batch=True).format_path(values) == target
+
+
 def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
     assert OutputPathTemplate.parse("/v/").format_path(VALUES, ".png") == "/v/id.png"
     assert OutputPathTemplate.parse("/v/").format_path({**VALUES, "index": 1}, ".png") == "/v/id-1.png"
@@ -51,6 +66,7 @@ def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
         pytest.param("  ", "give a file", id="blanks"),
         pytest.param(None, "give a file", id="None"),
         pytest.param("/v/{name}.mp4", "{name} is no placeholder", id="an unknown placeholder"),
+        pytest.param("/v/{custom_id}.mp4", "{custom_id} is no placeholder", id="a placeholder of batches"),
         pytest.param("/v/{}.mp4", "{} is no placeholder", id="empty braces"),
         pytest.param("/v/{0}.mp4", "{0} is no placeholder", id="a number"),
         pytest.param("/v/{index.real}.mp4", "{index.real} is no placeholder", id="an attribute"),

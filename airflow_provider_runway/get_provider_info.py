@@ -90,5 +90,6 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",
+            f"{_PACKAGE}.links.runway.RunwayVideosPageLink",
         ],
     }

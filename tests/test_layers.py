@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs"},
     "batch": CORE
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "compat"},
-    "links": CORE | {"segmind", "compat"},
+    "links": CORE | {"segmind", "compat", "videos"},
     "operators": CORE
     | AIRFLOW_FACING
     | {

@@ -10,8 +10,10 @@ import pytest
 from airflow_provider_runway.exceptions import (
     BadRequestError,
     ForbiddenError,
+    ModelRetiredError,
     NotFoundError,
     NoUsableResponseError,
+    RefusedError,
     ThrottledError,
     UnauthorizedError,
 )
@@ -78,6 +80,34 @@ def test_a_submit_response_without_a_usable_id_names_no_job(respond: Respond) ->
     for body in (*NONSENSE, b'{"request_id": "../../v1/x"}'):
         with pytest.raises(NoUsableResponseError, match="submit: HTTP 200"):
             parse(SUBMIT, respond(200, body))
+
+
+@pytest.mark.parametrize("make_call", [api_calls.make_submit_call, api_calls.make_sync_call])
+def test_a_submit_that_a_retired_model_may_have_refused_names_its_successor(
+    subtests: pytest.Subtests, respond: Respond, make_call: Any
+) -> None:
+    for status, error in ((403, ForbiddenError), (404, NotFoundError), (410, ModelRetiredError)):
+        with subtests.test(status=status):
+            refusal = respond(status, {"error": "no"})
+            with pytest.raises(error, match="nothing is billed") as caught:
+                parse(make_call(BaseUrls(), "runway-gen3-alphaturbo", {}), refusal)
+            assert str(caught.value).endswith(
+                "If Segmind has retired runway-gen3-alphaturbo, use model='runway-gen4-turbo'; its ratio is one of "
+                "'1280:720', '720:1280', '1104:832', '832:1104', '960:960', '1584:672'."
+            )
+            assert caught.value.facts["http_status"] == status
+            with pytest.raises(error, match="it needs prompt_image"):
+                parse(make_call(BaseUrls(), "runway-gen4-aleph", {}), refusal)
+            with pytest.raises(error) as unknown:
+                parse(make_call(BaseUrls(), "veo-9", {}), refusal)
+            assert "retired veo-9" not in str(unknown.value)
+
+
+def test_a_refusal_that_says_nothing_about_the_model_names_no_successor(respond: Respond) -> None:
+    for status in (400, 401, 406, 422, 429):
+        with pytest.raises((RefusedError, ThrottledError)) as caught:
+            parse(SUBMIT, respond(status, {"error": "no"}))
+        assert "retired" not in str(caught.value)
 
 
 def test_a_status_is_parsed(subtests: pytest.Subtests, respond: Respond) -> None:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import (
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: The Airflow Variable that tells two deployments with one API key apart.
 DEPLOYMENT_VARIABLE = "runway_deployment_id"
@@ -67,6 +70,7 @@ __all__ = [
     "read_connection_in_command",
     "read_link_xcom",
     "report_lineage",
+    "run_in_thread",
 ]
 
 
@@ -82,6 +86,17 @@ async def get_connection_async(conn_id: str) -> Connection:
         connection: Connection = await lookup(conn_id)
         return connection
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+async def run_in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call a function that blocks, such as one of a storage, without blocking the event loop of a triggerer.
+
+    With asgiref, and not with ``asyncio.to_thread``: a lookup of a connection in the thread finds its way back to the
+    event loop then, in which Airflow 3 talks to its supervisor.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False)(*arguments, **named)
 
 
 async def is_connection_missing(conn_id: str) -> bool:

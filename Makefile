@@ -142,7 +142,7 @@ demo-image: env ## Draw the demo's image again
 	@$(BIN)/python tools/make_demo_image.py
 
 clean: ## Remove the files that builds and tests leave
-	@rm -rf build dist docs/_build docs/api *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist docs/_build *.egg-info .demo .airflow .airflow-2.11 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments

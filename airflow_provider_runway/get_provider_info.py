@@ -50,8 +50,9 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Path of a JSON file with models of your own, on every worker and triggerer:\n"
                             '{"slug": {"latency_s": seconds, "fields": [{"name", "kind", "argument", "required",\n'
-                            '"allowed", "low", "high"}]}}. They are checked like the built-in ones, and replace those\n'
-                            "of the same slug. Each process reads the file once.\n"
+                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"}}}.\n'
+                            "They are checked like the built-in ones. An entry of a built-in slug corrects what it\n"
+                            "names and keeps the rest. Each process reads the file once.\n"
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

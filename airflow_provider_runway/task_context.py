@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.compat import get_config, get_deployment_id, get_task_state_store, make_storage_path
-from airflow_provider_runway.inputs.input_images import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.inputs.job_request import JobIdentity
+from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.links.runway import show_link
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
-from airflow_provider_runway.submission.task_attempt import TaskAttempt
+from airflow_provider_runway.submission.journal_session import TaskAttempt
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -15,7 +15,7 @@ from flowchart import make_rows, parse_flowchart
 
 DOCS = ROOT / "docs"
 SNIPPETS = DOCS / "snippets"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "api"} & set(path.relative_to(DOCS).parts))
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 README = (ROOT / "README.md").read_text()
 INCLUDED = re.compile(r"^```\{literalinclude\} (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -38,6 +38,7 @@ from airflow_provider_runway.exceptions import (
     list_error_classes,
 )
 from airflow_provider_runway.get_provider_info import get_provider_info
+from airflow_provider_runway.segmind.error_mapping import KINDS_OF_406, PROXY_STATUSES, REFUSED_STATUSES
 
 _NOTHING = "nothing"
 _THE_JOB = "the job, if it completes"
@@ -145,13 +146,27 @@ def make_error_sections() -> str:
     for error in list_error_classes():
         meaning = to_markdown(_PARAM.sub("", inspect.getdoc(error) or ""))
         billed, advice = ERROR_HELP[error]
-        children = ", ".join(f"[{child.__name__}](#{child.__name__.lower()})" for child in error.__subclasses__())
+        children = ", ".join(map(_link_to, error.__subclasses__()))
         retry = "yes" if may_retry_task(error("")) else "no, its other retries are skipped"
         rows = [("Code", f"`{error.code}`"), ("Retried by Airflow", retry), ("Billed", billed), ("What to do", advice)]
         lines = "".join(f"- **{name}**: {text}\n" for name, text in rows)
         kinds = f"\nKinds of it: {children}.\n" if children else ""
         sections.append(f"### {error.__name__}\n\n{meaning}\n\n{lines}{kinds}")
     return "\n" + "\n".join(sections) + "\n"
+
+
+def list_status_rows() -> Iterable[list[str]]:
+    """Return a row for each HTTP status that a submit may get: the status, and the errors that it may mean."""
+    for status, (error, _) in sorted(REFUSED_STATUSES.items()):
+        errors = {error: None} | dict.fromkeys(kind for _, kind, _ in KINDS_OF_406 if status == 406)
+        yield [str(status), ", ".join(map(_link_to, errors))]
+    yield ["429", _link_to(ThrottledError)]
+    proxies = ", ".join(map(str, sorted(PROXY_STATUSES)))
+    yield [f"{proxies}, 5xx, HTML with any status", _link_to(NoUsableResponseError)]
+
+
+def _link_to(error: type[RunwayError]) -> str:
+    return f"[{error.__name__}](#{error.__name__.lower()})"
 
 
 def make_option_sections() -> str:

@@ -41,7 +41,7 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
 )
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
-from docs_reference import list_argument_rows, make_error_sections, make_option_sections
+from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -104,8 +104,19 @@ def make_models_table() -> str:
             values = f" {', '.join(map(str, field.allowed))}" if field.allowed else ""
             inputs.append(f"`{name}`{values}{' (required)' if field.required else ''}")
         default = " (default)" if model.slug == DEFAULT_MODEL else ""
-        rows.append([f"`{model.slug}`{default}", "; ".join(inputs), f"{model.latency_s:g}"])
-    return make_table(["model", "inputs", "mean latency, s"], rows)
+        price = "" if model.price is None else model.price.describe()
+        rows.append([f"`{model.slug}`{default}", "; ".join(inputs), price, f"{model.latency_s:g}"])
+    return make_table(["model", "inputs", "price of a job", "mean latency, s"], rows)
+
+
+def make_prices_table() -> str:
+    """Return the prices of the built-in models, with their sources."""
+    rows = [
+        [f"`{model.slug}`", model.price.describe(), model.price.source, model.price.as_of]
+        for model in BUILT_IN_MODELS.values()
+        if model.price is not None
+    ]
+    return make_table(["model", "price of a job", "source", "as of"], rows)
 
 
 def make_placeholders_table() -> str:
@@ -269,10 +280,12 @@ def _remove_indirect(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "models": make_models_table,
+    "prices": make_prices_table,
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,
     "errors": make_error_sections,
+    "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),
     "options": make_option_sections,
     "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
     "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),

@@ -87,7 +87,7 @@ def draw_svg(rows: list[list[str]], arrows: list[Arrow], title: str) -> str:
     height = (len(rows) - 1) * ROW_HEIGHT + BOX_HEIGHT + 4
     return (
         f'<svg class="flowchart" role="img" aria-label="{escape(title)}" viewBox="0 0 {total:.0f} {height}" '
-        f'style="min-width: {min(total, 640):.0f}px">{"".join(parts)}</svg>'
+        f'style="min-width: {min(total, 640):.0f}px; max-width: {total * 1.15:.0f}px">{"".join(parts)}</svg>'
     )
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.hooks.custom_models_file import load_models
-from airflow_provider_runway.inputs.input_images import (
+from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
+from airflow_provider_runway.inputs.prompt_image_upload import (
     UploadCache,
     check_conn_id,
     is_url_for_segmind,
     read_prompt_image,
     upload_once,
 )
-from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
 from airflow_provider_runway.segmind.http import encode_json
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name

@@ -8,21 +8,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.exceptions import BadInputError, HistoryNotSettledError, ThrottledError, UnreachableError
+from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s
+from airflow_provider_runway.exceptions import (
+    BadInputError,
+    HistoryNotSettledError,
+    RunwayError,
+    ThrottledError,
+    UnreachableError,
+)
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
-from airflow_provider_runway.operators.submit_delays import (
-    add_earlier_job,
-    wait_for_history,
-    wait_for_rate_limit,
-    warn_of_late_retry,
-)
+from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
-from airflow_provider_runway.segmind.billing_notices import describe_completed
+from airflow_provider_runway.segmind.billing_notices import (
+    describe_completed,
+    how_to_resume,
+    retry_after_expiry_warning,
+)
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
+from airflow_provider_runway.submission.journal import Journal
+from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
@@ -147,3 +155,24 @@ class JobExecution:
                 self.task.push_xcom(key, result[key])
         self.submitter.mark_delivered(job.request_id)
         return result
+
+
+def warn_of_late_retry(operator: BaseOperator, attempt: TaskAttempt) -> None:
+    """Warn where the next retry of a task would come after the job's record is gone."""
+    if attempt.try_number > attempt.max_tries:
+        return
+    delay_s = compute_next_retry_delay_s(operator, attempt.try_number)
+    if (warning := retry_after_expiry_warning(delay_s)) is not None:
+        operator.log.warning("%s", warning)
+
+
+def add_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayError:
+    """Return an error about inputs that also names the job of an earlier try, which is not lost."""
+    try:
+        entry = None if journal is None else journal.read()
+    except Exception:  # a store that is down, or an entry that cannot be read, must not hide the problem itself
+        return problem
+    if entry is None or entry.request_id is None:
+        return problem
+    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.sent_at)}"
+    return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})

@@ -40,7 +40,7 @@ REFUSED_STATUSES: Mapping[int, tuple[type[RefusedError], str]] = {
     422: (BadRequestError, "Correct the fields that it names."),
 }
 #: (text in the error, error, what to do). The first row that fits wins.
-_KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
+KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
     ("limit", SpendLimitError, "The team's spend limit is reached: raise it in Segmind's console, then run again."),
     ("credit", OutOfCreditsError, "Top up the account in Segmind's console, then run again."),
     ("balance", OutOfCreditsError, "Top up the account in Segmind's console, then run again."),
@@ -48,7 +48,7 @@ _KINDS_OF_406: tuple[tuple[str, type[RefusedError], str], ...] = (
     ("content-type", BadRequestError, "The gateway wants application/json: look for a proxy that rewrites requests."),
 )
 #: Statuses below 500 that proxies send of their own accord: timeouts, conflicts, a client that hung up.
-_PROXY_STATUSES = frozenset({408, 409, 425, 499})
+PROXY_STATUSES = frozenset({408, 409, 425, 499})
 #: A reset farther away than this is not believed: the rate limit counts per minute.
 MAX_RESET_S = 120.0
 
@@ -125,7 +125,7 @@ def map_failure_to_error(request: Request, failure: TransportFailure) -> RunwayE
 
 def _is_refusal(request: Request, response: Response) -> bool:
     """Did the API itself refuse the request, so that the same one would be refused again?"""
-    if response.status in _PROXY_STATUSES or response.status >= 500 or response.status < 300:
+    if response.status in PROXY_STATUSES or response.status >= 500 or response.status < 300:
         return False
     if not request.idempotent:
         return response.status in REFUSED_STATUSES and has_error_envelope(response)
@@ -149,7 +149,7 @@ def _describe_unusable(response: Response) -> str:
 
 
 def _classify_406(text: str) -> tuple[type[RefusedError], str]:
-    for word, error, advice in _KINDS_OF_406:
+    for word, error, advice in KINDS_OF_406:
         if word in text.lower():
             return error, advice
     return REFUSED_STATUSES[406]

@@ -1,6 +1,7 @@
-"""The model registry: the fields of each model's request body, and how long its jobs take.
+"""The model registry: the fields of each model's request body, how long its jobs take, and what they cost.
 
-Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that these pages show.
+Fields, ranges, defaults and prices are those of the models' pages on Segmind; latencies are the means that these pages
+show.
 A slug that is not in the registry passes through unchecked, under the same contract. A user's own models are added
 once in a process (``hooks.custom_models_file``).
 """
@@ -14,6 +15,7 @@ from typing import Any
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField, check_json, safe_repr
+from airflow_provider_runway.segmind.prices import Price, make_price
 from airflow_provider_runway.segmind.timing import get_timing
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
@@ -23,11 +25,28 @@ UNKNOWN_LATENCY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the registry. ``latency_s`` is the mean from submission to completion."""
+    """A model of the registry.
+
+    :param latency_s: the mean from submission to completion. :param price: None where it is not known.
+    """
 
     slug: str
     latency_s: float
     fields: tuple[ModelField, ...]
+    price: Price | None = None
+
+    def price_usd(self, body: Mapping[str, Any]) -> float | None:
+        """Return what a job with these fields costs, in USD; None where that is not known.
+
+        :param body: fields by the API's names. Without a duration, the price is that of the model's default duration.
+        """
+        if self.price is None:
+            return None
+        field = next((field for field in self.fields if field.argument == "duration"), None)
+        if field is None:
+            return self.price.get_usd(None)
+        duration = body.get(field.name)
+        return self.price.get_usd(field.default if duration is None else duration)
 
     @property
     def seed_identifies_job(self) -> bool:
@@ -46,7 +65,11 @@ MAX_SEED = 99_999
 _SEED = ModelField("seed", INTEGER, "seed", low=1, high=MAX_SEED)
 _PROMPT = ModelField("promptText", TEXT, "prompt_text", required=True)
 _IMAGE = ModelField("promptImage", URL, "prompt_image", required=True)
-_DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10))
+_DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10), default=5)
+_PAGE_READ_ON = "2026-08-19"
+#: The pages of both models say "$0.500 - $1.00 per generation", and Segmind's documentation that 10 s cost twice 5 s.
+_TURBO_PRICE = make_price({5: 0.50, 10: 1.00}, "the model's page on Segmind", _PAGE_READ_ON)
+_ALEPH_PRICE = make_price(1.125, "the mean in Segmind's directory of models", _PAGE_READ_ON, is_mean=True)
 
 BUILT_IN_MODELS: Mapping[str, Model] = {
     model.slug: model
@@ -55,6 +78,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
             "runway-gen3-alphaturbo",
             27.38,
             (_IMAGE, _PROMPT, _DURATION, ModelField("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
+            _TURBO_PRICE,
         ),
         Model(
             "runway-gen4-turbo",
@@ -71,6 +95,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 ),
                 _SEED,
             ),
+            _TURBO_PRICE,
         ),
         Model(
             "runway-gen4-aleph",
@@ -81,6 +106,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 ModelField("aspect_ratio", TEXT, "ratio"),
                 _SEED,
             ),
+            _ALEPH_PRICE,
         ),
     )
 }

@@ -25,7 +25,6 @@ from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -47,12 +46,13 @@ from airflow_provider_runway.submission.intents import (
     take_over_intent,
 )
 from airflow_provider_runway.submission.journal import JournalEntry
+from airflow_provider_runway.submission.journal_session import JournalSession
 from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
-    from airflow_provider_runway.submission.task_attempt import TaskAttempt
+    from airflow_provider_runway.submission.journal_session import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
 #: For so long the worker itself asks the history for a submit of its own; then it comes back later.
@@ -89,7 +89,7 @@ class Submitter:
         self.hook = hook
         self.attempt = attempt
         self.log = log
-        self.journal = AttemptJournal(attempt, log, durable=durable)
+        self.journal = JournalSession(attempt, log, durable=durable)
         self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
         self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
 

@@ -13,7 +13,7 @@ from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.inputs.input_images import MAX_UPLOAD_AGE_S, UPLOAD_XCOM_KEY
+from airflow_provider_runway.inputs.prompt_image_upload import MAX_UPLOAD_AGE_S, UPLOAD_XCOM_KEY
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 

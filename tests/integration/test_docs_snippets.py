@@ -128,7 +128,7 @@ def snippets(
     (folder / "images" / "three.png").write_text("This is not an image.")
     (folder / "images" / "notes.txt").write_text("The pipeline leaves this file out.")
     for dag_id, code in DAGS.items():
-        (dags_folder / f"docs_{dag_id}.py").write_text(adapt(code, folder, emulator))
+        (dags_folder / f"{dag_id}.py").write_text(adapt(code, folder, emulator))
     for dag_id in DAGS:
         airflow.wait_for_dag(dag_id)
     return Snippets(airflow, folder)
@@ -223,18 +223,17 @@ def run_python_after(export: str, script: str) -> str:
     return process.stdout.splitlines()[-1]
 
 
-def test_the_variable_is_a_connection() -> None:
+@pytest.mark.parametrize(
+    ("conn_id", "attribute", "value"),
+    [("default", "api_key", "SG_0123456789abcdef"), ("second", "requests_per_minute", "60.0")],
+)
+def test_the_variable_is_a_connection(conn_id: str, attribute: str, value: str) -> None:
     script = (
         "from airflow_provider_runway.hooks.runway import RunwayHook; "
-        "print(RunwayHook().settings.base_urls.gateway, RunwayHook().settings.api_key)"
+        f"settings = RunwayHook('runway_{conn_id}').settings; print(settings.base_urls.gateway, settings.{attribute})"
     )
-    printed = run_python_after("export AIRFLOW_CONN_RUNWAY_DEFAULT", script)
-    assert printed.split() == ["https://api.segmind.com", "SG_0123456789abcdef"]
-    script = (
-        "from airflow_provider_runway.hooks.runway import RunwayHook; "
-        "print(RunwayHook('runway_second').settings.requests_per_minute)"
-    )
-    assert run_python_after("export AIRFLOW_CONN_RUNWAY_SECOND", script) == "60.0"
+    printed = run_python_after(f"export AIRFLOW_CONN_RUNWAY_{conn_id.upper()}", script)
+    assert printed.split() == ["https://api.segmind.com", value]
 
 
 @pytest.mark.parametrize("option", ["journal_path", "catalogue"])
@@ -322,10 +321,12 @@ def test_the_callback_and_the_retry_policy_know_the_error(
     assert [job["billed"] for job in jobs] == [False, False], "the policy ends the task after the second job"
 
 
-def test_the_test_of_a_dag_passes(airflow: LocalAirflow, tmp_path: Path) -> None:
-    shutil.copy(SNIPPETS / "test_my_dag.py", tmp_path)
-    command = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist --rootdir {tmp_path} {tmp_path}"
-    assert "2 passed" in airflow.run_command(command)
+def test_the_test_of_a_dag_passes(airflow: LocalAirflow, emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "sunflowers.py").write_text(adapt(DAGS["sunflowers"], tmp_path, emulator))
+    shutil.copy(SNIPPETS / "test_sunflowers.py", tmp_path)
+    variables = f"PYTHONPATH={tmp_path}:$PYTHONPATH AIRFLOW__CORE__DAGS_FOLDER={tmp_path}"
+    pytest_command = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist --rootdir {tmp_path}"
+    assert "2 passed" in airflow.run_command(f"{variables} {pytest_command} {tmp_path}/test_sunflowers.py")
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +335,7 @@ def snippets_on_airflow2(
 ) -> Iterator[Path]:
     """The folder that replaces ``/tmp`` in the DAGs of the docs on Airflow 2.11."""
     folder = tmp_path_factory.mktemp("snippets-2.11")
-    files = [Path(airflow2.env["AIRFLOW__CORE__DAGS_FOLDER"]) / f"docs_{dag_id}.py" for dag_id in DAGS]
+    files = [Path(airflow2.env["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py" for dag_id in DAGS]
     for file, code in zip(files, DAGS.values(), strict=True):
         if "airflow.sdk" not in code:
             file.write_text(adapt(code, folder, emulator))

@@ -24,16 +24,16 @@ from airflow_provider_runway.emulator.history_forms import HISTORY_FORMS
 from airflow_provider_runway.exceptions import HistoryNotSettledError, SubmitOutcomeUnknownError
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
-from airflow_provider_runway.inputs.input_images import UploadCache
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest
+from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
+from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
-from airflow_provider_runway.submission.task_attempt import TaskAttempt
 from airflow_provider_runway.transports.client_settings import ClientSettings
 
 LOG = logging.getLogger("tests.submission")

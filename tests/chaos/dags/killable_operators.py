@@ -24,8 +24,8 @@ from kill_plan import (
 
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
-from airflow_provider_runway.submission.attempt_journal import AttemptJournal
 from airflow_provider_runway.submission.journal import Phase
+from airflow_provider_runway.submission.journal_session import JournalSession
 from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
 
@@ -72,7 +72,7 @@ class KillableGenerateOperator(RunwayGenerateOperator):
 
         with (
             wrap_method(RequestsTransport, "_send", send),
-            wrap_method(AttemptJournal, "write", write),
+            wrap_method(JournalSession, "write", write),
         ):
             result = super().execute(context)
         kill_if_planned(BEFORE_RESULT)

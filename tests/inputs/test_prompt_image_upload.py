@@ -18,7 +18,7 @@ from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException, make_storage_path
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.inputs.input_images import read_bounded, read_prompt_image
+from airflow_provider_runway.inputs.prompt_image_upload import read_bounded, read_prompt_image
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, make_data_url
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

@@ -1,4 +1,4 @@
-"""What can delay a submit: the rate limit, a history that cannot tell yet, a late retry, or inputs that are gone."""
+"""Waits before a submit: for the rate limit after a 429, or for a history that cannot tell yet what became of one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s, make_timer_trigger
-from airflow_provider_runway.exceptions import HistoryNotSettledError, RunwayError, ThrottledError
-from airflow_provider_runway.segmind.billing_notices import how_to_resume, retry_after_expiry_warning
+from airflow_provider_runway.compat import BaseOperator, make_timer_trigger
+from airflow_provider_runway.exceptions import HistoryNotSettledError, ThrottledError
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.journal import Journal
-from airflow_provider_runway.submission.task_attempt import TaskAttempt
 
 
 def wait_for_history(
@@ -72,24 +69,3 @@ def wait_for_rate_limit(
     if deferrable:
         _defer_to_time(operator, now + pause_s, kwargs)
     time.sleep(pause_s)
-
-
-def warn_of_late_retry(operator: BaseOperator, attempt: TaskAttempt) -> None:
-    """Warn where the next retry of a task would come after the job's record is gone."""
-    if attempt.try_number > attempt.max_tries:
-        return
-    delay_s = compute_next_retry_delay_s(operator, attempt.try_number)
-    if (warning := retry_after_expiry_warning(delay_s)) is not None:
-        operator.log.warning("%s", warning)
-
-
-def add_earlier_job(problem: RunwayError, journal: Journal | None) -> RunwayError:
-    """Return an error about inputs that also names the job of an earlier try, which is not lost."""
-    try:
-        entry = None if journal is None else journal.read()
-    except Exception:  # a store that is down, or an entry that cannot be read, must not hide the problem itself
-        return problem
-    if entry is None or entry.request_id is None:
-        return problem
-    note = f"Job {entry.request_id} of an earlier try is not lost. {how_to_resume(entry.request_id, entry.sent_at)}"
-    return type(problem)(f"{problem} {note}", **{**problem.facts, "request_id": entry.request_id})

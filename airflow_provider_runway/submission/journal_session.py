@@ -1,22 +1,40 @@
-"""The journal as one try of a task sees it: what was read or written last, and when this try may write."""
+"""One try of a task and its session with the submit journal: reads and writes the entry, unless a later try has."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.segmind.billing_notices import how_to_resume
 from airflow_provider_runway.submission.decision_input import JournalState, journal_state_of
-from airflow_provider_runway.submission.journal import JournalEntry, Phase, UnreadableEntryError
+from airflow_provider_runway.submission.journal import Journal, JournalEntry, Phase, UnreadableEntryError
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.submission.task_attempt import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
 
-class AttemptJournal:
+@dataclass(frozen=True, slots=True)
+class TaskAttempt:
+    """One try of a task instance.
+
+    :param earliest_submit_at: epoch seconds before which no try of this run can have submitted anything.
+    :param journal: the task instance's journal; None where nothing survives a retry.
+    :param sibling_request_ids: returns the request ids of mapped siblings; called only while reconciling.
+    :param carried_entry: without a journal, the entry that this try carried through a deferral.
+    """
+
+    try_number: int
+    max_tries: int
+    earliest_submit_at: float
+    journal: Journal | None = field(default=None, repr=False)
+    sibling_request_ids: Callable[[], Iterable[str]] = field(default=tuple, repr=False)
+    carried_entry: Mapping[str, Any] | None = None
+
+
+class JournalSession:
     """Reads and writes the entry of one task instance for one of its tries.
 
     :param entry: the last entry that was read or written. Where nothing survives a retry it is all that is known,

@@ -1,4 +1,4 @@
-"""Reads the image of a job from wherever it is, checks it, and uploads it once per run.
+"""Reads the prompt image of a job from wherever it is, checks it, and uploads it once a run.
 
 At most 16 MB of an image are read, and no message ever holds a byte of it.
 """

@@ -28,10 +28,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs"},
+    "batch": CORE
+    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "compat"},
     "links": CORE | {"segmind", "compat"},
     "operators": CORE
     | AIRFLOW_FACING
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    | {
+        "segmind",
+        "history",
+        "polling",
+        "transports",
+        "hooks",
+        "inputs",
+        "outputs",
+        "submission",
+        "batch",
+        "triggers",
+        "links",
+    },
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},

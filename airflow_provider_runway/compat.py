@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -62,10 +62,12 @@ __all__ = [
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "get_unrendered",
     "is_connection_missing",
     "make_cli_group",
     "make_storage_path",
     "make_timer_trigger",
+    "make_unrendered",
     "mask_secret",
     "read_connection_in_command",
     "read_link_xcom",
@@ -264,6 +266,49 @@ def report_lineage(path: ObjectStoragePath) -> None:
 
     collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
     collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
+
+
+def make_unrendered(value: Any) -> Any:
+    """Return a value for a template field in which no Jinja is rendered. Outputs of other tasks are, also inside it."""
+    if hasattr(value, "resolve"):
+        return value
+    try:
+        from airflow.sdk.definitions._internal.templater import LiteralValue
+    except ImportError:  # Airflow 2
+        from airflow.template.templater import LiteralValue  # type: ignore[no-redef, import-not-found]
+
+    class UnrenderedValue(LiteralValue):
+        def iter_references(self) -> Iterator[Any]:
+            for inner in _find_resolvable(self.value):
+                yield from inner.iter_references()
+
+        def resolve(self, context: Any, **options: Any) -> Any:
+            return _resolve_inside(self.value, context, options)
+
+    return UnrenderedValue(value)
+
+
+def get_unrendered(value: Any) -> Any:
+    """Return the value in what :func:`make_unrendered` returned, for a task whose templates were not rendered."""
+    return value.value if type(value).__name__ == "UnrenderedValue" else value
+
+
+def _find_resolvable(value: Any) -> Iterator[Any]:
+    if hasattr(value, "iter_references"):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _find_resolvable(inner)
+
+
+def _resolve_inside(value: Any, context: Any, options: Mapping[str, Any]) -> Any:
+    if hasattr(value, "iter_references"):
+        return value.resolve(context, **options)
+    if isinstance(value, dict):
+        return {name: _resolve_inside(inner, context, options) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolve_inside(inner, context, options) for inner in value]
+    return value
 
 
 def mask_secret(secret: str) -> None:

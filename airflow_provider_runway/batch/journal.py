@@ -21,7 +21,7 @@ from typing import Any
 from airflow_provider_runway.batch.record_folder import GrowingFile, RecordFolder
 from airflow_provider_runway.batch.row_state import RowState, parse_lines
 from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseError
-from airflow_provider_runway.submission.task_attempt import TaskAttempt
+from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.transports.client_settings import Log
 
 #: The folder of the journal in ``result_path``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_provider_runway.exceptions import NoUsableResponseError
@@ -71,10 +71,8 @@ class RecordFolder:
         """
         with self._explain(f"{name} cannot be deleted"):
             path = self._make_path(f"{self.folder}/{name}")
-            try:
+            with suppress(FileNotFoundError):
                 path.fs.rm_file(path.path)
-            except FileNotFoundError:
-                pass
 
     @contextmanager
     def _explain(self, what: str) -> Iterator[None]:

@@ -121,7 +121,7 @@ def describe_row(
     attempt = attempt_of(state.entry, current.try_number, current.max_tries)
     if state.is_success:
         journal = JournalState.KEPT
-    elif current.is_damaged:
+    elif current.is_damaged and state.request_id is None:
         journal = JournalState.UNREADABLE
     elif state.entry is None and current.had_journal:
         journal, attempt = JournalState.NOT_ACCEPTED, Attempt.AGAIN

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from airflow_provider_runway.batch.rows import RowSource, UnreadableValue
 from airflow_provider_runway.compat import BaseHook, get_storage_conn_id
 from airflow_provider_runway.exceptions import BadInputError, RunwayError
-from airflow_provider_runway.inputs.input_images import make_read_error
+from airflow_provider_runway.inputs.prompt_image_upload import make_read_error
 from airflow_provider_runway.outputs.storage import open_text
 from airflow_provider_runway.segmind.model_fields import safe_repr
 

@@ -13,9 +13,7 @@ from typing import Any
 
 from airflow_provider_runway.batch.results import RowResult, RowStatus
 from airflow_provider_runway.batch.rows import BatchRow
-from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
-from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.submission.journal import JournalEntry
 
 #: The columns of a result that the journal keeps. The others are those of the row itself.
@@ -27,12 +25,14 @@ class StoredResult:
     """The result of a row as the journal keeps it, as text: thousands of them are kept in memory.
 
     :param code: the code of the error, if there was one. :param try_number: the try in which it was found.
+    :param cost: USD.
     """
 
     status: RowStatus
     request_id: str | None
     try_number: int
     code: str | None
+    cost: float | None
     text: str = field(repr=False)
 
     def to_row_result(self, row: BatchRow) -> RowResult:
@@ -120,12 +120,10 @@ def merge_entries(earlier: JournalEntry, later: JournalEntry) -> JournalEntry:
     A process that was stopped may write its entry long after its successor wrote one. An id outweighs an intent of
     the same generation, and where there are two ids, none is forgotten.
     """
-    if later.generation < earlier.generation:
-        kept, other = earlier, later
-    elif later.generation == earlier.generation and later.request_id is None and earlier.request_id is not None:
-        kept, other = earlier, later
-    else:
-        kept, other = later, earlier
+    is_same = later.generation == earlier.generation
+    would_lose_id = is_same and later.request_id is None and earlier.request_id is not None
+    is_late = later.generation < earlier.generation
+    kept, other = (earlier, later) if is_late or would_lose_id else (later, earlier)
     missing = [
         request_id
         for request_id in (*other.previous_request_ids, other.request_id)
@@ -144,18 +142,11 @@ def format_outcome(custom_id: str, outcome: WaitOutcome, try_number: int) -> byt
     return _format_line({"row": custom_id, "outcome": outcome.to_event(), "try": try_number})
 
 
-def format_result(custom_id: str, result: RowResult, try_number: int, error: RunwayError | None = None) -> bytes:
-    """Return the journal's line about a row's result."""
+def format_result(custom_id: str, result: RowResult, try_number: int, code: str | None) -> bytes:
+    """Return the journal's line about a row's result. :param code: of its error; None: there is none."""
     columns = {name: getattr(result, name) for name in (*_KEPT_COLUMNS, "submitted_at", "completed_at")}
-    record = {"status": result.status.value, "code": None if error is None else error.code, **columns}
+    record = {"status": result.status.value, "code": code, **columns}
     return _format_line({"row": custom_id, "result": record, "try": try_number})
-
-
-def make_row_result(
-    row: BatchRow, status: RowStatus, job: JobSummary | None, error: RunwayError | str | None = None
-) -> RowResult:
-    """Return the result of a row, with its error as text."""
-    return RowResult.from_job(row, status, job, None if error is None else str(error))
 
 
 def parse_lines(data: bytes) -> Iterable[dict[str, Any]]:
@@ -178,6 +169,7 @@ def _parse_result(record: Mapping[str, Any]) -> StoredResult:
         request_id=result["request_id"],
         try_number=int(record["try"]),
         code=result["code"],
+        cost=result["cost"],
         text=json.dumps({name: result[name] for name in (*_KEPT_COLUMNS, "submitted_at", "completed_at")}),
     )
 

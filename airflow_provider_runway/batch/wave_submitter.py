@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.inputs.job_request import JobRequest
     from airflow_provider_runway.submission.journal import JournalEntry
-    from airflow_provider_runway.submission.task_attempt import TaskAttempt
+    from airflow_provider_runway.submission.journal_session import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
 #: POSTs under way at once.

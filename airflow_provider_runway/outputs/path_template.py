@@ -18,6 +18,7 @@ PLACEHOLDERS = {
     "request_id": "the job's id",
     "model": "the model's slug",
     "seed": "the job's seed",
+    "custom_id": "the row's custom_id; of a job that is no row of a batch, its id",
 }
 _INDEX_WIDTH = re.compile(r"(0?[1-9])?d?")
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
@@ -37,9 +38,10 @@ class OutputPathTemplate:
     is_folder: bool
 
     @classmethod
-    def parse(cls, output_path: Any) -> OutputPathTemplate:
+    def parse(cls, output_path: Any, file_name: str = "request_id") -> OutputPathTemplate:
         """Return the template in an ``output_path``.
 
+        :param file_name: the placeholder that names a file in a folder.
         :raises BadInputError: the path is empty, is not text, or has braces that are no known placeholder.
         """
         try:
@@ -56,7 +58,7 @@ class OutputPathTemplate:
                 f"output_path {output_path!r}: {problem}. Allowed placeholders: {names}. Double a literal brace; where "
                 "Jinja renders, write it as {{ '{{' }}. Nothing was sent."
             ) from None
-        return cls((*parts, ("", "request_id", "")) if is_folder else parts, is_folder)
+        return cls((*parts, ("", file_name, "")) if is_folder else parts, is_folder)
 
     def format_path(self, values: Mapping[str, Any], extension: str | None = None) -> str:
         """Return the full path of one output.

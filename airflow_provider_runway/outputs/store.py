@@ -41,7 +41,7 @@ def check_output_path(output_path: str, conn_id: str | None) -> None:
         provider serves its scheme, or its connection does not exist.
     """
     path = OutputPathTemplate.parse(output_path).format_path(
-        {"index": 0, "request_id": "video", "model": "model", "seed": 1}
+        {"index": 0, "request_id": "video", "model": "model", "seed": 1, "custom_id": "row"}
     )
     try:
         if (storage_conn_id := get_storage_conn_id(path, conn_id)) is not None and "://" in path:
@@ -67,6 +67,7 @@ def store_outputs(
     settings: ClientSettings,
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
+    custom_id: str | None = None,
 ) -> list[str]:
     """Store every output of a job, one after the other, and return their paths.
 
@@ -75,14 +76,22 @@ def store_outputs(
     them again, which is free.
 
     :param max_bytes: the largest output that is stored.
+    :param custom_id: the row of a batch that the job belongs to; it names the files in a folder then.
     :raises DownloadFailedError: one could not be downloaded or stored; the job itself is not touched.
     :raises OutputRejectedError: the same, and a retry would not help.
     """
-    template, count = OutputPathTemplate.parse(output_path), len(summary.output_urls)
+    template = OutputPathTemplate.parse(output_path, "request_id" if custom_id is None else "custom_id")
+    count = len(summary.output_urls)
     allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
     paths = []
     for index, url in enumerate(summary.output_urls):
-        values = {"index": index, "request_id": summary.request_id, "model": summary.model, "seed": summary.seed}
+        values = {
+            "index": index,
+            "request_id": summary.request_id,
+            "model": summary.model,
+            "seed": summary.seed,
+            "custom_id": custom_id or summary.request_id,
+        }
         fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
         try:
             path, file = _store_output(url, partial(template.format_path, values), conn_id, fetch)

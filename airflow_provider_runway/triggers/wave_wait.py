@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,10 +105,8 @@ class WaveWait:
                     await self._save_seen()
                 due = [next_save_at, next_line_at, *([self._wake_at] if self._wake_at > now else [])]
                 self._changed.clear()
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), max(min(due) - now, 0.01))
-                except TimeoutError:
-                    pass
         finally:
             for wait in waits:
                 wait.cancel()
@@ -117,9 +116,7 @@ class WaveWait:
 
     def _is_worth_waking(self) -> bool:
         progress = self._progress
-        return is_worth_waking(
-            time.time(), self._wake_at, out=progress.out, ended=self._ended, to_go=progress.to_go
-        )
+        return is_worth_waking(time.time(), self._wake_at, out=progress.out, ended=self._ended, to_go=progress.to_go)
 
     async def _wait(self, job: WaitingJob) -> None:
         summary = job.to_summary()
@@ -149,7 +146,7 @@ class WaveWait:
             self._changed.set()
 
     async def _save_seen(self, *, is_last: bool = False) -> None:
-        """Write the ends that were seen into the journal. Until then a restarted trigger would poll these jobs again."""
+        """Write the ends that were seen into the journal. A restarted trigger polls the other jobs again."""
         if not self._unsaved:
             return
         lines = dict(self._unsaved)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,6 +64,7 @@ __all__ = [
     "get_storage_conn_id",
     "get_task_state_store",
     "get_unrendered",
+    "has_plugin_pages",
     "is_connection_missing",
     "make_cli_group",
     "make_storage_path",
@@ -316,6 +318,18 @@ def mask_secret(secret: str) -> None:
     from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
 
     mask_in_logs(secret)
+
+
+@cache
+def has_plugin_pages() -> bool:
+    """Return whether this Airflow shows a plugin's pages in tabs, and tells the pages who asks: from 3.1.1 on.
+
+    3.1.0 has the tabs, but keeps the caller's token where a page inside a tab does not get it.
+    """
+    from airflow import __version__
+
+    release = re.match(r"(\d+)\.(\d+)\.(\d+)", __version__)
+    return release is not None and tuple(map(int, release.groups())) >= (3, 1, 1)
 
 
 @cache

@@ -38,9 +38,19 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.hooks.runway"]}],
-        "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway", f"{_PACKAGE}.operators.batch"]}],
+        "operators": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.operators.runway", f"{_PACKAGE}.operators.batch"],
+            }
+        ],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
-        "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway", f"{_PACKAGE}.triggers.batch"]}],
+        "triggers": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.triggers.runway", f"{_PACKAGE}.triggers.batch"],
+            }
+        ],
         "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
         "config": {
             "runway": {
@@ -70,6 +80,18 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "s3://aws_default@my-bucket/runway-journal",
+                        "default": None,
+                    },
+                    "videos_roots": {
+                        "description": (
+                            "The folders whose videos the Videos pages may show, one a line or with commas between\n"
+                            "them: local folders that the API server can read, and URLs that ObjectStoragePath takes,\n"
+                            "with the connection to read them. {dag_id} stands for the DAG's id, so that no DAG can\n"
+                            "show the videos of another. Without it only public output URLs are shown, for 7 days.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/videos, s3://aws_default@my-bucket/videos/{dag_id}",
                         "default": None,
                     },
                 },

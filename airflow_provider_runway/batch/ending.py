@@ -51,9 +51,7 @@ def end_batch(
     return manifest, _find_error(end, table)
 
 
-def _list_results(
-    end: BatchEnd, rows: Iterable[BatchRow], states: Mapping[str, RowState]
-) -> Iterator[RowResult]:
+def _list_results(end: BatchEnd, rows: Iterable[BatchRow], states: Mapping[str, RowState]) -> Iterator[RowResult]:
     for row in rows:
         state = states.get(row.custom_id)
         if state is not None and state.result is not None and state.has_result_of(end.try_number):
@@ -67,7 +65,7 @@ def _find_error(end: BatchEnd, table: ResultTable) -> RunwayError | None:
     """Return the error of a batch that was stopped by the account, or whose author wants one for any failed row."""
     left = table.request_count - table.counts[RowStatus.SUCCESS]
     counts = ", ".join(f"{count} {status}" for status, count in table.counts.items() if count)
-    summary = f"The batch has no video for {left} of {table.request_count} rows ({counts}). The table is at {table.uri}."
+    summary = f"The batch has no video for {left} of {table.request_count} rows ({counts}). Its table: {table.uri}."
     again = "A retry or a clear submits the failed rows alone; the others are kept."
     if end.stopped is not None and end.stopped not in _STOPS_BY_AUTHOR and left:
         error = _ERRORS_BY_CODE.get(end.stopped, NoUsableResponseError)

@@ -26,7 +26,8 @@ class Survey:
     :param succeeded: rows with a video, those among them. :param failed: rows with another result of this try.
     :param cost: USD, of all results. :param waiting: the rows whose jobs are out.
     :param to_submit: the next rows in order, of ``to_submit_count``.
-    :param to_ask: rows whose submit is in doubt. :param waiting_for_history: those that the history does not tell of yet.
+    :param to_ask: rows whose submit is in doubt. :param waiting_for_history: the number of those whose history is to be
+        asked later.
     :param changed: rows whose inputs changed since their last submit, and that get a new job for it.
     :param changed_resumed: rows whose inputs changed, and whose earlier job is kept.
     :param removed: rows of the journal that are no longer in the batch.

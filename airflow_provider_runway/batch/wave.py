@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -128,10 +127,7 @@ class Wave:
         survey.to_ask = []
         if not rows:
             return None
-        retry_at: list[float] = []
-        for found in self._make_finder().find(rows):
-            if self._take_lookup(found):
-                retry_at.append(found.retry_at)
+        retry_at = [found.retry_at for found in self._make_finder().find(rows) if self._take_lookup(found)]
         self._close_results()
         return min(retry_at, default=None)
 

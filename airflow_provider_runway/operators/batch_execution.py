@@ -317,9 +317,7 @@ class BatchExecution:
             replace(identity, row_id=row.custom_id, row_index=row.index),
             UploadCache(lambda: self._uploads, self._uploads.append),
             model=arguments["model"],
-            arguments={
-                name: arguments[name] for name in ("prompt_text", "prompt_image", "duration", "ratio", "seed")
-            },
+            arguments={name: arguments[name] for name in ("prompt_text", "prompt_image", "duration", "ratio", "seed")},
             extra=arguments["model_params"],
             image_conn_id=arguments["image_conn_id"],
         )
@@ -351,7 +349,7 @@ class BatchExecution:
         if state.wave > 0:
             return
         if survey.kept:
-            self.log.info("%d rows have their videos already: they are kept, and nothing is paid for them.", survey.kept)
+            self.log.info("%d rows have their videos already; nothing is paid for them.", survey.kept)
         if survey.waiting or survey.to_store:
             self.log.info("%d jobs of earlier tries are resumed.", len(survey.waiting) + len(survey.to_store))
         if survey.changed:

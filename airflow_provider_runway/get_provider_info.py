@@ -100,6 +100,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",
-            f"{_PACKAGE}.links.runway.RunwayResultsLink",
+            f"{_PACKAGE}.links.batch.RunwayResultsLink",
+            f"{_PACKAGE}.links.runway.RunwayVideosPageLink",
         ],
     }

@@ -124,7 +124,7 @@ class ModelEntry(BaseModel):
             fields = built_in.fields
         if built_in is not None and "price" not in self.model_fields_set:
             price = built_in.price
-        return Model(slug, latency_s, fields, price)
+        return Model(slug, latency_s, fields, price, None if built_in is None else built_in.successor)
 
 
 def _check_slug(slug: str) -> str:

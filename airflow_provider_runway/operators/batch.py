@@ -11,7 +11,8 @@ from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator, make_unrendered
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayResultsLink, hide_links
+from airflow_provider_runway.links.batch import RunwayResultsLink
+from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from airflow_provider_runway.task_context import TaskContext
@@ -80,7 +81,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
     template_fields_renderers = {"model_params": "json"}  # noqa: RUF012  Airflow's own spelling
-    operator_extra_links = (RunwayResultsLink(), RunwayConsoleLink())
+    operator_extra_links = (RunwayResultsLink(), *TASK_LINKS[1:])
     ui_color = "#e9e4ff"
 
     def __init__(

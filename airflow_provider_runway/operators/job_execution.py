@@ -16,6 +16,7 @@ from airflow_provider_runway.exceptions import (
     ThrottledError,
     UnreachableError,
 )
+from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
@@ -26,14 +27,16 @@ from airflow_provider_runway.segmind.billing_notices import (
     how_to_resume,
     retry_after_expiry_warning,
 )
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
+from airflow_provider_runway.segmind.models import collect_fields, find_price_usd
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
+from airflow_provider_runway.triggers.metrics import record_completed
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
@@ -90,6 +93,8 @@ class JobExecution:
             defer_until_done(operator, operator.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
         transport = self.hook.get_conn()
         outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
+        if outcome.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
+            record_completed(operator.runway_conn_id, job.merged_with(outcome.job))
         return self.finish(outcome, job)
 
     def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
@@ -99,7 +104,16 @@ class JobExecution:
             raise error
         done = job.merged_with(outcome.job)
         self.log.info("%s", describe_completed(done))
+        warn_of_contradicted_price(self.log, done.model, done.cost, self._find_price_of_own_job())
         return self._deliver(done)
+
+    def _find_price_of_own_job(self) -> float | None:
+        """Return the price of the job by the task's arguments; None where they may not be those of the job."""
+        operator = self.operator
+        if operator.request_id is not None or self.task.attempt.try_number > 1:
+            return None
+        arguments = {name: getattr(operator, name) for name in _JOB_ARGUMENTS}
+        return find_price_usd(operator.model, collect_fields(operator.model, arguments, operator.model_params))
 
     def _submit_or_resume(self, throttle_count: int, give_up_at: float) -> JobSummary:
         operator = self.operator

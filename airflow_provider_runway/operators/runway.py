@@ -12,7 +12,7 @@ from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
+from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
@@ -98,7 +98,7 @@ class RunwayGenerateOperator(BaseOperator):
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
     template_fields_renderers = {"model_params": "json"}  # noqa: RUF012  Airflow's own spelling
-    operator_extra_links = (RunwayVideoLink(), RunwayConsoleLink())
+    operator_extra_links = TASK_LINKS
     ui_color = "#e9e4ff"
 
     def __init__(

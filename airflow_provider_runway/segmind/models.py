@@ -28,12 +28,14 @@ class Model:
     """A model of the registry.
 
     :param latency_s: the mean from submission to completion. :param price: None where it is not known.
+    :param successor: the slug to use once this one is retired.
     """
 
     slug: str
     latency_s: float
     fields: tuple[ModelField, ...]
     price: Price | None = None
+    successor: str | None = None
 
     def price_usd(self, body: Mapping[str, Any]) -> float | None:
         """Return what a job with these fields costs, in USD; None where that is not known.
@@ -79,6 +81,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
             27.38,
             (_IMAGE, _PROMPT, _DURATION, ModelField("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
             _TURBO_PRICE,
+            successor="runway-gen4-turbo",
         ),
         Model(
             "runway-gen4-turbo",
@@ -107,6 +110,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 _SEED,
             ),
             _ALEPH_PRICE,
+            successor="runway-gen4-turbo",
         ),
     )
 }
@@ -131,6 +135,24 @@ def expected_latency_s(slug: str | None) -> float:
     return (model.latency_s if model else UNKNOWN_LATENCY_S) * get_timing().latency_scale
 
 
+def describe_successor(slug: str) -> str | None:
+    """Return what to use where Segmind has retired a model, and what differs there; None where that is not known."""
+    model = MODELS.get(slug)
+    successor = MODELS.get(model.successor) if model and model.successor else None
+    if model is None or successor is None:
+        return None
+    known = {field.label: field for field in model.fields}
+    differences = [
+        f"it needs {field.label}" for field in successor.fields if field.required and field.label not in known
+    ]
+    differences += [
+        f"its {field.label} is one of {field.allowed_text}"
+        for field in successor.fields
+        if field.allowed and (field.label not in known or known[field.label].allowed != field.allowed)
+    ]
+    return f"If Segmind has retired {slug}, use {'; '.join([f'model={successor.slug!r}', *differences])}."
+
+
 def image_field_name(slug: str) -> str | None:
     """Return the name of the field for the input image, or None where the model has none."""
     return _find_field_name("prompt_image", slug)
@@ -145,6 +167,19 @@ def _find_field_name(argument: str, slug: str) -> str | None:
     model = MODELS.get(slug)
     fields = model.fields if model else _DEFAULT_FIELDS
     return next((field.name for field in fields if field.argument == argument), None)
+
+
+def collect_fields(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[Any, Any]:
+    """Return the fields of a body by the API's names, unchecked. The parameters are those of :func:`build_body`."""
+    model = MODELS.get(slug)
+    fields = model.fields if model else _DEFAULT_FIELDS
+    return {**{field.name: arguments.get(field.argument) for field in fields if field.argument}, **(extra or {})}
+
+
+def find_price_usd(slug: str | None, body: Mapping[str, Any]) -> float | None:
+    """Return what a job of a model with these fields costs, in USD; None where that is not known."""
+    model = MODELS.get(slug or "")
+    return None if model is None else model.price_usd(body)
 
 
 def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -164,8 +199,7 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
     model = MODELS.get(slug)
     fields = model.fields if model else _DEFAULT_FIELDS
     labels = {field.name: field.label for field in fields}
-    given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
-    given.update(extra or {})
+    given = collect_fields(slug, arguments, extra)
     problems = list(_find_unused_arguments(slug, fields, arguments)) if model else []
     body: dict[str, Any] = {}
     known = {field.name: field for field in fields} if model else {}

@@ -198,16 +198,19 @@ def test_all_problems_of_a_file_are_in_one_message() -> None:
     assert "Entry 'b'" not in str(caught.value)
 
 
-@pytest.mark.parametrize("latency_s", [float("inf"), float("nan")])
-def test_a_latency_must_be_finite(latency_s: float) -> None:
-    with pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"):
-        parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
+def test_a_latency_must_be_finite(subtests: pytest.Subtests) -> None:
+    for latency_s in (float("inf"), float("nan")):
+        with (
+            subtests.test(latency_s=latency_s),
+            pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"),
+        ):
+            parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
 
 
-@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[" * 100_000])
-def test_a_file_that_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadInputError, match="It is not JSON: "):
-        parse_models(text, "/etc/models.json")
+def test_a_file_that_is_no_json_is_refused(subtests: pytest.Subtests) -> None:
+    for text in ("", "{", "{'a': 1}", "[" * 100_000):
+        with subtests.test(text=text), pytest.raises(BadInputError, match="It is not JSON: "):
+            parse_models(text, "/etc/models.json")
 
 
 def test_every_argument_of_the_schema_takes_a_known_kind() -> None:

@@ -95,7 +95,10 @@ def test_a_timeout_that_is_not_a_number_of_seconds_is_refused(timeout: Any) -> N
         make_operator(timeout=timeout)
 
 
-@pytest.mark.parametrize("max_output_bytes", [0, -1, 1.5, True, "1000"])
-def test_a_size_limit_that_is_not_a_number_of_bytes_is_refused(max_output_bytes: Any) -> None:
-    with pytest.raises(ValueError, match=r"max_output_bytes is .*; give a number of bytes"):
-        make_operator(max_output_bytes=max_output_bytes)
+def test_a_size_limit_that_is_not_a_number_of_bytes_is_refused(subtests: pytest.Subtests) -> None:
+    for max_output_bytes in (0, -1, 1.5, True, "1000"):
+        with (
+            subtests.test(max_output_bytes=max_output_bytes),
+            pytest.raises(ValueError, match=r"max_output_bytes is .*; give a number of bytes"),
+        ):
+            make_operator(max_output_bytes=max_output_bytes)

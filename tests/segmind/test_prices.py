@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, Model
-from airflow_provider_runway.segmind.prices import Price, describe_contradiction, make_price
+from airflow_provider_runway.segmind.prices import describe_contradiction, make_price
 
 LISTED = make_price({5: 0.50, 10: 1.00}, "a page", "2026-08-19")
 MEAN = make_price(1.125, "a directory", is_mean=True)
@@ -22,20 +20,18 @@ def test_each_built_in_model_has_a_price_with_source_and_date_for_all_that_it_ta
     assert all(model.price_usd({"duration": duration}) for duration in (*durations, None))
 
 
-@pytest.mark.parametrize(
-    ("body", "usd"),
-    [
-        pytest.param({"duration": 5}, 0.50, id="5 s"),
-        pytest.param({"duration": "10"}, 1.00, id="10 s as text"),
-        pytest.param({"duration": 10.0}, 1.00, id="10.0"),
-        pytest.param({}, 0.50, id="no duration: the API makes 5 s"),
-        pytest.param({"duration": None}, 0.50, id="None is no duration"),
-        pytest.param({"duration": 7}, None, id="a duration without a price"),
-        pytest.param({"duration": [5]}, None, id="no duration at all"),
-    ],
-)
-def test_the_price_of_a_job_follows_from_its_body(body: dict[str, Any], usd: float | None) -> None:
-    assert BUILT_IN_MODELS["runway-gen3-alphaturbo"].price_usd(body) == usd
+def test_the_price_of_a_job_follows_from_its_body(subtests: pytest.Subtests) -> None:
+    for case, body, usd in (
+        ("5 s", {"duration": 5}, 0.50),
+        ("10 s as text", {"duration": "10"}, 1.00),
+        ("10.0", {"duration": 10.0}, 1.00),
+        ("no duration: the API makes 5 s", {}, 0.50),
+        ("None is no duration", {"duration": None}, 0.50),
+        ("a duration without a price", {"duration": 7}, None),
+        ("no duration at all", {"duration": [5]}, None),
+    ):
+        with subtests.test(case):
+            assert BUILT_IN_MODELS["runway-gen3-alphaturbo"].price_usd(body) == usd
 
 
 def test_a_model_without_a_price_costs_what_nobody_knows() -> None:
@@ -46,28 +42,24 @@ def test_where_the_duration_cannot_be_known_the_largest_amount_counts() -> None:
     assert Model("veo-9", 30.0, (), LISTED).price_usd({"duration": 5}) == 1.00
 
 
-@pytest.mark.parametrize(
-    ("price", "cost", "expected", "contradicts"),
-    [
-        pytest.param(LISTED, 0.50, 0.50, False, id="the listed price"),
-        pytest.param(LISTED, 0.52, 0.50, False, id="rounding"),
-        pytest.param(LISTED, 0.55, 0.50, True, id="dearer"),
-        pytest.param(LISTED, 0.25, 0.50, True, id="cheaper"),
-        pytest.param(LISTED, 1.00, 0.50, True, id="the price of another duration"),
-        pytest.param(LISTED, 1.00, None, False, id="the duration is not known, and one of them costs this"),
-        pytest.param(LISTED, 0.75, None, True, id="no duration costs this"),
-        pytest.param(LISTED, 0.0, 0.50, False, id="free credits may have paid"),
-        pytest.param(LISTED, None, 0.50, False, id="no cost"),
-        pytest.param(MEAN, 1.5, 1.125, False, id="one job is not the mean"),
-        pytest.param(MEAN, 2.0, 1.125, True, id="far from the mean"),
-        pytest.param(make_price(0), 0.01, 0.0, True, id="not free"),
-        pytest.param(None, 9.0, None, False, id="no price"),
-    ],
-)
-def test_a_finished_job_contradicts_a_price_that_is_not_what_it_cost(
-    price: Price | None, cost: float | None, expected: float | None, contradicts: bool
-) -> None:
-    assert (describe_contradiction("veo-9", price, cost, expected) is not None) is contradicts
+def test_a_finished_job_contradicts_a_price_that_is_not_what_it_cost(subtests: pytest.Subtests) -> None:
+    for case, price, cost, expected, contradicts in (
+        ("the listed price", LISTED, 0.50, 0.50, False),
+        ("rounding", LISTED, 0.52, 0.50, False),
+        ("dearer", LISTED, 0.55, 0.50, True),
+        ("cheaper", LISTED, 0.25, 0.50, True),
+        ("the price of another duration", LISTED, 1.00, 0.50, True),
+        ("the duration is not known, and one of them costs this", LISTED, 1.00, None, False),
+        ("no duration costs this", LISTED, 0.75, None, True),
+        ("free credits may have paid", LISTED, 0.0, 0.50, False),
+        ("no cost", LISTED, None, 0.50, False),
+        ("one job is not the mean", MEAN, 1.5, 1.125, False),
+        ("far from the mean", MEAN, 2.0, 1.125, True),
+        ("not free", make_price(0), 0.01, 0.0, True),
+        ("no price", None, 9.0, None, False),
+    ):
+        with subtests.test(case):
+            assert (describe_contradiction("veo-9", price, cost, expected) is not None) is contradicts
 
 
 def test_the_warning_names_both_amounts_the_source_and_how_to_correct_the_price() -> None:

@@ -48,11 +48,16 @@ class RowStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowDecision:
-    """A step, and why. :param is_new_generation: the row gets a new job, with another seed."""
+    """A step, and why.
+
+    :param is_new_generation: the row gets a new job, with another seed.
+    :param earlier_may_be_billed: there may be a bill for the job that it replaces.
+    """
 
     step: RowStep
     why: str = ""
     is_new_generation: bool = False
+    earlier_may_be_billed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ def decide_row(
     if earlier is EarlierSubmit.JOB and _ended_in_this_try(state, current):
         return RowDecision(RowStep.FAIL, "its job ended in this try")
     rule = decide(known)
-    return RowDecision(_STEPS[rule.action], rule.why, rule.action is Action.SUBMIT_NEW_GENERATION)
+    is_new_generation = rule.action is Action.SUBMIT_NEW_GENERATION
+    return RowDecision(_STEPS[rule.action], rule.why, is_new_generation, rule.earlier_may_be_billed)
 
 
 def describe_row(

@@ -42,7 +42,6 @@ def store_videos(
     jobs: Sequence[FinishedJob],
     settings: ClientSettings,
     max_bytes: int,
-    conn_id: str | None,
     log: QuietLog,
     on_result: Callable[[FinishedJob, JobSummary, RunwayError | None], None],
     is_killed: Callable[[], bool],
@@ -58,7 +57,7 @@ def store_videos(
             return
         try:
             paths = store_outputs(
-                each.job, each.output_path, conn_id, settings, log, max_bytes, custom_id=each.row.custom_id
+                each.job, each.output_path, None, settings, log, max_bytes, custom_id=each.row.custom_id
             )
         except DownloadFailedError as problem:
             on_result(each, each.job, problem)

@@ -71,7 +71,7 @@ class Survey:
         elif decision.step is RowStep.SUBMIT:
             self.to_submit_count += 1
             if len(self.to_submit) < MAX_KEPT_TO_SUBMIT:
-                self.to_submit.append(RowToSubmit(row, state, decision.is_new_generation))
+                self.to_submit.append(RowToSubmit(row, state, decision))
         elif decision.step is RowStep.ASK_HISTORY:
             self.to_ask.append((row, state))
         elif decision.step is RowStep.WAIT_FOR_HISTORY:

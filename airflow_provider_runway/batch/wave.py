@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.lost_rows import LostRow, LostRowFinder
+from airflow_provider_runway.batch.output_paths import get_output_path
 from airflow_provider_runway.batch.results import RowResult, RowStatus, get_row_status
 from airflow_provider_runway.batch.row_decision import BatchTry, RowDecision, RowStep, decide_row
 from airflow_provider_runway.batch.row_state import RowState, format_result
@@ -39,11 +40,10 @@ MAX_LOGGED_FAILURES = 20
 class WaveSettings:
     """The operator's arguments that a wave needs.
 
-    :param output_path: where a row's video goes that has no ``output_path`` of its own.
+    :param result_path: the folder of the videos that have no ``output_path``.
     """
 
-    output_path: str
-    output_conn_id: str | None
+    result_path: str
     max_output_bytes: int
 
 
@@ -181,7 +181,7 @@ class Wave:
         """Store the videos of the jobs that completed, several at a time, and write each result."""
         survey = self.survey
         jobs = [
-            FinishedJob(row, _describe_job(state), row.arguments.get("output_path") or self._settings.output_path)
+            FinishedJob(row, _describe_job(state), get_output_path(row, self._settings.result_path))
             for row, state in survey.to_store
         ]
 
@@ -193,7 +193,6 @@ class Wave:
                 jobs,
                 self._hook.settings,
                 self._settings.max_output_bytes,
-                self._settings.output_conn_id,
                 QuietLog(self._log.warning),
                 on_result,
                 self._is_killed,

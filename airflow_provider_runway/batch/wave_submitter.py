@@ -24,12 +24,15 @@ from airflow_provider_runway.exceptions import (
     UnauthorizedError,
 )
 from airflow_provider_runway.inputs.job_request import MAX_SEED
+from airflow_provider_runway.spending.cost_limit import add_job_to_spent
+from airflow_provider_runway.spending.estimate import PricedJob
 from airflow_provider_runway.submission.intents import build_intent
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.journal import BatchJournal
     from airflow_provider_runway.batch.record_folder import GrowingFile
+    from airflow_provider_runway.batch.row_decision import RowDecision
     from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.inputs.job_request import JobRequest
@@ -50,11 +53,11 @@ BuildRequest = Callable[["RunwayHook", "BatchRow"], "JobRequest"]
 
 @dataclass(frozen=True, slots=True)
 class RowToSubmit:
-    """A row whose job is to be submitted. :param is_new_generation: with another seed than its last one."""
+    """A row whose job is to be submitted, and the decision that says so."""
 
     row: BatchRow
     state: RowState
-    is_new_generation: bool
+    decision: RowDecision
 
 
 @dataclass(slots=True)
@@ -178,11 +181,15 @@ class WaveSubmitter:
     def _make_intent(self, each: RowToSubmit, built: tuple[JobRequest, Any]) -> _PreparedRow:
         request, body = built
         last = each.state.entry
-        generation = 0 if last is None else last.generation + each.is_new_generation
+        generation = 0 if last is None else last.generation + each.decision.is_new_generation
         seed = request.seed
         if request.derives_seed:
             seed = self._choose_seed(request, last, generation)
             body = request.build_body_with_seed(seed, sending=True)  # its image is uploaded already
+        spent_usd: float | None = 0.0
+        if last is not None:
+            may_be_billed = each.decision.earlier_may_be_billed
+            spent_usd = add_job_to_spent(last.spent_usd, last.reserved_usd, may_be_billed=may_be_billed)
         intent = build_intent(
             request,
             body,
@@ -192,6 +199,8 @@ class WaveSubmitter:
             try_number=self._attempt.try_number,
             max_tries=self._attempt.max_tries,
             now=time.time(),
+            spent_usd=spent_usd,
+            reserved_usd=PricedJob.from_body(request.model, body).price_usd,
         )
         return _PreparedRow(each.row, each.state, request, body, intent)
 

@@ -49,7 +49,6 @@ class RunwayGenerateBatchOperator(BaseOperator):
         ``model_params`` (merged, and the row's fields win) and ``image_conn_id``. (templated)
     :param output_path: where a row's video is stored, as on ``RunwayGenerateOperator``; ``{custom_id}`` may stand in
         it, too. None: in ``result_path``, named by its ``custom_id``. (templated)
-    :param output_conn_id: the connection for ``output_path``; None: the one in the URL. (templated)
     :param fail_on_partial_error: fail the task at the end if any row has no video. A retry or a clear then submits the
         failed rows alone.
     :param stop_after_failures: after so many rows without a video, submit no more; what is out is waited for.
@@ -74,7 +73,6 @@ class RunwayGenerateBatchOperator(BaseOperator):
         "model_params",
         "image_conn_id",
         "output_path",
-        "output_conn_id",
         "on_orphaned_intent",
         "runway_conn_id",
     )
@@ -98,7 +96,6 @@ class RunwayGenerateBatchOperator(BaseOperator):
         model_params: Mapping[str, Any] | None = None,
         image_conn_id: str | None = None,
         output_path: str | None = None,
-        output_conn_id: str | None = None,
         fail_on_partial_error: bool = False,
         stop_after_failures: int | None = None,
         on_orphaned_intent: str = "fail",
@@ -121,7 +118,6 @@ class RunwayGenerateBatchOperator(BaseOperator):
         self.model_params = model_params
         self.image_conn_id = image_conn_id
         self.output_path = output_path
-        self.output_conn_id = output_conn_id
         self.fail_on_partial_error = fail_on_partial_error
         self.stop_after_failures = stop_after_failures
         self.on_orphaned_intent = on_orphaned_intent

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_runway.batch.check_rows import JOB_ARGUMENTS, check_rows
 from airflow_provider_runway.batch.ending import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
@@ -28,7 +29,6 @@ from airflow_provider_runway.exceptions import BadInputError, ThrottledError
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, digest_of
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
-from airflow_provider_runway.outputs.store import check_output_path
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
@@ -84,12 +84,8 @@ class BatchExecution:
 
     def start(self) -> dict[str, Any]:
         """Check all rows before any money moves, and do the first wave."""
-        operator = self.operator
         content = self._journal.open()
-        if operator.output_path is not None:
-            check_rendered("output_path", operator.output_path)
-        check_output_path(self._output_path, operator.output_conn_id)
-        count = _check_rows(self._source)
+        count = check_rows(self._source, self._result_path)
         self.task.push_xcom("result_path", self._result_path)
         self.log.info("Batch of %d rows: checked. Results go to %s.", count, self._result_path)
         state = BatchRunState(started_at=self._began_at, last_accepted_at=self._began_at)
@@ -132,7 +128,7 @@ class BatchExecution:
         self._log_survey(survey, state)
         identity = self._make_identity(content.epoch)
         wave = Wave(
-            WaveSettings(self._output_path, self.operator.output_conn_id, self.operator.max_output_bytes),
+            WaveSettings(self._result_path, self.operator.max_output_bytes),
             self.hook,
             self._journal,
             content,
@@ -275,11 +271,6 @@ class BatchExecution:
 
     # What the batch is made of.
 
-    @property
-    def _output_path(self) -> str:
-        """Where a row's video goes that has no output_path of its own."""
-        return self.operator.output_path or f"{self._result_path}/"
-
     def _make_journal(self) -> BatchJournal:
         identity = self.task.identity
         owner = {
@@ -301,7 +292,7 @@ class BatchExecution:
 
     def _make_source(self) -> RowSource:
         operator = self.operator
-        defaults = {name: getattr(operator, name, None) for name in ROW_ARGUMENTS if name != "output_path"}
+        defaults = {name: getattr(operator, name, None) for name in ROW_ARGUMENTS}
         requests = get_unrendered(operator.requests)
         if requests is None:
             return make_file_source(operator.requests_path, defaults)
@@ -317,7 +308,7 @@ class BatchExecution:
             replace(identity, row_id=row.custom_id, row_index=row.index),
             UploadCache(lambda: self._uploads, self._uploads.append),
             model=arguments["model"],
-            arguments={name: arguments[name] for name in ("prompt_text", "prompt_image", "duration", "ratio", "seed")},
+            arguments={name: arguments[name] for name in JOB_ARGUMENTS},
             extra=arguments["model_params"],
             image_conn_id=arguments["image_conn_id"],
         )
@@ -375,15 +366,3 @@ def _read_result_path(value: Any) -> str:
     if not path.strip():
         raise BadInputError("result_path is empty; give a folder for the results. Nothing was sent.")
     return path.rstrip("/")
-
-
-def _check_rows(source: RowSource) -> int:
-    """Check the form of all rows; return how many there are."""
-    count, problems = 0, []
-    for parsed in source.parse_each():
-        count += 1
-        if isinstance(parsed, BadInputError):
-            problems.append(parsed)
-    if problems:
-        raise BadInputError("\n".join(str(problem) for problem in problems[:50]) + " Nothing was sent.")
-    return count

@@ -173,7 +173,7 @@ def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:
-        raise _read_error(url, problem) from None
+        raise make_image_error(url, problem) from None
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
@@ -205,7 +205,8 @@ def make_read_error(subject: str, problem: Exception, allowed: str, other_conn: 
     return UnreachableError(f"{message} Nothing was sent, and nothing is billed; a retry reads it again.")
 
 
-def _read_error(path: str, problem: Exception) -> RunwayError:
+def make_image_error(path: str, problem: Exception) -> RunwayError:
+    """Return the error for an image that could not be read."""
     subject = f"The image prompt_image={safe_repr(path)}"
     return make_read_error(subject, problem, ALLOWED_SOURCES, "with image_conn_id")
 

@@ -167,7 +167,7 @@ def test_the_page_says_what_happened_to_each_job(run_tab: FrameLocator) -> None:
     expect(tile).to_contain_text("runway-gen3-alphaturbo")
     expect(tile).to_contain_text("$0.50")
     wait_for_first_frame(tile.locator("video"))
-    expect(tile.locator(".ratio")).to_have_text("320×180")
+    expect(tile.locator(".ratio")).to_have_text("320\u00d7180")
     expect(tile.locator(".duration")).to_have_text("5 s")
 
 
@@ -188,6 +188,7 @@ def test_filter_and_search_narrow_the_page(run_tab: FrameLocator) -> None:
     run_tab.get_by_role("link", name="Failed", exact=True).click()
     expect(run_tab.locator(".tile")).to_have_count(1)
     run_tab.get_by_role("link", name="All", exact=True).click()
+    expect(run_tab.locator(".tile")).to_have_count(PLAYABLE + 2)
     run_tab.get_by_role("searchbox").fill("lighthouse")
     run_tab.get_by_role("searchbox").press("Enter")
     expect(run_tab.locator(".tile")).to_have_count(1)

@@ -51,7 +51,7 @@ class RunwayGenerateOperator(BaseOperator):
     :param prompt_text: what should happen in the video. (templated)
     :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the
         path of a local file, any URL that ``ObjectStoragePath`` takes, such an object, bytes, or a ``data:`` URL,
-        which an XCom can carry. Mapped instances of one run upload the same picture once. (templated)
+        which an XCom can carry. Mapped instances of one run upload the same image once. (templated)
     :param duration: seconds of video, 5 or 10. (templated)
     :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
     :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
@@ -63,7 +63,7 @@ class RunwayGenerateOperator(BaseOperator):
     :param deferrable: wait in the triggerer, without a worker slot; False: poll in the worker.
     :param timeout: seconds from the submission after which the waiting ends. The job goes on then.
     :param durable: remember the job across tries (Airflow 3.3 and later), or look for it in the account's
-        history (before). False: **a retry after a lost answer pays again**.
+        history (before). False: **a retry after a lost response pays again**.
     :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
     :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
         any URL that ``ObjectStoragePath`` takes. ``{request_id}``, ``{model}``, ``{seed}`` and ``{index}`` (0 for
@@ -76,8 +76,12 @@ class RunwayGenerateOperator(BaseOperator):
     :param max_output_bytes: the largest output that is stored, in bytes; beyond it the task fails without a
         retry, and the job stays paid for. The default is 2 GiB.
     :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
-        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
-        into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
+        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after checking
+        Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
+    :param cost_limit: USD that this task may spend on its jobs, over all its tries and clears. A job that would make
+        it more is not submitted, and neither is one whose price is not known. None: no limit. (templated)
+    :param estimate_only: submit nothing, and return the estimate: ``job_count``, ``estimated_cost`` (USD; None where a
+        price is not known), ``models``, ``cost_limit`` and ``fits_cost_limit``. Checks the inputs as a submit does.
     """
 
     template_fields: Sequence[str] = (
@@ -94,6 +98,7 @@ class RunwayGenerateOperator(BaseOperator):
         "output_conn_id",
         "image_conn_id",
         "on_orphaned_intent",
+        "cost_limit",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
@@ -122,6 +127,8 @@ class RunwayGenerateOperator(BaseOperator):
         image_conn_id: str | None = None,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         on_orphaned_intent: str = "fail",
+        cost_limit: float | str | None = None,
+        estimate_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -143,6 +150,8 @@ class RunwayGenerateOperator(BaseOperator):
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
         self.on_orphaned_intent = on_orphaned_intent
+        self.cost_limit = cost_limit
+        self.estimate_only = estimate_only
         self.current_job: JobSummary | None = None
         if output_path is not None and not wait_for_completion:
             raise ValueError(
@@ -157,8 +166,10 @@ class RunwayGenerateOperator(BaseOperator):
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Submit or resume the job; return it, or wait for its video."""
+        """Submit or resume the job; return it, or wait for its video. With ``estimate_only`` return the estimate."""
         hide_links(self)
+        if self.estimate_only:
+            return self._estimate()
         return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
     def submit_again(
@@ -204,10 +215,26 @@ class RunwayGenerateOperator(BaseOperator):
         with self._start_execution(context) as execution:
             return execution.wait(job, deadline)
 
+    def dry_run(self) -> None:
+        """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
+        super().dry_run()
+        self._estimate()
+
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
         if self.current_job is not None:
             log_kill(self.log, self.current_job)
+
+    def _estimate(self) -> dict[str, Any]:
+        """Log what the job would cost, and return it."""
+        from airflow_provider_runway.operators.operator_inputs import make_estimate
+        from airflow_provider_runway.spending.amounts import parse_limit
+
+        with raise_as_airflow_errors(self.log):
+            cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
+            estimate = make_estimate(self)
+        self.log.info("Estimate: %s. Nothing was sent.", estimate.describe())
+        return estimate.to_xcom(cost_limit_usd)
 
     @contextmanager
     def _start_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_CONNECT_TIMEOUT_S = 10.0
 #: How long the next byte of a response may take to come.
 DEFAULT_READ_TIMEOUT_S = 60.0
-#: The blocking v1 call answers when the video is ready; the vendor's SDK gives v2 jobs 600 s.
+#: The blocking v1 call responds when the video is ready; the vendor's SDK gives v2 jobs 600 s.
 SYNC_READ_TIMEOUT_S = 600.0
 #: A request whose bytes leave slower than this is cut; an upload has up to 22 MB.
 MIN_UPLOAD_BYTES_PER_S = 50_000
@@ -31,6 +31,7 @@ class ClientSettings:
 
     :param verify: True, False, or the path of a file or folder of certificate authorities.
     :param requests_per_minute: the account's rate limit where it is known; None: find it out.
+    :param daily_cost_limit_usd: what the account may spend in a UTC day, in USD; None: no limit.
     :param conn_id: Airflow's id of the connection, for messages.
     """
 
@@ -40,6 +41,7 @@ class ClientSettings:
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S
     verify: bool | str = True
     requests_per_minute: float | None = None
+    daily_cost_limit_usd: float | None = None
     conn_id: str = ""
 
     def describe_host(self, url: str) -> str:

@@ -170,8 +170,8 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 	{ echo "# What builds the docs. Written by: make constraints"; cat $$out.new; } > $$out; \
 	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 
-screenshots: env browser ## Take the pictures of docs/videos_pages.md again
-	@$(BIN)/python tools/take_screenshots.py docs/_static/videos
+screenshots: env browser ## Take the pictures of docs/videos.md again
+	@$(BIN)/python tools/take_screenshots.py docs/pictures
 
 demo-image: env ## Draw the demo's image again
 	@$(BIN)/python tools/make_demo_image.py

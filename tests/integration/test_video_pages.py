@@ -73,8 +73,8 @@ def site(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, runway_default: str, emulator: Emulator, bucket: Bucket
 ) -> Iterator[Site]:
     """The Airflow below ``/team``, where all jobs but one that takes an hour have ended."""
-    emulator.add_fault(call="submit", fault="job_fails", match="always fails", times=0)
-    emulator.add_fault(call="submit", fault="job_latency", match="takes long", times=0, seconds=3600)
+    emulator.add_fault(call="submit", fault="job_fails", match="A storm", times=0)
+    emulator.add_fault(call="submit", fault="job_latency", match="A glacier", times=0, seconds=3600)
     home = tmp_path_factory.mktemp("airflow-videos")
     dags, videos, passwords = home / "dags", home / "videos", home / "passwords.json"
     for folder in (dags, videos):
@@ -160,7 +160,7 @@ def test_the_tab_is_among_those_of_airflow(admin: Visitor, site: Site) -> None:
 
 def test_the_page_says_what_happened_to_each_job(run_tab: FrameLocator) -> None:
     expect(run_tab.locator("#totals")).to_have_text(f"{PLAYABLE} videos $3.00 1 waiting 1 failed", use_inner_text=True)
-    failed = find_tile(run_tab, "always fails")
+    failed = find_tile(run_tab, "A storm")
     expect(failed.locator(".reason")).to_contain_text("Generation failed. It is not billed.")
     expect(find_tile(run_tab, "A glacier")).to_contain_text("deferred")
     tile = find_tile(run_tab, "A train in the snow")  # submitted by one task, awaited by another

@@ -47,8 +47,8 @@ def clips():
     RunwayGenerateOperator(task_id="url_only", prompt_text="Rain on a tin roof", ratio="9:16", **one)
     submit = RunwayGenerateOperator(task_id="submit", prompt_image=IMAGE, prompt_text="A train in the snow")
     RunwayJobSensor(task_id="wait", request_id=submit.output["request_id"])
-    RunwayGenerateOperator(task_id="refused", prompt_text="always fails", **one)
-    RunwayGenerateOperator(task_id="slow", prompt_text="A glacier, takes long", **one)
+    RunwayGenerateOperator(task_id="refused", prompt_text="A storm over the sea", **one)
+    RunwayGenerateOperator(task_id="slow", prompt_text="A glacier in the morning sun", **one)
 
 
 @dag(schedule=None, start_date=START, params={"outside": "/etc/passwd", "inside": "/tmp/videos/x.mp4"})

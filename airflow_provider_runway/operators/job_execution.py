@@ -20,6 +20,7 @@ from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_pr
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
+from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
 from airflow_provider_runway.segmind.billing_notices import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 
 #: The operator's arguments that describe the job to ``build_request``.
-_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
+_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "reference_images", "duration", "ratio", "seed")
 
 
 class JobExecution:
@@ -70,6 +71,8 @@ class JobExecution:
         if operator.output_path is not None:  # checked before money moves
             check_rendered("output_path", operator.output_path)
             check_output_path(operator.output_path, operator.output_conn_id)
+            if operator.request_id is None:  # else the job may be of another model than the argument's default
+                check_extension(operator.output_path, operator.model)
         if operator.request_id is None:
             job = self._submit_or_resume(throttle_count, give_up_at)
         else:

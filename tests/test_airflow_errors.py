@@ -26,6 +26,7 @@ from airflow_provider_runway.exceptions import (
 MAY_BE_RETRIED = {
     "error",
     "unanswered",
+    "spend_not_known",
     "throttled",
     "history_not_settled",
     "unreachable",

@@ -26,6 +26,7 @@ CODES = {
     *("not_found", "out_of_credits", "spend_limit", "retired", "unanswered", "throttled", "unreachable"),
     *("submission_unknown", "job_failed", "content_blocked", "record_expired", "output_lost", "wait_expired"),
     *("download_failed", "output_refused", "history_not_settled"),
+    *("cost_limit", "daily_cost_limit", "balance_too_low", "spend_not_known"),
 }
 
 

@@ -27,10 +27,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hooks": CORE | {"segmind", "history", "polling", "transports", "checks", "compat"},
     "inputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
-    "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs"},
+    "spending": CORE | {"segmind", "history"},
+    "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs", "spending"},
     "batch": CORE
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "compat"},
-    "links": CORE | {"segmind", "compat"},
+    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "spending", "compat"},
+    "links": CORE | {"segmind", "compat", "videos"},
     "operators": CORE
     | AIRFLOW_FACING
     | {
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "inputs",
         "outputs",
         "submission",
+        "spending",
         "batch",
         "triggers",
         "links",
@@ -56,14 +58,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "task_context": CORE | {"compat", "inputs", "links", "submission"},
+    "task_context": CORE | {"compat", "segmind", "inputs", "links", "submission"},
     "task_deferral": CORE
     | {"compat", "task_context", "segmind", "history", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},
     "emulator": set(),
 }
 #: Layers without clock, network, randomness or log: none of these may be imported there, not even inside a function.
-PURE_LAYERS = {"segmind", "history", "polling"}
+PURE_LAYERS = {"segmind", "history", "polling", "spending"}
 IMPURE_MODULES = {
     *("airflow", "asyncio", "logging", "time", "random", "requests", "urllib3", "aiohttp", "socket", "ssl", "os"),
     *("threading", "subprocess", "secrets", "uuid", "http", "pathlib", "sqlalchemy"),

@@ -221,8 +221,10 @@ def make_decision_table() -> str:
         asked += [join_values(rule.attempt, Attempt), join_values(rule.on_orphaned_intent, OnOrphanedIntent)]
         found = "; ".join(cell for cell in asked if cell)
         billed = BILLED[rule.action]
-        if rule.remote <= UNBILLED:
-            billed = "nothing" if rule.action is Action.FAIL else BILLED[Action.SUBMIT]
+        if rule.action is Action.SUBMIT_NEW_GENERATION and not rule.earlier_may_be_billed:
+            billed = BILLED[Action.SUBMIT]
+        elif rule.remote <= UNBILLED:
+            billed = "nothing"
         rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, billed])
     return make_table(["earlier submit", "what is found", "action", "why", "billed"], rows)
 

@@ -48,7 +48,7 @@ class BatchRow:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return f"row {self.index} ({self.custom_id})"
+        return f"Row {self.index} ({self.custom_id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ class RowSource:
 
     def parse_each(self) -> Iterator[BatchRow | BadInputError]:
         """Yield each row, or the error that says what is wrong with it and where it stands."""
-        labels: dict[str, str] = {}
+        indexes: dict[str, int] = {}
         for index, (line, value) in enumerate(self.read_values()):
-            label = f"row {index}" if line is None else f"row {index} (line {line})"
+            label = f"Row {index}" if line is None else f"Row {index} (line {line})"
             try:
                 row = parse_row(index, value, self.defaults, label)
-                if (earlier := labels.setdefault(row.custom_id, label)) is not label:
+                if (first := indexes.setdefault(row.custom_id, index)) != index:
                     raise BadInputError(
-                        f"{label} has the custom_id {row.custom_id!r} of {earlier}; each needs its own."
+                        f"{label} has the custom_id {row.custom_id!r} of row {first}; each needs its own."
                     )
             except BadInputError as problem:
                 yield problem
@@ -128,7 +128,7 @@ def parse_row(index: int, value: Any, defaults: Mapping[str, Any], label: str | 
     :param label: how messages name it.
     :raises BadInputError: it is no dict, has a name that no row has, or a custom_id that cannot name a file.
     """
-    label = label or f"row {index}"
+    label = label or f"Row {index}"
     if isinstance(value, UnreadableValue):
         raise BadInputError(f"{label} {value.problem}.")
     if not isinstance(value, Mapping):

@@ -10,10 +10,12 @@ from airflow_provider_runway.hooks.custom_models_file import load_models
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
 from airflow_provider_runway.inputs.local_images import (
     PROMPT_IMAGE_PLACEHOLDER,
+    LocalImage,
     find_image_field,
     read_local_images,
     replace_local_images,
     replace_texts,
+    select_needed_images,
     upload_all,
 )
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache, check_conn_id
@@ -23,6 +25,29 @@ from airflow_provider_runway.segmind.models import MODELS, build_body, seed_fiel
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
+
+
+#: The operator's arguments that describe a job.
+JOB_ARGUMENTS = ("prompt_text", "prompt_image", "reference_images", "duration", "ratio", "seed")
+
+
+def build_checked_body(
+    model: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], list[LocalImage]]:
+    """Return the checked body of a submit, and the images that must be read and uploaded for it.
+
+    In the body stand placeholders for the URLs of these images. It is as JSON has it, so that the fingerprint, the
+    submit and the history all compare the same values.
+
+    :raises BadInputError: an input would be refused.
+    """
+    check_rendered("model", model)
+    replaced, images = replace_local_images(arguments)
+    load_models()
+    body: dict[str, Any] = json.loads(encode_json(build_body(model, replaced, extra)))
+    if model not in MODELS:  # build_body has checked the prompt of a listed model
+        check_rendered("prompt_text", arguments.get("prompt_text"))
+    return body, select_needed_images(images, body)
 
 
 def build_request(
@@ -46,16 +71,10 @@ def build_request(
     :raises BadConnectionError: there is no usable connection.
     :raises UnreachableError: the image's storage did not respond; nothing was sent.
     """
-    check_rendered("model", model)
-    checked_arguments, local_images = replace_local_images(arguments)
-    load_models()
+    body, local_images = build_checked_body(model, arguments, extra)
     check_conn_id("runway_conn_id", hook.runway_conn_id)
-    # As JSON has it, so that the fingerprint, the submit and the history all compare the same values.
-    body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
-    if model not in MODELS:  # build_body has checked the prompt of a listed model
-        check_rendered("prompt_text", arguments.get("prompt_text"))
     seed_field = seed_field_name(model)
-    images = read_local_images(local_images, body, image_conn_id)
+    images = read_local_images(local_images, image_conn_id)
     urls: dict[str, str] = {}
 
     def build_body_with_seed(seed: int | None, *, sending: bool) -> Mapping[str, Any]:

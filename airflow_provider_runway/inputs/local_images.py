@@ -63,20 +63,19 @@ def _replace_reference(number: int, reference: Any, images: list[LocalImage]) ->
     return {**reference, "uri": images[-1].placeholder}
 
 
-def read_local_images(
-    images: Sequence[LocalImage], body: Mapping[str, Any], conn_id: str | None
-) -> dict[str, InputImage]:
-    """Return the checked bytes of those images that a body still has, by their placeholders.
+def select_needed_images(images: Sequence[LocalImage], body: Mapping[str, Any]) -> list[LocalImage]:
+    """Return the images whose placeholders a body still has."""
+    texts = set(_walk_texts(body))
+    return [image for image in images if image.placeholder in texts]
+
+
+def read_local_images(images: Sequence[LocalImage], conn_id: str | None) -> dict[str, InputImage]:
+    """Return the checked bytes of images, by their placeholders.
 
     :raises BadInputError: one cannot be read, or is not one that the models take; nothing was sent.
     :raises UnreachableError: its storage did not respond; nothing was sent.
     """
-    needed = set(_walk_texts(body))
-    return {
-        image.placeholder: read_image(image.source, conn_id, image.argument)
-        for image in images
-        if image.placeholder in needed
-    }
+    return {image.placeholder: read_image(image.source, conn_id, image.argument) for image in images}
 
 
 def find_image_field(body: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:

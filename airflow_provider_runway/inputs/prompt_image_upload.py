@@ -177,7 +177,7 @@ def _read_from_storage(url: str, conn_id: str | None, name: str, path: Any = Non
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:
-        raise make_read_error(f"The image {name}", problem, ALLOWED_SOURCES, "with image_conn_id") from None
+        raise make_image_error(name, problem) from None
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
@@ -207,6 +207,14 @@ def make_read_error(subject: str, problem: Exception, allowed: str, other_conn: 
     if is_final or getattr(problem, "errno", None) in _FINAL_ERRNOS:
         return BadInputError(f"{message} Correct the path, or the rights of its connection. Nothing was sent.")
     return UnreachableError(f"{message} Nothing was sent, and nothing is billed; a retry reads it again.")
+
+
+def make_image_error(name: str, problem: Exception) -> RunwayError:
+    """Return the error for an image that could not be read.
+
+    :param name: where the author wrote it, and what it says there: "prompt_image='/data/1.png'".
+    """
+    return make_read_error(f"The image {name}", problem, ALLOWED_SOURCES, "with image_conn_id")
 
 
 def to_one_line(text: str) -> str:

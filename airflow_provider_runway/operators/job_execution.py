@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s
 from airflow_provider_runway.exceptions import (
     BadInputError,
+    CostLimitError,
     HistoryNotSettledError,
     RunwayError,
     ThrottledError,
@@ -18,7 +19,9 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
+from airflow_provider_runway.operators.operator_inputs import build_operator_request
+from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
 from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
@@ -32,6 +35,7 @@ from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import collect_fields, find_price_usd
+from airflow_provider_runway.spending.amounts import parse_limit
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
@@ -41,9 +45,6 @@ from airflow_provider_runway.triggers.metrics import record_completed
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
-
-#: The operator's arguments that describe the job to ``build_request``.
-_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "reference_images", "duration", "ratio", "seed")
 
 
 class JobExecution:
@@ -57,8 +58,14 @@ class JobExecution:
         self.hook = hook
         self.task = task
         self.log = operator.log
+        self.spending = SpendingCheck(hook, self.log, task.list_sibling_jobs)
         self.submitter = Submitter(
-            hook, task.attempt, self.log, durable=operator.durable, on_orphaned_intent=operator.on_orphaned_intent
+            hook,
+            task.attempt,
+            self.log,
+            durable=operator.durable,
+            on_orphaned_intent=operator.on_orphaned_intent,
+            check_spending=self.spending.check,
         )
 
     def submit_and_wait(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
@@ -81,7 +88,7 @@ class JobExecution:
         # Before the first poll: whatever fails from here on, the id is on the task's page.
         self.task.push_xcom("request_id", job.request_id)
         if not operator.wait_for_completion:
-            self.submitter.mark_delivered(job.request_id)
+            self.submitter.mark_delivered(job.request_id, job.cost)
             return job.to_xcom(operator.prompt_text)
         if job.status == JobState.COMPLETED:
             return self._deliver(job)
@@ -115,29 +122,28 @@ class JobExecution:
         operator = self.operator
         if operator.request_id is not None or self.task.attempt.try_number > 1:
             return None
-        arguments = {name: getattr(operator, name) for name in _JOB_ARGUMENTS}
+        arguments = {name: getattr(operator, name) for name in JOB_ARGUMENTS}
         return find_price_usd(operator.model, collect_fields(operator.model, arguments, operator.model_params))
 
     def _submit_or_resume(self, throttle_count: int, give_up_at: float) -> JobSummary:
         operator = self.operator
         self.submitter.record_start()
         try:
-            request = build_request(
-                self.hook,
-                self.task.identity,
-                self.task.make_shared_upload_cache(),
-                model=operator.model,
-                arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
-                extra=operator.model_params,
-                image_conn_id=operator.image_conn_id,
+            self.spending.cost_limit_usd = parse_limit("cost_limit", operator.cost_limit)
+            request = build_operator_request(
+                operator, self.hook, self.task.identity, self.task.make_shared_upload_cache()
             )
         except (BadInputError, UnreachableError) as problem:
             raise add_earlier_job(problem, self.task.attempt.journal) from None
         if throttle_count == 0:
             warn_of_late_retry(operator, self.task.attempt)
+        else:
+            self.spending.skip_balance()
         while True:
             try:
                 return self.submitter.submit_or_resume(request)
+            except CostLimitError as problem:
+                raise add_earlier_job(problem, self.task.attempt.journal) from None
             except ThrottledError as throttled:
                 kwargs = self._kwargs_of_submit_again(throttle_count + 1, give_up_at)
                 wait_for_rate_limit(
@@ -170,7 +176,7 @@ class JobExecution:
         for key in ("output_url", "output_urls", "output_path"):
             if result[key]:
                 self.task.push_xcom(key, result[key])
-        self.submitter.mark_delivered(job.request_id)
+        self.submitter.mark_delivered(job.request_id, job.cost)
         return result
 
 

@@ -34,14 +34,15 @@ _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
 FormatPath = Callable[[str | None], str]
 
 
-def check_output_path(output_path: str, conn_id: str | None) -> None:
+def check_output_path(output_path: str, conn_id: str | None, *, is_batch: bool = False) -> None:
     """Check that outputs can be stored at a path, before anything is paid for.
 
+    :param is_batch: it is the path of a batch, or of one of its rows.
     :raises BadInputError: the path is empty, has an unknown placeholder, or is a folder without a "/" at its end; no
         provider serves its scheme, or its connection does not exist.
     """
-    path = OutputPathTemplate.parse(output_path).format_path(
-        {"index": 0, "request_id": "video", "model": "model", "seed": 1}
+    path = OutputPathTemplate.parse(output_path, is_batch=is_batch).format_path(
+        {"index": 0, "request_id": "video", "model": "model", "seed": 1, "custom_id": "row"}
     )
     try:
         if (storage_conn_id := get_storage_conn_id(path, conn_id)) is not None and "://" in path:
@@ -67,6 +68,7 @@ def store_outputs(
     settings: ClientSettings,
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
+    custom_id: str | None = None,
 ) -> list[str]:
     """Store every output of a job, one after the other, and return their paths.
 
@@ -75,14 +77,17 @@ def store_outputs(
     them again, which is free.
 
     :param max_bytes: the largest output that is stored.
+    :param custom_id: the row of a batch that the job belongs to; it names the file in a folder.
     :raises DownloadFailedError: one could not be downloaded or stored; the job itself is not touched.
     :raises OutputRejectedError: the same, and a retry would not help.
     """
-    template, count = OutputPathTemplate.parse(output_path), len(summary.output_urls)
+    template = OutputPathTemplate.parse(output_path, is_batch=custom_id is not None)
+    count = len(summary.output_urls)
+    of_job = {"request_id": summary.request_id, "model": summary.model, "seed": summary.seed, "custom_id": custom_id}
     allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
     paths = []
     for index, url in enumerate(summary.output_urls):
-        values = {"index": index, "request_id": summary.request_id, "model": summary.model, "seed": summary.seed}
+        values = {"index": index, **of_job}
         fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
         try:
             path, file = _store_output(url, partial(template.format_path, values), conn_id, fetch)

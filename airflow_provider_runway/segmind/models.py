@@ -234,7 +234,8 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
         if field.required and given.get(field.name) is None
     ]
     if problems:
-        raise BadInputError(f"{slug} was not asked, nothing is billed. " + " ".join(problems), model=slug)
+        text = f"{slug} was not asked, nothing is billed. " + " ".join(problems)
+        raise BadInputError(text, model=slug, problems=problems)
     return body
 
 

@@ -25,7 +25,7 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
+from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.billing_notices import describe_completed
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
@@ -76,7 +76,7 @@ class RunwayJobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "runway_conn_id", "model")
-    operator_extra_links = (RunwayVideoLink(), RunwayConsoleLink())
+    operator_extra_links = TASK_LINKS
     ui_color = "#e9e4ff"
 
     def __init__(

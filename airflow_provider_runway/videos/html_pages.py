@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from airflow_provider_runway.videos import URL_PREFIX
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope
-from airflow_provider_runway.videos.plugin import URL_PREFIX
 from airflow_provider_runway.videos.tile_listing import TileFilter, TilePage, Totals
 from airflow_provider_runway.videos.tiles import FAILED, SUBMITTED, SUCCESS, WAITING, TaskKey, Tile, find_origin
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-#: Where the pages are mounted, below Airflow's own address.
-URL_PREFIX = "/runway-videos"
+from airflow_provider_runway.videos import URL_PREFIX
+
 #: A tab's destination -> (the last part of its address in Airflow, the page in it). Airflow fills in the braces.
 #: The paths are relative to Airflow's address, so that a ``base_url`` with a path works, too.
 TABS = {

@@ -63,7 +63,7 @@ def test_a_file_in_another_storage_is_read(memory_storage: MemoryFileSystem) -> 
 def test_every_line_that_is_no_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, "shots.jsonl", '{"seed": 1}\n{"seed": \n"a prompt"\n\n{"sed": 1}\n{"seed": 2}\n')
     found = problems(path)
-    assert [text.partition(")")[0] for text in found] == ["row 1 (line 2", "row 2 (line 3", "row 3 (line 5"]
+    assert [text.partition(")")[0] for text in found] == ["Row 1 (line 2", "Row 2 (line 3", "Row 3 (line 5"]
     assert "is not JSON" in found[0]
     assert "is a text" in found[1]
     assert "did you mean seed?" in found[2]
@@ -72,9 +72,9 @@ def test_every_line_that_is_no_row_is_named_and_the_others_are_read(tmp_path: Pa
 def test_what_is_wrong_in_a_csv_is_named_by_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "shots.csv", 'custom_id,model_params\na,"{""fps"": 24}",more\nb,fps=24\nc,\n"d"x,\ne,\n')
     assert [text.split(";")[0] for text in problems(path)] == [
-        "row 0 (line 2) has 3 cells, and the header names 2 columns",
-        "row 1 (line 3) has model_params that are not JSON",
-        "row 3 (line 5) is not CSV: ',' expected after '\"'",
+        "Row 0 (line 2) has 3 cells, and the header names 2 columns",
+        "Row 1 (line 3) has model_params that are not JSON",
+        "Row 3 (line 5) is not CSV: ',' expected after '\"'",
     ]
 
 

@@ -45,16 +45,16 @@ def test_a_whole_number_is_a_custom_id() -> None:
     ["", "a/b", "..", ".hidden", "a b", "-rf", "café", "a\n", "x" * 101, True, 1.5, ["a"], b"a", "{request_id}", "a~1"],
 )
 def test_a_custom_id_that_cannot_name_a_file_is_refused(custom_id: object) -> None:
-    with pytest.raises(BadInputError, match=r"row 3 has the custom_id .* cannot name its video's file; allowed: "):
+    with pytest.raises(BadInputError, match=r"Row 3 has the custom_id .* cannot name its video's file; allowed: "):
         parse_row(3, {"custom_id": custom_id}, {})
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        pytest.param("a prompt", "row 2 is a text; give a dict such as", id="text"),
-        pytest.param(None, "row 2 is None", id="None"),
-        pytest.param(["a"], "row 2 is of type list", id="list"),
+        pytest.param("a prompt", "Row 2 is a text; give a dict such as", id="text"),
+        pytest.param(None, "Row 2 is None", id="None"),
+        pytest.param(["a"], "Row 2 is of type list", id="list"),
         pytest.param({"promt_text": "x"}, "unknown name 'promt_text' (did you mean prompt_text?)", id="typo"),
         pytest.param({"promptText": "x", "sku": 1}, "unknown names 'promptText', 'sku' (did you mean", id="two names"),
         pytest.param({"runway_conn_id": "x"}, "unknown name 'runway_conn_id'", id="an argument of the task only"),
@@ -111,9 +111,9 @@ def test_two_rows_with_one_custom_id_are_refused_by_both_places() -> None:
     source = make_list_source([{"custom_id": "a"}, {"custom_id": "row-000002"}, {}, {"custom_id": "a"}], {})
     parsed = list(source.parse_each())
     assert [isinstance(one, BatchRow) for one in parsed] == [True, True, False, False]
-    assert "row 2 has the custom_id 'row-000002' of row 1" in str(parsed[2])
-    assert "row 3 has the custom_id 'a' of row 0" in str(parsed[3])
-    with pytest.raises(BadInputError, match=r"^row 2 has .* Nothing was sent\.$"):
+    assert "Row 2 has the custom_id 'row-000002' of row 1" in str(parsed[2])
+    assert "Row 3 has the custom_id 'a' of row 0" in str(parsed[3])
+    with pytest.raises(BadInputError, match=r"^Row 2 has .* Nothing was sent\.$"):
         list(source)
 
 

@@ -120,6 +120,10 @@ READABLE = [
     ),
     pytest.param({"verify": " /etc/ca.pem "}, "verify", "/etc/ca.pem", id="verify by a file"),
     pytest.param({}, "verify", True, id="nothing verifies"),
+    *(
+        pytest.param({"daily_cost_limit": value}, "daily_cost_limit_usd", number, id=f"daily_cost_limit {value!r}")
+        for value, number in ((7.5, 7.5), (" 7.50 ", 7.5), (0, 0.0), (None, None), ("", None))
+    ),
 ]
 
 
@@ -149,6 +153,7 @@ UNREADABLE: dict[str, list[Any]] = {
     "verify": [0, 1.5, []],
     "storage_url": [7, "ftp://h", "h", "https://u:p@h"],
     "history_url": [7, "https://u:p@h"],
+    "daily_cost_limit": [-1, "-0.01", "much", True, [5], "nan", "5 USD"],
 }
 
 

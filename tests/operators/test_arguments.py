@@ -35,8 +35,10 @@ DEFAULTS: dict[str, Any] = {
     "image_conn_id": None,
     "max_output_bytes": 2 * 1024**3,
     "on_orphaned_intent": "fail",
+    "cost_limit": None,
+    "estimate_only": False,
 }
-NOT_TEMPLATED = {"wait_for_completion", "deferrable", "timeout", "durable", "max_output_bytes"}
+NOT_TEMPLATED = {"wait_for_completion", "deferrable", "timeout", "durable", "max_output_bytes", "estimate_only"}
 
 
 def render(**arguments: Any) -> RunwayGenerateOperator:

@@ -35,6 +35,19 @@ def test_each_output_gets_its_path(subtests: pytest.Subtests) -> None:
             assert OutputPathTemplate.parse(output_path).format_path({**VALUES, "index": index}) == target
 
 
+def test_a_row_of_a_batch_is_stored_by_its_custom_id(subtests: pytest.Subtests) -> None:
+    for case, output_path, index, target in (
+        ("a folder", "/videos/", 0, "/videos/shoe-1.mp4"),
+        ("a folder, the second output", "/videos/", 1, "/videos/shoe-1~1.mp4"),
+        ("a file", "/v/{seed}/{custom_id}.mp4", 0, "/v/4711/shoe-1.mp4"),
+        ("a folder of its own", "/v/{custom_id}/{index}.mp4", 1, "/v/shoe-1/1.mp4"),
+        ("without custom_id", "/v/{request_id}.mp4", 1, "/v/id-1.mp4"),
+    ):
+        values = {**VALUES, "index": index, "custom_id": "shoe-1"}
+        with subtests.test(case):
+            assert OutputPathTemplate.parse(output_path, is_batch=True).format_path(values) == target
+
+
 def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
     assert OutputPathTemplate.parse("/v/").format_path(VALUES, ".png") == "/v/id.png"
     assert OutputPathTemplate.parse("/v/").format_path({**VALUES, "index": 1}, ".png") == "/v/id-1.png"
@@ -47,6 +60,7 @@ def test_a_malformed_path_is_refused(subtests: pytest.Subtests) -> None:
         ("blanks", "  ", "give a file"),
         ("None", None, "give a file"),
         ("an unknown placeholder", "/v/{name}.mp4", "{name} is no placeholder"),
+        ("a placeholder of batches", "/v/{custom_id}.mp4", "{custom_id} is no placeholder"),
         ("empty braces", "/v/{}.mp4", "{} is no placeholder"),
         ("a number", "/v/{0}.mp4", "{0} is no placeholder"),
         ("an attribute", "/v/{index.real}.mp4", "{index.real} is no placeholder"),

@@ -102,7 +102,8 @@ def test_everything_that_is_wrong_is_said_in_one_message() -> None:
     for words in ("prompt_text", "duration", "ratio", "seed", "prompt_image is missing", "no field for style"):
         assert words in str(caught.value)
     assert "nothing is billed" in str(caught.value)
-    assert caught.value.facts == {"model": SLUG}
+    assert caught.value.facts["model"] == SLUG
+    assert len(caught.value.facts["problems"]) == 6
 
 
 def test_an_argument_without_a_field_names_where_the_models_own_fields_go() -> None:

@@ -82,6 +82,7 @@ def test_the_journal_holds_no_input_and_no_key() -> None:
     assert set(ENTRY.to_json()) == {
         "phase", "fingerprint", "model", "generation", "seed", "try_number", "max_tries", "at", "request_id", "spent",
         "picture", "prompt", "expires_at", "unanswered_submits", "is_presumed",
+        "spent_usd", "reserved_usd",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.segmind.jobs import JobSummary
-from airflow_provider_runway.task_deferral import _JOB_KEY
+from airflow_provider_runway.task_context import JOB_XCOM_KEY
 from airflow_provider_runway.videos.airflow_api import WAITING_JOB_KEY
 from airflow_provider_runway.videos.tiles import (
     FAILED,
@@ -76,7 +76,7 @@ def test_a_job_without_a_video_shows_its_state_and_what_its_task_asked_for(airfl
 
 
 def test_the_pages_read_what_a_waiting_task_pushes() -> None:
-    assert WAITING_JOB_KEY == _JOB_KEY
+    assert WAITING_JOB_KEY == JOB_XCOM_KEY
 
 
 def test_a_job_submitted_by_one_task_and_awaited_by_another_is_one_tile() -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.batch.check_rows import JOB_ARGUMENTS, check_rows
+from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.ending import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
@@ -26,7 +26,7 @@ from airflow_provider_runway.batch.wave_plan import Progress, compute_next_wave_
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import get_unrendered, make_storage_path, run_in_thread
 from airflow_provider_runway.exceptions import BadInputError, ThrottledError
-from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.segmind.model_fields import check_rendered

@@ -19,9 +19,11 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.operators.operator_inputs import JOB_ARGUMENTS, build_operator_request
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
+from airflow_provider_runway.operators.operator_inputs import build_operator_request
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
+from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
 from airflow_provider_runway.segmind.billing_notices import (
@@ -76,6 +78,8 @@ class JobExecution:
         if operator.output_path is not None:  # checked before money moves
             check_rendered("output_path", operator.output_path)
             check_output_path(operator.output_path, operator.output_conn_id)
+            if operator.request_id is None:  # else the job may be of another model than the argument's default
+                check_extension(operator.output_path, operator.model)
         if operator.request_id is None:
             job = self._submit_or_resume(throttle_count, give_up_at)
         else:

@@ -26,14 +26,14 @@ from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
 from airflow_provider_runway.exceptions import ThrottledError
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
-from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, digest_of
+from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.operators.batch_rows import make_row_source, read_result_path
 from airflow_provider_runway.operators.batch_spending import BatchSpending, WaveAllowance
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.submitter import read_orphan_policy
+from airflow_provider_runway.submission.decision_input import read_orphan_policy
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_GRACE_S
 from airflow_provider_runway.triggers.batch import RunwayBatchTrigger
 
@@ -310,7 +310,7 @@ class BatchExecution:
         )
 
     def _make_identity(self, epoch: int) -> JobIdentity:
-        return replace(self.task.identity, batch_id=f"{digest_of(self._result_path)}.{epoch}")
+        return replace(self.task.identity, batch_id=f"{make_digest(self._result_path)}.{epoch}")
 
     def _build_request(self, hook: RunwayHook, row: BatchRow, identity: JobIdentity) -> JobRequest:
         arguments = row.arguments

@@ -92,9 +92,9 @@ def test_changed_rows_are_new_jobs_after_a_clear_and_added_ones_are_submitted(
 def test_enough_failures_stop_the_submitting(
     gateway: Emulator, ti: TaskInstance, tmp_path: Path, connection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execution = "airflow_provider_runway.operators.batch_execution"
-    monkeypatch.setattr(f"{execution}.compute_wave_size", lambda *_: 10)
-    monkeypatch.setattr(f"{execution}.compute_next_wave_at", lambda now, *_, **__: now + 1)
+    monkeypatch.setattr("airflow_provider_runway.operators.batch_execution.compute_wave_size", lambda *_: 10)
+    wait_for_all = "airflow_provider_runway.triggers.wave_wait.is_worth_waking"
+    monkeypatch.setattr(wait_for_all, lambda *_, out, **__: out == 0)
     gateway.add_fault("submit:job_fails:times=0")
     manifest = run_task(lambda: make_batch(tmp_path, make_rows(40), stop_after_failures=5), ti)
     assert manifest["terminal_reason"] == "stop_after_failures"

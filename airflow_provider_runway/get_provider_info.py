@@ -40,6 +40,9 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.hooks.runway"]}],
         "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
+        "task-decorators": [
+            {"class-name": f"{_PACKAGE}.decorators.batch.runway_batch_task", "name": "runway_batch"},
+        ],
         "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
         "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
         "config": {

@@ -11,12 +11,12 @@ import time
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import (
@@ -61,6 +61,9 @@ _AIRFLOW_CLASSES = {
     **dict.fromkeys(("BaseTrigger", "TriggerEvent"), "airflow.triggers.base"),
 }
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 #: The Airflow Variable that tells two deployments with one API key apart.
 DEPLOYMENT_VARIABLE = "runway_deployment_id"
 
@@ -89,15 +92,18 @@ __all__ = [
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "get_unrendered",
     "has_plugin_pages",
     "is_connection_missing",
     "make_cli_group",
     "make_storage_path",
     "make_timer_trigger",
+    "make_unrendered",
     "mask_secret",
     "read_connection_in_command",
     "read_link_xcom",
     "report_lineage",
+    "run_in_thread",
     "task_decorator_factory",
 ]
 
@@ -117,7 +123,7 @@ def call_decorated_function(task: DecoratedOperator, context: Any) -> Any:
     try:
         from airflow.sdk.bases.decorator import determine_kwargs
     except ImportError:  # Airflow 2
-        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[no-redef, import-not-found]
+        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
     context_merge(context, task.op_kwargs)
     return task.python_callable(*task.op_args, **determine_kwargs(task.python_callable, task.op_args, context))
 
@@ -138,6 +144,17 @@ async def get_connection_async(conn_id: str) -> Connection:
         connection: Connection = await lookup(conn_id)
         return connection
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+async def run_in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call a function that blocks, such as one of a storage, without blocking the event loop of a triggerer.
+
+    With asgiref, and not with ``asyncio.to_thread``: a lookup of a connection in the thread finds its way back to the
+    event loop then, in which Airflow 3 talks to its supervisor.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False)(*arguments, **named)
 
 
 async def is_connection_missing(conn_id: str) -> bool:
@@ -316,6 +333,49 @@ def report_lineage(path: ObjectStoragePath) -> None:
     collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
 
 
+def make_unrendered(value: Any) -> Any:
+    """Return a value for a template field in which no Jinja is rendered. Outputs of other tasks are, also inside it."""
+    if hasattr(value, "resolve"):
+        return value
+    try:
+        from airflow.sdk.definitions._internal.templater import LiteralValue
+    except ImportError:  # Airflow 2
+        from airflow.template.templater import LiteralValue  # type: ignore[no-redef, import-not-found]
+
+    class UnrenderedValue(LiteralValue):
+        def iter_references(self) -> Iterator[Any]:
+            for inner in _find_resolvable(self.value):
+                yield from inner.iter_references()
+
+        def resolve(self, context: Any, **options: Any) -> Any:
+            return _resolve_inside(self.value, context, options)
+
+    return UnrenderedValue(value)
+
+
+def get_unrendered(value: Any) -> Any:
+    """Return the value in what :func:`make_unrendered` returned, for a task whose templates were not rendered."""
+    return value.value if type(value).__name__ == "UnrenderedValue" else value
+
+
+def _find_resolvable(value: Any) -> Iterator[Any]:
+    if hasattr(value, "iter_references"):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _find_resolvable(inner)
+
+
+def _resolve_inside(value: Any, context: Any, options: Mapping[str, Any]) -> Any:
+    if hasattr(value, "iter_references"):
+        return value.resolve(context, **options)
+    if isinstance(value, dict):
+        return {name: _resolve_inside(inner, context, options) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolve_inside(inner, context, options) for inner in value]
+    return value
+
+
 def mask_secret(secret: str) -> None:
     """Hide a secret in every log of this process."""
     from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
@@ -325,7 +385,7 @@ def mask_secret(secret: str) -> None:
 
 @cache
 def has_plugin_pages() -> bool:
-    """Return whether this Airflow shows a plugin's pages in tabs, and tells the pages who asks: from 3.1.1 on.
+    """Return whether this Airflow shows a plugin's pages in tabs, and lets the pages know the user: from 3.1.1 on.
 
     3.1.0 has the tabs, but keeps the caller's token where a page inside a tab does not get it.
     """

@@ -38,12 +38,22 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.hooks.runway"]}],
-        "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
+        "operators": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.operators.runway", f"{_PACKAGE}.operators.batch"],
+            }
+        ],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
         "task-decorators": [
             {"class-name": f"{_PACKAGE}.decorators.batch.runway_batch_task", "name": "runway_batch"},
         ],
-        "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
+        "triggers": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.triggers.runway", f"{_PACKAGE}.triggers.batch"],
+            }
+        ],
         "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
         "config": {
             "runway": {
@@ -93,6 +103,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",
+            f"{_PACKAGE}.links.batch.RunwayResultsLink",
             f"{_PACKAGE}.links.runway.RunwayVideosPageLink",
         ],
     }

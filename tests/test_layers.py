@@ -48,10 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "triggers",
         "links",
     },
+    "decorators": CORE | {"compat", "airflow_errors", "batch", "operators"},
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "triggers": CORE | {"compat", "segmind", "history", "polling", "transports", "hooks"},
+    "triggers": CORE
+    | {"compat", "segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch"},
     "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
     # jobs and media as values, and the storage; the plugin module itself imports nothing
     "videos": CORE | {"segmind", "outputs", "compat"},

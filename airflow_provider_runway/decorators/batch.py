@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.batch.requests_file import get_requests_uri, write_requests
 from airflow_provider_runway.compat import DecoratedOperator, call_decorated_function, task_decorator_factory
 from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 
@@ -58,6 +57,8 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Call the function, write its rows into the batch's folder, and go on as any batch."""
+        from airflow_provider_runway.batch.requests_file import write_requests  # not while a DAG file is parsed
+
         rows = call_decorated_function(self, context)
         with raise_as_airflow_errors(self.log):
             path = write_requests(rows, self.result_path)
@@ -66,6 +67,8 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
     @contextmanager
     def _start_execution(self, context: Context) -> Iterator[BatchExecution]:
+        from airflow_provider_runway.batch.requests_file import get_requests_uri
+
         self.requests_path = get_requests_uri(self.result_path)
         with super()._start_execution(context) as execution:
             yield execution
@@ -76,9 +79,9 @@ def runway_batch_task(python_callable: Callable[..., Any] | None = None, **kwarg
 
     ::
 
-        @task.runway_batch(result_path="s3://aws_default@bucket/clips/{{ run_id }}", duration=5)
+        @task.runway_batch(result_path="s3://aws_default@bucket/clips/{{ run_id }}", prompt_text="It turns")
         def animate(products: list[dict]) -> list[dict]:
-            return [{"custom_id": one["sku"], "prompt_image": one["picture"], "prompt_text": "It turns"} for one in products]
+            return [{"custom_id": one["sku"], "prompt_image": one["picture"]} for one in products]
 
     The other arguments are those of ``RunwayGenerateBatchOperator``. The task returns the manifest.
 

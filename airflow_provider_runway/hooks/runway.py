@@ -90,6 +90,12 @@ class RunwayHook(BaseHook):
 
         return RequestsTransport(self.settings)
 
+    def copy_for_thread(self) -> RunwayHook:
+        """Return a hook on the same connection with a session of its own, for another thread."""
+        copy = type(self)(self.runway_conn_id, self.policy)
+        copy.__dict__["settings"] = self.settings
+        return copy
+
     def get_conn(self) -> RequestsTransport:
         """Return the transport, which holds the ``requests`` session."""
         return self._transport

@@ -1,7 +1,7 @@
 """The link buttons on a task's page: the finished video, Segmind's console, and the task's Videos page.
 
-Airflow 2 asks a link for its URL when somebody opens the page. Airflow 3 asks every link of the operator's attribute
-``operator_extra_links`` when a worker leaves the task, also at a deferral, and stores each answer as an XCom, empty
+Airflow 2 asks a link for its URL when a person opens the page. Airflow 3 asks every link of the operator's attribute
+``operator_extra_links`` when a worker leaves the task, also at a deferral, and stores each result as an XCom, empty
 ones too. To read a missing XCom there would log an error. So a running task gets its links one by one, each with its
 URL, and a task without a job has none.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.compat import BaseOperatorLink, get_config, has_plugin_pages, read_link_xcom
+from airflow_provider_runway.links.batch import RunwayResultsLink, make_console_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
@@ -94,6 +95,11 @@ TASK_LINKS: tuple[BaseOperatorLink, ...] = (
 _MAKE_LINKS: Mapping[str, Callable[[str], tuple[BaseOperatorLink, ...]]] = {
     "request_id": lambda _: (RunwayConsoleLink(CONSOLE_URL), *TASK_LINKS[2:]),
     "output_url": lambda url: (RunwayVideoLink(url),),
+    "result_path": lambda path: (
+        RunwayResultsLink(make_console_url(path)),
+        RunwayConsoleLink(CONSOLE_URL),
+        *TASK_LINKS[2:],
+    ),
 }
 
 

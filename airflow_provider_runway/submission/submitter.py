@@ -95,7 +95,7 @@ class Submitter:
         self.attempt = attempt
         self.log = log
         self.journal = JournalSession(attempt, log, durable=durable)
-        self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
+        self.on_orphaned_intent = read_orphan_policy(on_orphaned_intent)
         self.check_spending = check_spending
         self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
 
@@ -364,7 +364,11 @@ class Submitter:
         return error
 
 
-def _read_orphan_policy(value: str) -> OnOrphanedIntent:
+def read_orphan_policy(value: str) -> OnOrphanedIntent:
+    """Return the policy in ``on_orphaned_intent``.
+
+    :raises BadInputError: it is none.
+    """
     try:
         return OnOrphanedIntent(value)
     except ValueError:

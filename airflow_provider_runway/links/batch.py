@@ -38,10 +38,10 @@ class RunwayResultsLink(BaseOperatorLink):
 def make_console_url(path: str) -> str:
     """Return where a browser shows a folder of an object store; of another storage the path itself."""
     scheme, _, rest = path.partition("://")
-    bucket, _, key = rest.partition("/")
-    bucket, key = quote(bucket.rpartition("@")[2]), quote(f"{key.strip('/')}/".lstrip("/"))
+    bucket, _, folder = rest.partition("/")
+    bucket, folder = quote(bucket.rpartition("@")[2]), quote(f"{folder.strip('/')}/".lstrip("/"))
     if scheme in ("s3", "s3a", "s3n") and rest:
-        return f"https://s3.console.aws.amazon.com/s3/buckets/{bucket}?prefix={key}"
+        return f"https://s3.console.aws.amazon.com/s3/buckets/{bucket}?prefix={folder}"
     if scheme in ("gs", "gcs") and rest:
-        return f"https://console.cloud.google.com/storage/browser/{bucket}/{key}"
+        return f"https://console.cloud.google.com/storage/browser/{bucket}/{folder}"
     return path

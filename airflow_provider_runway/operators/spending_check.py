@@ -91,9 +91,9 @@ class SpendingCheck:
         except RunwayError as problem:
             raise make_spend_not_known_error(limit_usd, str(problem)) from problem
         day_start = find_day_start(now)
-        siblings = [job for job, submitted_at in self.list_sibling_jobs().items() if submitted_at >= day_start]
-        prices = [job.price_usd or 0.0 for job in estimate.jobs]
-        spend = sum_day(search, now, siblings, max(prices, default=0.0))
+        price_usd = max((job.price_usd or 0.0 for job in estimate.counts), default=0.0)
+        siblings = {job: price_usd for job, sent_at in self.list_sibling_jobs().items() if sent_at >= day_start}
+        spend = sum_day(search, now, siblings)
         check_daily_limit(limit_usd, spend, estimate)
         self.log.info(
             "daily_cost_limit %s: today (UTC) %s are spent, and jobs for %s are under way.",

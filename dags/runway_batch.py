@@ -27,8 +27,8 @@ CSV:
     shoe-1,s3://aws_default@bucket/pictures/shoe-1.jpg,
     hat-7,s3://aws_default@bucket/pictures/hat-7.jpg,The hat sways in the wind
 
-A row without a `prompt_text` gets that of the DAG. `ratio`, `duration`, `seed` and other arguments of the operator may be
-columns, too. All rows are checked before the first is submitted.
+A row without a `prompt_text` gets that of the DAG. `ratio`, `duration`, `seed` and other arguments may be columns,
+too. All rows are checked before the first is submitted.
 
 The folder `clips` gets a folder for each run, with the videos (`shoe-1.mp4`) and the table `results.jsonl`. To continue
 a run in which some rows failed, clear `animate` and what follows: only the failed rows are submitted, and the others

@@ -31,7 +31,7 @@ from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
-from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES
+from airflow_provider_runway.submission.decision import RULES
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
@@ -40,6 +40,7 @@ from airflow_provider_runway.submission.decision_input import (
     OnOrphanedIntent,
     RemoteState,
 )
+from airflow_provider_runway.submission.earlier_submit import EARLIER_SUBMIT_RULES
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
 

@@ -18,6 +18,7 @@ from airflow_provider_runway.segmind.model_fields import safe_repr
 ROW_ARGUMENTS = (
     "prompt_text",
     "prompt_image",
+    "reference_images",
     "duration",
     "ratio",
     "seed",

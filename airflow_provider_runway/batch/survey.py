@@ -12,7 +12,7 @@ from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.wave_plan import MAX_OUT, Progress
 from airflow_provider_runway.batch.wave_submitter import RowToSubmit
-from airflow_provider_runway.inputs.job_request import digest_of, fingerprint
+from airflow_provider_runway.inputs.job_request import fingerprint, make_digest
 
 #: Rows that are kept for submitting. No wave is larger.
 MAX_KEPT_TO_SUBMIT = MAX_OUT
@@ -130,5 +130,5 @@ def digest_inputs(runway_conn_id: str, row: BatchRow) -> str:
 
 def _make_plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return digest_of(bytes(value))
+        return make_digest(bytes(value))
     return dict(value) if isinstance(value, Mapping) else str(value)

@@ -45,8 +45,8 @@ class RunwayGenerateBatchOperator(BaseOperator):
         ``ObjectStoragePath`` takes. (templated)
     :param result_path: the folder for the table, the videos and the journal: a local path that all workers and
         triggerers share, or any URL that ``ObjectStoragePath`` takes. Each task instance needs its own. (templated)
-    :param prompt_text: for rows without one; so are ``prompt_image``, ``duration``, ``ratio``, ``model``,
-        ``model_params`` (merged, and the row's fields win) and ``image_conn_id``. (templated)
+    :param prompt_text: for rows without one; so are ``prompt_image``, ``reference_images``, ``duration``, ``ratio``,
+        ``model``, ``model_params`` (merged, and the row's fields win) and ``image_conn_id``. (templated)
     :param output_path: where a row's video is stored, as on ``RunwayGenerateOperator``; ``{custom_id}`` may stand in
         it, too. None: in ``result_path``, named by its ``custom_id``. (templated)
     :param fail_on_partial_error: fail the task at the end if any row has no video. A retry or a clear then submits the
@@ -67,6 +67,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
         "result_path",
         "prompt_text",
         "prompt_image",
+        "reference_images",
         "duration",
         "ratio",
         "model",
@@ -90,6 +91,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
         result_path: str,
         prompt_text: str | None = None,
         prompt_image: str | bytes | os.PathLike[str] | ObjectStoragePath | None = None,
+        reference_images: Sequence[Mapping[str, Any]] | None = None,
         duration: int | str = 5,
         ratio: str | None = None,
         model: str = DEFAULT_MODEL,
@@ -112,6 +114,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
         self.result_path = result_path
         self.prompt_text = prompt_text
         self.prompt_image = prompt_image
+        self.reference_images = reference_images
         self.duration = duration
         self.ratio = ratio
         self.model = model

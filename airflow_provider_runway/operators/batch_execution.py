@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.batch.check_rows import JOB_ARGUMENTS, check_rows
+from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.ending import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
@@ -26,13 +26,13 @@ from airflow_provider_runway.batch.wave_plan import Progress, compute_next_wave_
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import get_unrendered, make_storage_path, run_in_thread
 from airflow_provider_runway.exceptions import BadInputError, ThrottledError
-from airflow_provider_runway.inputs.build_request import build_request
-from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, digest_of
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
+from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.submitter import read_orphan_policy
+from airflow_provider_runway.submission.decision_input import read_orphan_policy
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_GRACE_S
 from airflow_provider_runway.triggers.batch import RunwayBatchTrigger
 
@@ -299,7 +299,7 @@ class BatchExecution:
         return make_list_source(requests, defaults)
 
     def _make_identity(self, epoch: int) -> JobIdentity:
-        return replace(self.task.identity, batch_id=f"{digest_of(self._result_path)}.{epoch}")
+        return replace(self.task.identity, batch_id=f"{make_digest(self._result_path)}.{epoch}")
 
     def _build_request(self, hook: RunwayHook, row: BatchRow, identity: JobIdentity) -> JobRequest:
         arguments = row.arguments

@@ -52,6 +52,9 @@ class RunwayGenerateOperator(BaseOperator):
     :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the
         path of a local file, any URL that ``ObjectStoragePath`` takes, such an object, bytes, or a ``data:`` URL,
         which an XCom can carry. Mapped instances of one run upload the same image once. (templated)
+    :param reference_images: for models that take them, such as runway-gen4-image: a list of
+        ``{"uri": image, "tag": name}``, where the image is anything that ``prompt_image`` takes, and the prompt speaks
+        of it by its name. Images are uploaded as ``prompt_image`` is. (templated)
     :param duration: seconds of video, 5 or 10. (templated)
     :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
     :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
@@ -87,6 +90,7 @@ class RunwayGenerateOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "prompt_text",
         "prompt_image",
+        "reference_images",
         "duration",
         "ratio",
         "seed",
@@ -111,6 +115,7 @@ class RunwayGenerateOperator(BaseOperator):
         *,
         prompt_text: str | None = None,
         prompt_image: str | bytes | os.PathLike[str] | ObjectStoragePath | None = None,
+        reference_images: Sequence[Mapping[str, Any]] | None = None,
         duration: int | str = 5,
         ratio: str | None = None,
         seed: int | str | None = None,
@@ -134,6 +139,7 @@ class RunwayGenerateOperator(BaseOperator):
         super().__init__(**kwargs)
         self.prompt_text = prompt_text
         self.prompt_image = prompt_image
+        self.reference_images = reference_images
         self.duration = duration
         self.ratio = ratio
         self.seed = seed

@@ -37,7 +37,7 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """A Segmind emulator whose jobs take about three seconds. It runs in this process, so that tests can add faults."""
-    with Emulator(time_scale=0.1) as emulator:
+    with Emulator(time_scale=0.1, last_frame=True, last_frame_base_url="https://frames.example") as emulator:
         yield emulator
 
 

@@ -60,11 +60,8 @@ STARTED = [
     "wait_without_a_triggerer",
     "two_accounts",
     "migrate",
-<<<<<<< HEAD
     "animate_a_list",
-=======
     "still_then_video",
->>>>>>> main
 ]
 
 

@@ -45,6 +45,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
+        "task-decorators": [
+            {"class-name": f"{_PACKAGE}.decorators.batch.runway_batch_task", "name": "runway_batch"},
+        ],
         "triggers": [
             {
                 "integration-name": "Runway",
@@ -60,7 +63,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Path of a JSON file with models of your own, on every worker and triggerer:\n"
                             '{"slug": {"latency_s": seconds, "fields": [{"name", "kind", "argument", "required",\n'
-                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"}}}.\n'
+                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"},\n'
+                            '"makes"}}. '
                             "They are checked like the built-in ones. An entry of a built-in slug corrects what it\n"
                             "names and keeps the rest. Each process reads the file once.\n"
                         ),

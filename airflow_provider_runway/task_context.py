@@ -105,10 +105,13 @@ class TaskContext:
 
     def make_shared_upload_cache(self) -> UploadCache:
         """Return the cache of uploaded images that the mapped instances of this task share through XComs."""
-        return UploadCache(
-            read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY),
-            write_entry=lambda entry: self.push_xcom(UPLOAD_XCOM_KEY, entry),
-        )
+        written: list[dict[str, Any]] = []
+
+        def write_entry(entry: dict[str, Any]) -> None:
+            written.append(entry)
+            self.push_xcom(UPLOAD_XCOM_KEY, entry if len(written) == 1 else written)
+
+        return UploadCache(read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY), write_entry=write_entry)
 
 
 def _open_journal(context: Mapping[str, Any], read_identity: Callable[[], JobIdentity]) -> Journal | None:

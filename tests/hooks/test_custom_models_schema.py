@@ -98,6 +98,7 @@ def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
                 for field in model.fields
             ],
             "price": write_price(model.price),
+            "makes": model.makes,
         }
         for slug, model in BUILT_IN_MODELS.items()
     }
@@ -113,7 +114,7 @@ def with_field(**properties: Any) -> dict[str, Any]:
     return {"veo-9": {"fields": [{"name": "x", "kind": "text", **properties}]}}
 
 
-KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice' or 'boolean'"
+KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice', 'boolean' or 'reference_images'"
 INVALID = [
     pytest.param([], "It must be a JSON object", id="a list"),
     pytest.param({"a/b": {"fields": [PROMPT]}}, "Entry 'a/b': slug='a/b' is not usable", id="a slug with a slash"),
@@ -142,7 +143,9 @@ INVALID = [
     pytest.param(with_field(kind="choice"), "a choice needs the list", id="a choice of nothing"),
     pytest.param(with_field(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field", id="no integer"),
     pytest.param(with_field(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts", id="a choice of lists"),
-    pytest.param(with_field(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
+    pytest.param(
+        with_field(low=1), "low and high are for kind integer, number or reference_images, not text", id="a text from 1"
+    ),
     pytest.param(with_field(kind="integer", low=True), "low: is True; it must be a number", id="low: true"),
     pytest.param(with_field(kind="integer", low=9, high=1), "low is 9, and high is 1", id="low above high"),
     pytest.param(

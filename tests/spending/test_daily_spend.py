@@ -88,8 +88,8 @@ def test_the_day_is_that_of_the_apis_clock() -> None:
 
 def test_siblings_that_the_history_does_not_show_yet_count_with_the_price() -> None:
     search = make_search({"request_id": "a"}, {"request_id": "b", "model_status": "FAILED", "credits_deduction": 0})
-    spend = sum_day(search, NOON, running_ids=["a", "b", "c", "d"], price_usd=0.5)
-    assert (spend.booked_usd, spend.pending_usd) == (0.5, 1.0)
+    spend = sum_day(search, NOON, running={"a": 0.5, "b": 0.5, "c": 0.5, "d": 1.0})
+    assert (spend.booked_usd, spend.pending_usd) == (0.5, 1.5)
 
 
 @pytest.mark.parametrize(

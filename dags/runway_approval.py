@@ -5,11 +5,9 @@ from datetime import datetime, timedelta, timezone
 from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 
 IMAGE = "https://segmind-sd-models.s3.amazonaws.com/display_images/runway-gen3-input.png"
-FOLDER = "{{ params.videos }}/{{ run_id | replace(':', '-') }}"
 
 
 @dag(
@@ -32,34 +30,33 @@ Each run makes the first video (**USD 0.50**), and asks a person before it makes
 `approve` shows the price of all and a link to the first video. Answer it under *Required Actions*. While it waits it
 holds no worker slot, and from Airflow 3.3 on nothing in the triggerer either.
 
-*Reject*, or no answer for a day, skips the others. The price that was approved is the limit of what follows.
+*Reject*, or no answer for a day, skips the others. The `cost_limit` of the first video pays for one more after a clear.
 """,
 )
 def runway_approval():
     @task
-    def list_rows(params=None) -> list[dict]:
-        """Lists the rows of all videos. Costs nothing."""
-        return [{"prompt_text": prompt, "prompt_image": params["prompt_image"]} for prompt in params["prompts"]]
+    def list_prompts(params=None) -> list[str]:
+        """Lists the prompts of the run. Costs nothing."""
+        return params["prompts"]
 
     @task
-    def list_others(rows: list[dict]) -> list[dict]:
-        """Lists all rows but the first. Costs nothing."""
-        return rows[1:]
+    def list_others(params=None) -> list[str]:
+        """Lists all prompts but the first. Costs nothing."""
+        return params["prompts"][1:]
 
-    rows = list_rows()
-    estimate = RunwayGenerateBatchOperator(
+    estimates = RunwayGenerateOperator.partial(
         task_id="estimate",
-        requests=rows,
-        result_path=FOLDER,
+        prompt_image="{{ params.prompt_image }}",
         estimate_only=True,
         doc_md="Checks the inputs of all videos and says what they will cost. Costs nothing.",
-    )
+    ).expand(prompt_text=list_prompts())
+
     sample = RunwayGenerateOperator(
         task_id="sample",
         prompt_text="{{ params.prompts[0] }}",
         prompt_image="{{ params.prompt_image }}",
         wait_for_completion=True,
-        output_path=f"{FOLDER}/sample.mp4",
+        output_path="{{ params.videos }}/",
         cost_limit=1,
         doc_md="Submits **one job** (USD 0.50), and stores its video.",
     )
@@ -68,7 +65,7 @@ def runway_approval():
         subject="Make {{ params.prompts | length - 1 }} more videos?",
         body="""\
 All {{ params.prompts | length }} videos cost
-**USD {{ '%.2f' | format(ti.xcom_pull('estimate')['estimated_cost']) }}**, of which
+**USD {{ '%.2f' | format(ti.xcom_pull('estimate') | sum(attribute='estimated_cost')) }}**, of which
 USD {{ '%.2f' | format(ti.xcom_pull('sample')['cost']) }} are spent.
 
 [The first video]({{ ti.xcom_pull('sample')['output_url'] }})
@@ -77,16 +74,15 @@ USD {{ '%.2f' | format(ti.xcom_pull('sample')['cost']) }} are spent.
         response_timeout=timedelta(days=1),
         doc_md="Shows a person the price and the first video, and waits for the answer. Costs nothing.",
     )
-    others = RunwayGenerateBatchOperator(
+    others = RunwayGenerateOperator.partial(
         task_id="others",
-        requests=list_others(rows),
-        result_path=FOLDER,
-        # What was approved is the limit, also after a clear.
-        cost_limit="{{ ti.xcom_pull('estimate')['estimated_cost'] - ti.xcom_pull('sample')['cost'] }}",
-        cost_limit_policy="all_or_nothing",
-        doc_md="Submits **one job for each other prompt** (USD 0.50 each), and stores the videos and a table of them.",
-    )
-    estimate >> sample >> approve >> others
+        prompt_image="{{ params.prompt_image }}",
+        wait_for_completion=True,
+        output_path="{{ params.videos }}/",
+        cost_limit=0.5,
+        doc_md="Submits **one job for each other prompt** (USD 0.50 each), and stores the videos.",
+    ).expand(prompt_text=list_others())
+    estimates >> sample >> approve >> others
 
 
 runway_approval()

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
         BaseOperatorLink,
         BaseSensorOperator,
         Connection,
+        DecoratedOperator,
         ObjectStoragePath,
         PokeReturnValue,
+        TaskDecorator,
+        task_decorator_factory,
     )
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -48,7 +51,10 @@ _AIRFLOW_CLASSES = {
             "BaseOperator",
             "BaseOperatorLink",
             "BaseSensorOperator",
+            "DecoratedOperator",
             "PokeReturnValue",
+            "TaskDecorator",
+            "task_decorator_factory",
         ),
         "airflow.providers.common.compat.sdk",
     ),
@@ -73,8 +79,11 @@ __all__ = [
     "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",
+    "DecoratedOperator",
     "PokeReturnValue",
+    "TaskDecorator",
     "TriggerEvent",
+    "call_decorated_function",
     "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
@@ -95,6 +104,7 @@ __all__ = [
     "read_link_xcom",
     "report_lineage",
     "run_in_thread",
+    "task_decorator_factory",
 ]
 
 
@@ -104,6 +114,18 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value = getattr(import_module(_AIRFLOW_CLASSES[name]), name)
     return value
+
+
+def call_decorated_function(task: DecoratedOperator, context: Any) -> Any:
+    """Call the function of a decorated task with its rendered arguments, and with what it takes of the context."""
+    from airflow.providers.common.compat.sdk import context_merge
+
+    try:
+        from airflow.sdk.bases.decorator import determine_kwargs
+    except ImportError:  # Airflow 2
+        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+    context_merge(context, task.op_kwargs)
+    return task.python_callable(*task.op_args, **determine_kwargs(task.python_callable, task.op_args, context))
 
 
 async def get_connection_async(conn_id: str) -> Connection:

@@ -45,6 +45,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
+        "task-decorators": [
+            {"class-name": f"{_PACKAGE}.decorators.batch.runway_batch_task", "name": "runway_batch"},
+        ],
         "triggers": [
             {
                 "integration-name": "Runway",

@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "triggers",
         "links",
     },
+    "decorators": CORE | {"compat", "airflow_errors", "batch", "operators"},
     "sensors": CORE
     | AIRFLOW_FACING
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},

@@ -7,16 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.results import ResultTable, RowResult, RowStatus, build_manifest, write_results
-from airflow_provider_runway.exceptions import JobFailedError, NoUsableResponseError, RunwayError, list_error_classes
+from airflow_provider_runway.exceptions import (
+    CostLimitError,
+    JobFailedError,
+    NoUsableResponseError,
+    RunwayError,
+    list_error_classes,
+)
+from airflow_provider_runway.spending.estimate import Estimate
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.row_state import RowState
     from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.batch.survey import Survey
 
+#: Why no more rows were submitted: what fits the limit is submitted; or nothing is, where not all can be checked.
+COST_LIMIT_REACHED, COST_LIMIT_REFUSED = "cost_limit", "cost_limit_refused"
 #: Why a batch stopped before all rows were submitted, where that is not the failure of its task.
-_STOPS_BY_AUTHOR = {"stop_after_failures", "cost_limit"}
-_ERRORS_BY_CODE = {error.code: error for error in list_error_classes()}
+_STOPS_BY_AUTHOR = {"stop_after_failures", COST_LIMIT_REACHED}
+_ERRORS_BY_CODE: dict[str, type[RunwayError]] = {
+    **{error.code: error for error in list_error_classes()},
+    COST_LIMIT_REFUSED: CostLimitError,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,9 @@ def end_batch(
             f"The table of results cannot be written into {end.result_path}: {problem}. All videos are stored; a retry "
             "writes the table, and nothing is paid again."
         ) from problem
-    manifest = build_manifest(table, estimated_cost=None, stopped=end.stopped, kept=survey.kept)
+    manifest = build_manifest(
+        table, estimated_cost=Estimate(survey.jobs).total_usd, stopped=end.stopped, kept=survey.kept
+    )
     return manifest, _find_error(end, table)
 
 

@@ -17,20 +17,21 @@ from airflow_provider_runway.exceptions import (
     RecordExpiredError,
 )
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind
-from airflow_provider_runway.submission.decision import classify_earlier_submit, decide
+from airflow_provider_runway.submission.decision import decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
     DecisionInput,
-    EarlierSubmit,
+    EarlierSubmitResult,
     HistoryLookup,
     Inputs,
     JournalState,
     OnOrphanedIntent,
     RemoteState,
-    attempt_of,
-    journal_state_of,
+    classify_attempt,
+    classify_journal_entry,
 )
+from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit
 
 
 class RowStep(StrEnum):
@@ -109,11 +110,11 @@ def decide_row(
     """
     known = describe_row(state, current, is_same=is_same, history=history)
     earlier = classify_earlier_submit(known)
-    if earlier is EarlierSubmit.JOB and state.has_result_of(current.try_number):
+    if earlier is EarlierSubmitResult.JOB and state.has_result_of(current.try_number):
         return RowDecision(RowStep.NOTHING, "it has its result")
-    if earlier is not EarlierSubmit.OLD_JOB and not state.is_success and state.has_result_of(current.try_number):
+    if earlier is not EarlierSubmitResult.OLD_JOB and not state.is_success and state.has_result_of(current.try_number):
         return RowDecision(RowStep.NOTHING, "it has its result of this try")
-    if earlier is EarlierSubmit.JOB and _ended_in_this_try(state, current):
+    if earlier is EarlierSubmitResult.JOB and _ended_in_this_try(state, current):
         return RowDecision(RowStep.FAIL, "its job ended in this try")
     rule = decide(known)
     is_new_generation = rule.action is Action.SUBMIT_NEW_GENERATION
@@ -124,7 +125,7 @@ def describe_row(
     state: RowState, current: BatchTry, *, is_same: bool = True, history: HistoryLookup = HistoryLookup.NOT_ASKED
 ) -> DecisionInput:
     """Return what the tables want to know of a row."""
-    attempt = attempt_of(state.entry, current.try_number, current.max_tries)
+    attempt = classify_attempt(state.entry, current.try_number, current.max_tries)
     if state.is_success:
         journal = JournalState.KEPT
     elif current.is_damaged and state.request_id is None:
@@ -132,7 +133,7 @@ def describe_row(
     elif state.entry is None and current.had_journal:
         journal, attempt = JournalState.NOT_ACCEPTED, Attempt.AGAIN
     else:
-        journal = journal_state_of(state.entry)
+        journal = classify_journal_entry(state.entry)
     return DecisionInput(
         journal=journal,
         attempt=attempt,

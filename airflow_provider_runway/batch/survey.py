@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.wave_plan import MAX_OUT, Progress
 from airflow_provider_runway.batch.wave_submitter import RowToSubmit
-from airflow_provider_runway.inputs.job_request import digest_of, fingerprint
+from airflow_provider_runway.inputs.job_request import fingerprint, make_digest
+from airflow_provider_runway.segmind.models import collect_fields
+from airflow_provider_runway.spending.estimate import PricedJob
 
 #: Rows that are kept for submitting. No wave is larger.
 MAX_KEPT_TO_SUBMIT = MAX_OUT
@@ -31,6 +34,7 @@ class Survey:
     :param changed: rows whose inputs changed since their last submit, and that get a new job for it.
     :param changed_resumed: rows whose inputs changed, and whose earlier job is kept.
     :param removed: rows of the journal that are no longer in the batch.
+    :param jobs: all rows as jobs with their prices, equal ones counted. :param jobs_to_submit: those of ``to_submit``.
     """
 
     total: int = 0
@@ -48,6 +52,8 @@ class Survey:
     changed: int = 0
     changed_resumed: int = 0
     removed: int = 0
+    jobs: Counter[PricedJob] = field(default_factory=Counter)
+    jobs_to_submit: Counter[PricedJob] = field(default_factory=Counter)
 
     @property
     def to_go(self) -> int:
@@ -70,6 +76,7 @@ class Survey:
             self.to_store.append((row, state))
         elif decision.step is RowStep.SUBMIT:
             self.to_submit_count += 1
+            self.jobs_to_submit[find_row_price(row)] += 1
             if len(self.to_submit) < MAX_KEPT_TO_SUBMIT:
                 self.to_submit.append(RowToSubmit(row, state, decision))
         elif decision.step is RowStep.ASK_HISTORY:
@@ -101,6 +108,7 @@ def survey_rows(
     known = len(states)
     for row in rows:
         survey.total += 1
+        survey.jobs[find_row_price(row)] += 1
         state = states.get(row.custom_id)
         if state is None:
             state = states[row.custom_id] = RowState()
@@ -121,6 +129,13 @@ def survey_rows(
     return survey
 
 
+def find_row_price(row: BatchRow) -> PricedJob:
+    """Return a row as a job with its price."""
+    arguments = row.arguments
+    model = str(arguments.get("model"))
+    return PricedJob.from_body(model, collect_fields(model, arguments, arguments.get("model_params")))
+
+
 def digest_inputs(runway_conn_id: str, row: BatchRow) -> str:
     """Return a digest of a row's inputs as they are written; of a local image its path, for thousands are not read."""
     arguments = {name: value for name, value in row.arguments.items() if name != "output_path" and value is not None}
@@ -130,5 +145,5 @@ def digest_inputs(runway_conn_id: str, row: BatchRow) -> str:
 
 def _make_plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return digest_of(bytes(value))
+        return make_digest(bytes(value))
     return dict(value) if isinstance(value, Mapping) else str(value)

@@ -16,12 +16,12 @@ from airflow_provider_runway.batch.row_state import RowState, format_result
 from airflow_provider_runway.batch.row_storage import FinishedJob, QuietLog, store_videos
 from airflow_provider_runway.batch.wave_submitter import BuildRequest, WaveResult, WaveSubmitter, list_used_seeds
 from airflow_provider_runway.exceptions import RunwayError, SubmitOutcomeUnknownError
-from airflow_provider_runway.segmind.billing_notices import may_be_billed
+from airflow_provider_runway.segmind.billing_notices import describe_possible_job
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.decision_input import HistoryLookup
-from airflow_provider_runway.submission.journal import Phase
-from airflow_provider_runway.submission.submitter import MAX_UNANSWERED_SUBMITS, make_summary
+from airflow_provider_runway.submission.journal import Phase, make_summary
+from airflow_provider_runway.submission.submitter import MAX_UNANSWERED_SUBMITS
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
@@ -237,7 +237,7 @@ class Wave:
         """End a row that may have a job which cannot be found."""
         entry = state.entry
         model = entry.model if entry else str(row.arguments.get("model"))
-        text = may_be_billed(
+        text = describe_possible_job(
             model,
             entry.fingerprint if entry else "",
             entry.sent_at if entry else self._attempt.earliest_submit_at,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_storage_conn_id, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
-from airflow_provider_runway.hooks.runway import read_image_file
+from airflow_provider_runway.hooks.runway import read_local_image
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https_url, safe_repr
 
@@ -166,7 +166,7 @@ def _read_from_text(image: str, conn_id: str | None, argument: str) -> tuple[byt
             f"{argument} is the text of a bytes value, as a template renders it. Hand the bytes on as they are: "
             f"{argument}=upstream.output. Nothing was sent."
         )
-    return (_read_from_storage(image, conn_id, name) if "://" in image else read_image_file(image, name)), name
+    return (_read_from_storage(image, conn_id, name) if "://" in image else read_local_image(image, name)), name
 
 
 def _read_from_storage(url: str, conn_id: str | None, name: str, path: Any = None) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator, make_unrendered
+from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.batch import RunwayResultsLink
@@ -59,6 +60,11 @@ class RunwayGenerateBatchOperator(BaseOperator):
     :param durable: keep what earlier tries did. False: **a retry pays for everything again**.
     :param runway_conn_id: the connection. (templated)
     :param max_output_bytes: the largest video that is stored, in bytes.
+    :param cost_limit: USD that this batch may spend on its rows, over all tries and clears with this ``result_path``.
+        Rows are submitted in their order as long as they fit. None: no limit. (templated)
+    :param cost_limit_policy: where not all rows fit: "submit_what_fits", and the others are ``not_submitted``; or
+        "all_or_nothing", and the task fails before the first submit.
+    :param estimate_only: submit nothing, and return the estimate as ``RunwayGenerateOperator`` does, of all rows.
     """
 
     template_fields: Sequence[str] = (
@@ -76,6 +82,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
         "output_path",
         "on_orphaned_intent",
         "runway_conn_id",
+        "cost_limit",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
@@ -106,6 +113,9 @@ class RunwayGenerateBatchOperator(BaseOperator):
         durable: bool = True,
         runway_conn_id: str = DEFAULT_CONN_ID,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
+        cost_limit: float | str | None = None,
+        cost_limit_policy: str = "submit_what_fits",
+        estimate_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -129,13 +139,22 @@ class RunwayGenerateBatchOperator(BaseOperator):
         self.durable = durable
         self.runway_conn_id = runway_conn_id
         self.max_output_bytes = max_output_bytes
+        self.cost_limit = cost_limit
+        self.cost_limit_policy = cost_limit_policy
+        self.estimate_only = estimate_only
         self.is_killed = False
         self.out_count = 0
         self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check all rows, and submit the first wave; return the manifest, or wait for the rest."""
+        """Check all rows, and submit the first wave; return the manifest, or wait for the rest.
+
+        With ``estimate_only`` return the estimate.
+        """
         hide_links(self)
+        if self.estimate_only:
+            with raise_as_airflow_errors(self.log):
+                return self._estimate()
         with self._start_execution(context) as execution:
             return execution.start()
 
@@ -158,6 +177,14 @@ class RunwayGenerateBatchOperator(BaseOperator):
         with self._start_execution(context) as execution:
             return execution.resume(None, {"status": "error", "error": f"the trigger returned no event ({reason})"})
 
+    def dry_run(self) -> None:
+        """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
+        super().dry_run()
+        try:
+            self._estimate()
+        except RunwayError as problem:
+            self.log.warning("No estimate: %s", problem)
+
     def on_kill(self) -> None:
         """Send and store nothing more. The API has no cancel: what is out goes on, and is billed when it completes."""
         self.is_killed = True
@@ -167,6 +194,16 @@ class RunwayGenerateBatchOperator(BaseOperator):
             self.out_count,
             self.result_path,
         )
+
+    def _estimate(self) -> dict[str, Any]:
+        """Log what the rows would cost, and return it."""
+        from airflow_provider_runway.operators.batch_rows import make_batch_estimate
+        from airflow_provider_runway.spending.amounts import parse_limit
+
+        cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
+        estimate = make_batch_estimate(self)
+        self.log.info("Estimate: %s. Nothing was sent.", estimate.describe())
+        return estimate.to_xcom(cost_limit_usd)
 
     def _check_arguments(self) -> None:
         """Refuse, when the DAG is parsed, what is wrong whatever the rows are."""

@@ -17,22 +17,23 @@ from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.ending import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
-from airflow_provider_runway.batch.row_files import make_file_source
-from airflow_provider_runway.batch.rows import ROW_ARGUMENTS, BatchRow, RowSource, make_list_source
+from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
 from airflow_provider_runway.batch.waiting_jobs import make_waiting_job, read_waiting_jobs, write_waiting_jobs
 from airflow_provider_runway.batch.wave import Wave, WaveSettings, get_first_lookup_at
 from airflow_provider_runway.batch.wave_plan import Progress, compute_next_wave_at, compute_wave_size
 from airflow_provider_runway.batch.wave_submitter import WaveResult
-from airflow_provider_runway.compat import get_unrendered, make_storage_path, run_in_thread
-from airflow_provider_runway.exceptions import BadInputError, ThrottledError
+from airflow_provider_runway.compat import make_storage_path, run_in_thread
+from airflow_provider_runway.exceptions import ThrottledError
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
-from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, digest_of
+from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
-from airflow_provider_runway.segmind.model_fields import check_rendered
+from airflow_provider_runway.operators.batch_rows import make_row_source, read_result_path
+from airflow_provider_runway.operators.batch_spending import BatchSpending, WaveAllowance
+from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.submitter import read_orphan_policy
+from airflow_provider_runway.submission.decision_input import read_orphan_policy
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_GRACE_S
 from airflow_provider_runway.triggers.batch import RunwayBatchTrigger
 
@@ -50,6 +51,8 @@ class BatchRunState:
 
     :param wave: waves so far. :param last_accepted_at: when a submit was last accepted, or the try began.
     :param ask_history_at: before which the history is not asked again. :param stopped: why no more is submitted.
+    :param has_estimate: the estimate is logged and checked. :param is_blocked: a limit is reached for as long as jobs
+        are out.
     """
 
     started_at: float
@@ -62,6 +65,8 @@ class BatchRunState:
     trigger_failures: int = 0
     stopped: str | None = None
     stop_text: str | None = None
+    has_estimate: bool = False
+    is_blocked: bool = False
 
 
 class BatchExecution:
@@ -76,10 +81,16 @@ class BatchExecution:
         self.task = task
         self.log = operator.log
         self._began_at = time.time()
-        self._result_path = _read_result_path(operator.result_path)
+        self._result_path = read_result_path(operator.result_path)
         self._orphan_policy = read_orphan_policy(operator.on_orphaned_intent)
         self._journal = self._make_journal()
-        self._source = self._make_source()
+        self._source = make_row_source(operator)
+        self._spending = BatchSpending(
+            SpendingCheck(hook, self.log),
+            operator.cost_limit,
+            operator.cost_limit_policy,
+            knows_earlier_tries=operator.durable or task.attempt.try_number <= 1,
+        )
         self._uploads: list[dict[str, Any]] = []
 
     def start(self) -> dict[str, Any]:
@@ -151,7 +162,7 @@ class BatchExecution:
             survey.waiting_for_history += len(survey.to_ask)
             survey.to_ask = []
         wave.end_rows()
-        state, result = self._submit(wave, state)
+        state, result = self._submit(wave, content, state)
         if result.in_doubt:
             first_lookup_at = get_first_lookup_at(time.time())
             ask_history_at = min(ask_history_at, first_lookup_at) if ask_history_at > now else first_lookup_at
@@ -171,7 +182,7 @@ class BatchExecution:
         )
         return wave, state, self._compute_wake_at(survey, state, result)
 
-    def _submit(self, wave: Wave, state: BatchRunState) -> tuple[BatchRunState, WaveResult]:
+    def _submit(self, wave: Wave, content: JournalContent, state: BatchRunState) -> tuple[BatchRunState, WaveResult]:
         """Submit as many rows as may be submitted now."""
         survey, now = wave.survey, time.time()
         if state.stopped is None and self._has_failed_enough(survey):
@@ -184,7 +195,15 @@ class BatchExecution:
         size = compute_wave_size(
             survey.to_submit_count, len(survey.waiting), self.hook.settings.requests_per_minute, since_s
         )
-        result = wave.submit(size)
+        allowance = WaveAllowance()
+        if size:
+            allowance = self._spending.limit_wave(survey, content.rows.values(), size, is_first=not state.has_estimate)
+            state = replace(state, has_estimate=True, is_blocked=allowance.is_blocked)
+        if allowance.stop is not None:
+            stopped, text = allowance.stop
+            self.log.warning("Nothing more is submitted: %s. What is out is waited for.", text.rstrip("."))
+            return replace(state, stopped=stopped, stop_text=text.rstrip(".")), WaveResult()
+        result = wave.submit(allowance.size) if allowance.problem is None else WaveResult(unreachable=allowance.problem)
         if result.submitted:
             state = replace(state, last_accepted_at=time.time(), throttle_count=0)
         if result.throttled is not None and not result.submitted:
@@ -231,7 +250,7 @@ class BatchExecution:
         outcomes_file = self._journal.make_file_name("outcomes")
         self.operator.out_count = len(jobs)
         progress = survey.describe_progress(state.started_at)
-        if state.stopped is not None:
+        if state.stopped is not None or state.is_blocked:
             progress = replace(progress, to_go=survey.waiting_for_history)
         if not self.operator.deferrable:
             self._wait_here(progress, outcomes_file, wake_at)
@@ -290,16 +309,8 @@ class BatchExecution:
             durable=self.operator.durable,
         )
 
-    def _make_source(self) -> RowSource:
-        operator = self.operator
-        defaults = {name: getattr(operator, name, None) for name in ROW_ARGUMENTS}
-        requests = get_unrendered(operator.requests)
-        if requests is None:
-            return make_file_source(operator.requests_path, defaults)
-        return make_list_source(requests, defaults)
-
     def _make_identity(self, epoch: int) -> JobIdentity:
-        return replace(self.task.identity, batch_id=f"{digest_of(self._result_path)}.{epoch}")
+        return replace(self.task.identity, batch_id=f"{make_digest(self._result_path)}.{epoch}")
 
     def _build_request(self, hook: RunwayHook, row: BatchRow, identity: JobIdentity) -> JobRequest:
         arguments = row.arguments
@@ -358,11 +369,3 @@ class BatchExecution:
             )
         if survey.removed:
             self.log.info("%d rows of earlier tries are no longer in the batch. They are left alone.", survey.removed)
-
-
-def _read_result_path(value: Any) -> str:
-    check_rendered("result_path", value)
-    path = str(value)
-    if not path.strip():
-        raise BadInputError("result_path is empty; give a folder for the results. Nothing was sent.")
-    return path.rstrip("/")

@@ -29,7 +29,7 @@ from airflow_provider_runway.polling.poll_exchanges import poll_until_done
 from airflow_provider_runway.segmind.billing_notices import (
     describe_completed,
     how_to_resume,
-    retry_after_expiry_warning,
+    make_late_retry_warning,
 )
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
@@ -41,7 +41,7 @@ from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
-from airflow_provider_runway.triggers.metrics import record_completed
+from airflow_provider_runway.triggers.metrics import count_completed_job
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
@@ -104,7 +104,7 @@ class JobExecution:
         transport = self.hook.get_conn()
         outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
         if outcome.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
-            record_completed(operator.runway_conn_id, job.merged_with(outcome.job))
+            count_completed_job(operator.runway_conn_id, job.merged_with(outcome.job))
         return self.finish(outcome, job)
 
     def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def warn_of_late_retry(operator: BaseOperator, attempt: TaskAttempt) -> None:
     if attempt.try_number > attempt.max_tries:
         return
     delay_s = compute_next_retry_delay_s(operator, attempt.try_number)
-    if (warning := retry_after_expiry_warning(delay_s)) is not None:
+    if (warning := make_late_retry_warning(delay_s)) is not None:
         operator.log.warning("%s", warning)
 
 

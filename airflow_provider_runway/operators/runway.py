@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator
+from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
@@ -175,7 +176,8 @@ class RunwayGenerateOperator(BaseOperator):
         """Submit or resume the job; return it, or wait for its video. With ``estimate_only`` return the estimate."""
         hide_links(self)
         if self.estimate_only:
-            return self._estimate()
+            with raise_as_airflow_errors(self.log):
+                return self._estimate()
         return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
     def submit_again(
@@ -224,7 +226,10 @@ class RunwayGenerateOperator(BaseOperator):
     def dry_run(self) -> None:
         """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
         super().dry_run()
-        self._estimate()
+        try:
+            self._estimate()
+        except RunwayError as problem:
+            self.log.warning("No estimate: %s", problem)
 
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
@@ -236,9 +241,8 @@ class RunwayGenerateOperator(BaseOperator):
         from airflow_provider_runway.operators.operator_inputs import make_estimate
         from airflow_provider_runway.spending.amounts import parse_limit
 
-        with raise_as_airflow_errors(self.log):
-            cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
-            estimate = make_estimate(self)
+        cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
+        estimate = make_estimate(self)
         self.log.info("Estimate: %s. Nothing was sent.", estimate.describe())
         return estimate.to_xcom(cost_limit_usd)
 

@@ -19,6 +19,7 @@ from airflow_provider_runway.spending.amounts import format_usd
 from airflow_provider_runway.spending.balance_check import check_balance, find_balance_usd
 from airflow_provider_runway.spending.cost_limit import check_cost_limit
 from airflow_provider_runway.spending.daily_spend import (
+    DailySpend,
     check_daily_limit,
     find_day_start,
     make_spend_not_known_error,
@@ -59,14 +60,18 @@ class SpendingCheck:
         """
         check_cost_limit(self.cost_limit_usd, spent_usd, estimate)
         if self._is_balance_due:
-            balance_usd = self._ask_balance()
-            self._log_estimate(estimate, spent_usd, balance_usd)
+            balance_usd = self.ask_balance()
+            self.log_estimate(estimate, spent_usd, balance_usd)
             check_balance(balance_usd, estimate)
         self._is_balance_due = False
         if (limit_usd := self.hook.settings.daily_cost_limit_usd) is not None:
-            self._check_day(limit_usd, estimate)
+            price_usd = max((job.price_usd or 0.0 for job in estimate.counts), default=0.0)
+            day_start = find_day_start(time.time())
+            siblings = {job: price_usd for job, sent_at in self.list_sibling_jobs().items() if sent_at >= day_start}
+            check_daily_limit(limit_usd, self.read_day(limit_usd, siblings), estimate)
 
-    def _log_estimate(self, estimate: Estimate, spent_usd: float | None, balance_usd: float | None) -> None:
+    def log_estimate(self, estimate: Estimate, spent_usd: float | None, balance_usd: float | None) -> None:
+        """Log what is about to be spent, and of what."""
         parts = [f"Estimate: {estimate.describe()}"]
         if self.cost_limit_usd is not None:
             parts.append(f"cost_limit {format_usd(self.cost_limit_usd)}, {format_usd(spent_usd or 0.0)} of it spent")
@@ -74,7 +79,7 @@ class SpendingCheck:
             parts.append(f"balance {format_usd(balance_usd)}")
         self.log.info("%s.", "; ".join(parts))
 
-    def _ask_balance(self) -> float | None:
+    def ask_balance(self) -> float | None:
         """Return the balance in USD; None where it cannot be had, which is no obstacle."""
         transport = self.hook.get_conn()
         call = make_credits_call(transport.settings.base_urls)
@@ -84,23 +89,24 @@ class SpendingCheck:
             self.log.info("The account's balance cannot be had, and is not checked: %s", problem)
             return None
 
-    def _check_day(self, limit_usd: float, estimate: Estimate) -> None:
+    def read_day(self, limit_usd: float, running: Mapping[str, float]) -> DailySpend:
+        """Return what the account has spent today (UTC), by its history.
+
+        :param limit_usd: of the day, for messages. :param running: as in ``sum_day``.
+        :raises SpendNotKnownError: the history cannot be read.
+        """
         now = time.time()
         try:
-            search = self._search_day(now)
+            spend = sum_day(self._search_day(now), now, running)
         except RunwayError as problem:
             raise make_spend_not_known_error(limit_usd, str(problem)) from problem
-        day_start = find_day_start(now)
-        price_usd = max((job.price_usd or 0.0 for job in estimate.counts), default=0.0)
-        siblings = {job: price_usd for job, sent_at in self.list_sibling_jobs().items() if sent_at >= day_start}
-        spend = sum_day(search, now, siblings)
-        check_daily_limit(limit_usd, spend, estimate)
         self.log.info(
             "daily_cost_limit %s: today (UTC) %s are spent, and jobs for %s are under way.",
             format_usd(limit_usd),
             format_usd(spend.booked_usd),
             format_usd(spend.pending_usd),
         )
+        return spend
 
     def _search_day(self, now: float) -> HistorySearch:
         """Return a search of the history that reaches back to the beginning of today, by any clock."""

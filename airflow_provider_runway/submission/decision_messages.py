@@ -9,17 +9,17 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     SubmitOutcomeUnknownError,
 )
-from airflow_provider_runway.segmind.billing_notices import may_be_billed
+from airflow_provider_runway.segmind.billing_notices import describe_possible_job
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.timestamps import format_timestamp
-from airflow_provider_runway.submission.decision import classify_earlier_submit, find_earlier_submit_rule
-from airflow_provider_runway.submission.decision_input import DecisionInput, EarlierSubmit
+from airflow_provider_runway.submission.decision_input import DecisionInput, EarlierSubmitResult
+from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit, find_earlier_submit_rule
 from airflow_provider_runway.submission.journal import JournalEntry
 
 
 def describe_decision(entry: JournalEntry | None, known: DecisionInput, why: str, what_follows: str) -> str | None:
     """Return the log line of what becomes of an earlier submit; None where there was none."""
-    if entry is None or classify_earlier_submit(known) is EarlierSubmit.NOTHING:
+    if entry is None or classify_earlier_submit(known) is EarlierSubmitResult.NOTHING:
         return None
     earlier = f"Job {entry.request_id} of an earlier submit" if entry.request_id else "An earlier submit without an id"
     reason = find_earlier_submit_rule(known).why
@@ -40,7 +40,7 @@ def make_unanswered_error(model: str, count: int) -> NoUsableResponseError:
 
 def make_refusal(model: str, fingerprint: str, sent_at: float, why: str) -> SubmitOutcomeUnknownError:
     """Return the error where a job may exist that cannot be found, so that nothing more is sent."""
-    return SubmitOutcomeUnknownError(may_be_billed(model, fingerprint, sent_at, why), fingerprint=fingerprint)
+    return SubmitOutcomeUnknownError(describe_possible_job(model, fingerprint, sent_at, why), fingerprint=fingerprint)
 
 
 def make_final_error(request_id: str | None, outcome: WaitOutcome | None, why: str) -> RunwayError:

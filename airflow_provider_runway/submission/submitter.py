@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import (
-    BadInputError,
     ContentBlockedError,
     JobFailedError,
     NoUsableResponseError,
@@ -20,17 +19,17 @@ from airflow_provider_runway.polling.poll_exchanges import poll_once
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
-from airflow_provider_runway.submission.decision import Rule, classify_earlier_submit, decide
+from airflow_provider_runway.submission.decision import Rule, decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
     DecisionInput,
-    EarlierSubmit,
+    EarlierSubmitResult,
     Inputs,
     JournalState,
-    OnOrphanedIntent,
     RemoteState,
-    attempt_of,
+    classify_attempt,
+    read_orphan_policy,
 )
 from airflow_provider_runway.submission.decision_messages import (
     describe_decision,
@@ -38,11 +37,12 @@ from airflow_provider_runway.submission.decision_messages import (
     make_refusal,
     make_unanswered_error,
 )
+from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit
 from airflow_provider_runway.submission.intents import (
     adopt_row,
     build_intent,
 )
-from airflow_provider_runway.submission.journal import JournalEntry
+from airflow_provider_runway.submission.journal import make_summary
 from airflow_provider_runway.submission.journal_session import JournalSession
 from airflow_provider_runway.submission.lost_submit_lookup import LostSubmitLookup
 from airflow_provider_runway.submission.reconcile import LookupResult
@@ -154,12 +154,12 @@ class Submitter:
         is_same = entry is None or entry.fingerprint == request.fingerprint
         known = DecisionInput(
             journal=state,
-            attempt=attempt_of(entry, self.attempt.try_number, self.attempt.max_tries),
+            attempt=classify_attempt(entry, self.attempt.try_number, self.attempt.max_tries),
             inputs=Inputs.SAME if is_same else Inputs.CHANGED,
             on_orphaned_intent=self.on_orphaned_intent,
         )
         earlier = classify_earlier_submit(known)
-        if not is_same and earlier in (EarlierSubmit.JOB, EarlierSubmit.UNKNOWN):
+        if not is_same and earlier in (EarlierSubmitResult.JOB, EarlierSubmitResult.UNKNOWN):
             self.log.warning(
                 "The inputs changed since the earlier try submitted (a presigned URL or a time in the prompt does "
                 "that). The earlier job is resumed, and nothing is paid again. To get a job with the new inputs, "
@@ -259,27 +259,3 @@ class Submitter:
         if count >= MAX_UNANSWERED_SUBMITS:
             raise make_unanswered_error(request.model, count) from problem
         self.log.warning("%s Looking for it in the account's history.", problem)
-
-
-def read_orphan_policy(value: str) -> OnOrphanedIntent:
-    """Return what the argument ``on_orphaned_intent`` asks for.
-
-    :raises BadInputError: it is neither "fail" nor "resubmit".
-    """
-    try:
-        return OnOrphanedIntent(value)
-    except ValueError:
-        raise BadInputError(
-            f'on_orphaned_intent is {str(value)[:40]!r}; allowed: "fail", "resubmit". Nothing was sent.'
-        ) from None
-
-
-def make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
-    """Return what the journal knows of a submitted job."""
-    return JobSummary(
-        request_id=entry.request_id or "",
-        status=state.value,
-        model=entry.model,
-        seed=entry.seed,
-        submitted_at=entry.sent_at,
-    )

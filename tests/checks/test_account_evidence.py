@@ -18,7 +18,7 @@ from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
-from airflow_provider_runway.submission.row_matching import LostSubmit, RowMatch, classify_row, digest_of_prompt
+from airflow_provider_runway.submission.row_matching import LostSubmit, RowMatch, classify_row, make_prompt_digest
 from airflow_provider_runway.transports.client_settings import ClientSettings
 from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
@@ -30,7 +30,7 @@ LOST_SUBMIT = LostSubmit(
     latest_row_at=4e9,
     seeds=frozenset({7}),
     prompt="a cat",
-    prompt_digest=digest_of_prompt("a cat"),
+    prompt_digest=make_prompt_digest("a cat"),
 )
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_provider_runway.exceptions import BalanceTooLowError, CostLimitError
 from airflow_provider_runway.segmind.jobs import Credits
 from airflow_provider_runway.spending.balance_check import check_balance, find_balance_usd
-from airflow_provider_runway.spending.cost_limit import add_job_to_spent, check_cost_limit
+from airflow_provider_runway.spending.cost_limit import add_job_to_spent, check_cost_limit, count_fitting
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
 
 ONE = Estimate.of([PricedJob("m", 0.5)])
@@ -93,3 +93,20 @@ def test_only_a_balance_that_is_surely_too_small_stops_a_task(
             check_balance(find_balance_usd(balance), estimate)
     else:
         check_balance(find_balance_usd(balance), estimate)
+
+
+@pytest.mark.parametrize(
+    ("prices", "left", "count"),
+    [
+        ([0.5] * 4, 1.5, 3),
+        ([0.5, 1.0, 0.5], 1.0, 1),
+        ([0.5, None, 0.5], 9.0, 1),
+        ([0.1] * 10, 1.0, 10),
+        ([0.5], -1.0, 0),
+        ([], 1.0, 0),
+    ],
+)
+def test_jobs_fit_in_their_order_up_to_the_first_that_does_not(
+    prices: list[float | None], left: float, count: int
+) -> None:
+    assert count_fitting(prices, left) == count

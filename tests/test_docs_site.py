@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import check_site
+from airflow_provider_runway.batch.results import RowStatus
 from airflow_provider_runway.exceptions import list_error_classes
 from docs_reference import ERROR_HELP, list_argument_rows
 from docs_tables import ROOT
@@ -60,6 +61,11 @@ def test_the_links_of_a_page_outside_the_site_lead_to_files(page: str) -> None:
 
 def test_each_error_has_its_help() -> None:
     assert set(ERROR_HELP) == set(list_error_classes())
+
+
+def test_the_page_of_batches_names_each_status_of_a_row() -> None:
+    page = (DOCS / "operators" / "batch.md").read_text()
+    assert [status for status in RowStatus if f"\n| `{status}` |" not in page] == []
 
 
 def test_an_argument_without_a_description_fails_the_generation() -> None:

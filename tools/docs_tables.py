@@ -144,9 +144,9 @@ def make_connection_table() -> str:
     return make_table(["field", "meaning"], rows)
 
 
-def make_arguments_table(operator: type) -> str:
+def make_arguments_table(operator: type, row_operator: type | None = None) -> str:
     """Return the arguments of an operator or a sensor, from its docstring and its constructor."""
-    return make_table(["argument", "default", "templated", "meaning"], list_argument_rows(operator))
+    return make_table(["argument", "default", "templated", "meaning"], list_argument_rows(operator, row_operator))
 
 
 def make_metrics_table() -> str:
@@ -297,6 +297,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "batch-columns": lambda: make_table(["column", "value"], list_column_rows()),
     "batch-manifest": lambda: make_table(["key", "value"], list_manifest_rows()),
     "batch-statuses": lambda: make_table(["status", "meaning"], list_row_status_rows()),
+    "batch-arguments": lambda: make_arguments_table(RunwayGenerateBatchOperator, RunwayGenerateOperator),
     "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),
     "metrics": make_metrics_table,
     "faults": make_faults_table,

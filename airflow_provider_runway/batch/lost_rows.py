@@ -179,7 +179,9 @@ class LostRowFinder:
                         len(lookup.others),
                         ", ".join(lookup.others),
                     )
-            found.append(LostRow(row, state, lookup, window.next_lookup_at(lookup.asked_at)))
+            is_settled = lookup.history is not HistoryLookup.NOT_SETTLED
+            retry_at = now if is_settled else window.next_lookup_at(lookup.asked_at)
+            found.append(LostRow(row, state, lookup, retry_at))
         return found
 
     def _write_adopted(self, found: Sequence[LostRow]) -> None:

@@ -100,11 +100,11 @@ class Progress:
 
     def estimate_left_s(self, now: float) -> float | None:
         """Return the seconds that the rest takes at the pace so far; None while there is no pace yet."""
-        made = self.done - self.kept
+        made, left = self.done - self.kept, self.out + self.to_go
         passed_s = now - self.started_at
-        if made <= 0 or passed_s <= 0:
+        if made <= 0 or passed_s <= 0 or left == 0:
             return None
-        return (self.out + self.to_go) * passed_s / made
+        return left * passed_s / made
 
     def to_json(self) -> dict[str, float]:
         """Return the numbers by name."""

@@ -62,6 +62,7 @@ STARTED = [
     "wait_without_a_triggerer",
     "two_accounts",
     "migrate",
+    "animate_a_list",
     "still_then_video",
 ]
 

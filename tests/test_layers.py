@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "triggers": CORE
     | {"compat", "segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch"},
-    "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
+    "cli": CORE | {"segmind", "history", "transports", "checks", "hooks", "spending", "compat"},
     # jobs and media as values, and the storage; the plugin module itself imports nothing
     "videos": CORE | {"segmind", "outputs", "compat"},
     "__main__": {"cli"},

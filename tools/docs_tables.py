@@ -293,7 +293,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),
     "options": make_option_sections,
     "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
-    "batch-arguments": lambda: make_arguments_table(RunwayGenerateBatchOperator),
     "batch-columns": lambda: make_table(["column", "value"], list_column_rows()),
     "batch-manifest": lambda: make_table(["key", "value"], list_manifest_rows()),
     "batch-statuses": lambda: make_table(["status", "meaning"], list_row_status_rows()),

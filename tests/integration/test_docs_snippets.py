@@ -59,7 +59,6 @@ STARTED = [
     "sunflowers_in_two_steps",
     "every_morning",
     "animate_a_folder",
-    "animate_a_catalogue",
     "animate_what_a_function_returns",
     "call_the_api",
     "wait_without_a_triggerer",

@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "task_context": CORE | {"compat", "segmind", "inputs", "links", "submission"},
+    "task_context": CORE | {"compat", "inputs", "links", "spending", "submission"},
     "task_deferral": CORE
     | {"compat", "task_context", "segmind", "history", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},

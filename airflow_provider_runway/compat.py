@@ -431,14 +431,18 @@ def read_connection_in_command(conn_id: str) -> Connection:
 def make_cli_group(
     group: str,
     group_help: str,
-    command: str,
-    command_help: str,
-    run: Callable[[Namespace], None],
-    options: Iterable[tuple[tuple[str, ...], Mapping[str, Any]]],
+    commands: Iterable[
+        tuple[str, str, Callable[[Namespace], None], Iterable[tuple[tuple[str, ...], Mapping[str, Any]]]]
+    ],
 ) -> Any:
-    """Return a group with one command for Airflow's own command line."""
+    """Return a group of commands for Airflow's own command line.
+
+    :param commands: name, help, function and options of each.
+    """
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
-    arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
-    action = ActionCommand(name=command, help=command_help, func=run, args=arguments)
-    return GroupCommand(name=group, help=group_help, subcommands=[action])
+    actions = []
+    for name, command_help, run, options in commands:
+        arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
+        actions.append(ActionCommand(name=name, help=command_help, func=run, args=arguments))
+    return GroupCommand(name=group, help=group_help, subcommands=actions)

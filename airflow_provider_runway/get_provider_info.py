@@ -54,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{_PACKAGE}.triggers.runway", f"{_PACKAGE}.triggers.batch"],
             }
         ],
-        "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
+        "cli": [f"{_PACKAGE}.cli.commands.get_airflow_commands"],
         "config": {
             "runway": {
                 "description": "Options of the Runway provider (airflow-provider-runway).",

@@ -45,10 +45,11 @@ def list_paths(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["values.yaml", "queue_values.yaml"])
-def test_the_values_are_values_of_the_chart_and_have_its_types(name: str) -> None:
-    paths = list_paths(read_yaml(name))
-    assert {path: type(value) for path, value in paths.items()} == {path: CHART_VALUES[path] for path in paths}
+def test_the_values_are_values_of_the_chart_and_have_its_types(subtests: pytest.Subtests) -> None:
+    for name in ("values.yaml", "queue_values.yaml"):
+        with subtests.test(name=name):
+            paths = list_paths(read_yaml(name))
+            assert {path: type(value) for path, value in paths.items()} == {path: CHART_VALUES[path] for path in paths}
 
 
 def test_each_component_gets_the_connection_from_the_secret() -> None:

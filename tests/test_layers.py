@@ -54,13 +54,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
     "triggers": CORE
     | {"compat", "segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch"},
-    "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
+    "cli": CORE | {"segmind", "history", "transports", "checks", "hooks", "spending", "compat"},
     # jobs and media as values, and the storage; the plugin module itself imports nothing
     "videos": CORE | {"segmind", "outputs", "compat"},
     "__main__": {"cli"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "task_context": CORE | {"compat", "segmind", "inputs", "links", "submission"},
+    "task_context": CORE | {"compat", "inputs", "links", "spending", "submission"},
     "task_deferral": CORE
     | {"compat", "task_context", "segmind", "history", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},

@@ -195,6 +195,7 @@ class BatchExecution:
         size = compute_wave_size(
             survey.to_submit_count, len(survey.waiting), self.hook.settings.requests_per_minute, since_s
         )
+        survey.to_submit.sort(key=lambda each: each.row.index)  # rows that the history released come last otherwise
         allowance = WaveAllowance()
         if size:
             allowance = self._spending.limit_wave(survey, content.rows.values(), size, is_first=not state.has_estimate)

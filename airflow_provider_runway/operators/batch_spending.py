@@ -76,7 +76,7 @@ class BatchSpending:
         """
         jobs = [find_row_price(each.row) for each in survey.to_submit[:size]]
         try:
-            left_usd = self._find_left(Estimate(survey.jobs_to_submit), states, is_first=is_first)
+            left_usd = self._find_left(survey, states, is_first=is_first)
         except CostLimitError as error:
             return WaveAllowance(stop=(COST_LIMIT_REFUSED, str(error)))
         except BalanceTooLowError as error:
@@ -91,11 +91,12 @@ class BatchSpending:
             return self._limit_by_day(jobs[:size], survey, may_release=may_release)
         return WaveAllowance(size)
 
-    def _find_left(self, estimate: Estimate, states: Iterable[RowState], *, is_first: bool) -> float | None:
+    def _find_left(self, survey: Survey, states: Iterable[RowState], *, is_first: bool) -> float | None:
         """Return what is left of the limit in USD; None without one. The first wave checks the estimate, too."""
         limit_usd, spent_usd = self._limit_usd, None
+        estimate = Estimate(survey.jobs_to_submit)
         if limit_usd is not None and self._knows_earlier_tries:
-            spent_usd = sum_spent(states)
+            spent_usd = sum_spent(states, survey.to_submit)
         if is_first:
             some = Estimate({job: 1 for job in estimate.counts if job.price_usd is None})
             check_cost_limit(limit_usd, spent_usd, estimate if self._is_all_or_nothing else some)

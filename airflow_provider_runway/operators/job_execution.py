@@ -58,7 +58,7 @@ class JobExecution:
         self.hook = hook
         self.task = task
         self.log = operator.log
-        self.spending = SpendingCheck(hook, self.log, task.list_sibling_jobs)
+        self.spending = SpendingCheck(hook, self.log, None if task.map_index == -1 else task, task.map_index)
         self.submitter = Submitter(
             hook,
             task.attempt,
@@ -141,7 +141,9 @@ class JobExecution:
             self.spending.skip_balance()
         while True:
             try:
-                return self.submitter.submit_or_resume(request)
+                job = self.submitter.submit_or_resume(request)
+                self.spending.confirm(job.request_id)
+                return job
             except CostLimitError as problem:
                 raise add_earlier_job(problem, self.task.attempt.journal) from None
             except ThrottledError as throttled:

@@ -6,8 +6,9 @@ The rules are values in ``spending``; this asks the API for what they need.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.history.query import HistoryQuery
@@ -26,6 +27,7 @@ from airflow_provider_runway.spending.daily_spend import (
     sum_day,
 )
 from airflow_provider_runway.spending.estimate import Estimate
+from airflow_provider_runway.spending.reservations import Reservation, list_running
 from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S
 
 if TYPE_CHECKING:
@@ -33,16 +35,29 @@ if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import Log
 
 
+class ReservationBoard(Protocol):
+    """Where the mapped instances of a task see what each is about to spend."""
+
+    def push_reservation(self, reservation: Reservation) -> None:
+        """Replace this task's reservation."""
+
+    def list_reservations(self) -> list[Reservation]:
+        """Return those of all."""
+
+
 class SpendingCheck:
     """Checks whether the jobs of an estimate may be submitted, right before they are.
 
-    :param list_sibling_jobs: returns the jobs that mapped siblings have submitted: request id -> epoch seconds.
+    :param board: where mapped siblings see one another's reservations; None: there are none.
+    :param map_index: of this task instance.
     """
 
-    def __init__(self, hook: RunwayHook, log: Log, list_sibling_jobs: Callable[[], Mapping[str, float]] = dict) -> None:
+    def __init__(self, hook: RunwayHook, log: Log, board: ReservationBoard | None = None, map_index: int = -1) -> None:
         self.hook = hook
         self.log = log
-        self.list_sibling_jobs = list_sibling_jobs
+        self._board = board
+        self._map_index = map_index
+        self._own: Reservation | None = None
         self.cost_limit_usd: float | None = None
         self._is_balance_due = True
 
@@ -65,10 +80,26 @@ class SpendingCheck:
             check_balance(balance_usd, estimate)
         self._is_balance_due = False
         if (limit_usd := self.hook.settings.daily_cost_limit_usd) is not None:
-            price_usd = max((job.price_usd or 0.0 for job in estimate.counts), default=0.0)
-            day_start = find_day_start(time.time())
-            siblings = {job: price_usd for job, sent_at in self.list_sibling_jobs().items() if sent_at >= day_start}
-            check_daily_limit(limit_usd, self.read_day(limit_usd, siblings), estimate)
+            self._check_day(limit_usd, estimate)
+
+    def confirm(self, request_id: str) -> None:
+        """Tell mapped siblings the id of the job that was reserved for, so that they find it in the history."""
+        if self._board is not None and self._own is not None:
+            self._board.push_reservation(replace(self._own, request_id=request_id))
+
+    def _check_day(self, limit_usd: float, estimate: Estimate) -> None:
+        now = time.time()
+        if self._board is None:
+            check_daily_limit(limit_usd, self.read_day(limit_usd, {}), estimate)
+            return
+        own = self._own = Reservation(self._map_index, estimate.total_usd or 0.0, now)
+        self._board.push_reservation(own)  # before the others' are read: of two tasks at once the later one sees this
+        running = list_running(self._board.list_reservations(), own, find_day_start(now))
+        try:
+            check_daily_limit(limit_usd, self.read_day(limit_usd, running), estimate)
+        except RunwayError:
+            self._board.push_reservation(replace(own, price_usd=0.0))
+            raise
 
     def log_estimate(self, estimate: Estimate, spent_usd: float | None, balance_usd: float | None) -> None:
         """Log what is about to be spent, and of what."""

@@ -152,19 +152,17 @@ def test_a_row_whose_video_would_replace_another_is_refused() -> None:
         assert check(GOOD, GOOD, output_path=output_path) == 2
 
 
-@pytest.mark.parametrize(
-    ("output_path", "said"),
-    [
-        pytest.param("/videos/{sku}.mp4", "{sku} is no placeholder", id="unknown placeholder"),
-        pytest.param("nowhere://bucket/{custom_id}.mp4", "cannot be used", id="no provider"),
-        pytest.param("s3://no_such@bucket/{custom_id}.mp4", "cannot be used", id="no connection"),
-        pytest.param("/tmp", "is a folder: end it in '/'", id="a folder"),
-        pytest.param(5, "output_path is of type int", id="no text"),
-    ],
-)
-def test_an_output_path_that_cannot_be_used_is_refused(output_path: Any, said: str) -> None:
-    _, line = find_problems(GOOD | {"output_path": output_path})
-    assert said in line
+def test_an_output_path_that_cannot_be_used_is_refused(subtests: pytest.Subtests) -> None:
+    for case, output_path, said in (
+        ("unknown placeholder", "/videos/{sku}.mp4", "{sku} is no placeholder"),
+        ("no provider", "nowhere://bucket/{custom_id}.mp4", "cannot be used"),
+        ("no connection", "s3://no_such@bucket/{custom_id}.mp4", "cannot be used"),
+        ("a folder", "/tmp", "is a folder: end it in '/'"),
+        ("no text", 5, "output_path is of type int"),
+    ):
+        with subtests.test(case):
+            _, line = find_problems(GOOD | {"output_path": output_path})
+            assert said in line
 
 
 def test_a_result_path_with_braces_is_a_folder() -> None:

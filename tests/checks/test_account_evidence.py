@@ -107,20 +107,21 @@ def test_the_row_of_a_running_job_is_compared_with_its_record(
     assert check(run, settings, request_id="never-was").job_status is None
 
 
-@pytest.mark.parametrize("form", HISTORY_FORMS)
-def test_the_verdict_agrees_with_the_search_for_lost_submits(tmp_path: Path, form: str) -> None:
+def test_the_verdict_agrees_with_the_search_for_lost_submits(subtests: pytest.Subtests, tmp_path: Path) -> None:
     """For each form of the history: "yes" only where the search would find the job, and the same after a replay."""
-    evidence = check_emulator(history_form=form)
-    answer = decide_if_lost_submit_can_be_found(evidence).answer
-    rows = evidence.page.rows if evidence.page else []
-    found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
-    is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
-    assert (answer is Answer.YES) <= is_found
-    assert (answer is Answer.NO) <= (not is_found)
-    path = tmp_path / "transcript.json"
-    path.write_text(json.dumps(make_transcript(evidence)))
-    if evidence.page is not None:
-        assert decide_if_lost_submit_can_be_found(check_emulator(replay=path)).answer is answer
+    for form in HISTORY_FORMS:
+        with subtests.test(form):
+            evidence = check_emulator(history_form=form)
+            answer = decide_if_lost_submit_can_be_found(evidence).answer
+            rows = evidence.page.rows if evidence.page else []
+            found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
+            is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
+            assert (answer is Answer.YES) <= is_found
+            assert (answer is Answer.NO) <= (not is_found)
+            path = tmp_path / "transcript.json"
+            path.write_text(json.dumps(make_transcript(evidence)))
+            if evidence.page is not None:
+                assert decide_if_lost_submit_can_be_found(check_emulator(replay=path)).answer is answer
 
 
 def test_the_verdict_on_some_forms() -> None:

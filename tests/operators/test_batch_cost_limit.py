@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
-from airflow_runtime import TaskInstance, run_task
+from airflow_runtime import TaskInstance, WorkerDied, run_task
 from batches import make_batch, make_rows, read_table
-from submits import count_requests, set_connection_extra
+from submits import add_neighbour, count_requests, list_own_billable_ids, set_connection_extra
 
+from airflow_provider_runway.batch import wave_submitter
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.submission.send_intent import send_intent
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -53,6 +56,32 @@ def test_rows_that_fail_give_their_reservation_to_the_next_ones(
     assert manifest["counts"]["error"] == 3
     assert manifest["counts"]["success"] == 4
     assert gateway.ledger()["billed_usd"] == 2.0
+
+
+@pytest.mark.parametrize("sent", [0, 2], ids=["before the first POST", "after two"])
+def test_a_worker_that_dies_in_the_middle_of_a_wave_leaves_the_limit_whole(
+    gateway: Emulator, ti: TaskInstance, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    add_neighbour(gateway)
+    left, lock = [sent], Lock()
+
+    def send_or_die(*arguments: Any) -> Any:
+        with lock:
+            left[0] -= 1
+            if left[0] < 0:
+                raise WorkerDied("between an intent and its POST")
+        return send_intent(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wave_submitter, "send_intent", send_or_die)
+        with pytest.raises(WorkerDied):
+            run_task(lambda: make(cost_limit=2), ti)
+    assert len(list_own_billable_ids(gateway)) == sent
+    for begin_again in (TaskInstance.retry, TaskInstance.clear):
+        begin_again(ti)
+        manifest = run_task(lambda: make(cost_limit=2), ti)
+        assert statuses(manifest) == ["success"] * 4 + ["not_submitted"] * 6
+        assert len(list_own_billable_ids(gateway)) == 4
 
 
 @pytest.mark.parametrize(

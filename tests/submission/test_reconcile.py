@@ -235,6 +235,7 @@ def test_the_history_is_asked_less_and_less_often_and_when_it_settles() -> None:
     assert times[-1] == WINDOW.give_up_at
     assert len(times) <= 12
     assert times[0] - ACCEPTED_UNTIL == get_timing().history_pauses_s[-1]
+    assert WINDOW.next_lookup_at(now + 1) > now + 1, "a lookup that ends after the last milestone has a next one, too"
 
 
 def test_an_old_submit_is_searched_in_its_own_days_only() -> None:

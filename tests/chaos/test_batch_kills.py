@@ -21,7 +21,8 @@ from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from local_airflow import EmulatorProcess, LocalAirflow
 
 ROWS = int(os.environ.get("RUNWAY_CHAOS_ROWS", "20"))
-SOAK_ROWS = 200
+#: CI runs a fifth of the 200 rows and 40 kills for which ``RUNWAY_SOAK_ROWS=200`` asks.
+SOAK_ROWS = int(os.environ.get("RUNWAY_SOAK_ROWS", "40"))
 DAGS = Path(__file__).parent / "dags"
 VENV_2 = Path(__file__).resolve().parents[2] / ".venv-2.11"
 
@@ -91,11 +92,11 @@ def kill_components(airflow: LocalAirflow, rng: random.Random) -> Iterator[list[
 
 
 @pytest.mark.timeout(2400)
-def test_a_batch_of_200_rows_under_40_kills_and_faults_pays_once_and_delivers(
+def test_a_batch_under_random_kills_and_faults_pays_once_and_delivers(
     tmp_path: Path, plan: KillPlan, emulator: EmulatorProcess
 ) -> None:
     rng = random.Random(1)
-    plan.write({"generate[-1]": dict.fromkeys(BATCH_POINTS, 9)})
+    plan.write({"generate[-1]": dict.fromkeys(BATCH_POINTS, max(1, SOAK_ROWS // 22))})
     control = EmulatorControl(emulator.url)
     control.reset()
     control.clear_faults()
@@ -114,5 +115,5 @@ def test_a_batch_of_200_rows_under_40_kills_and_faults_pays_once_and_delivers(
     report = check_batch(emulator, manifest, SOAK_ROWS)
     kills = len(plan.list_kills(run.run_id)) + len(killed)
     print(f"{report} after {kills} kills in {time.monotonic() - began_at:.0f} s")
-    assert kills >= 40
+    assert kills >= SOAK_ROWS // 5
     assert (state, report.is_correct) == ("success", True), report

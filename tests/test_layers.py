@@ -16,6 +16,10 @@ ROOT = Path(airflow_provider_runway.__file__).parent
 #: layer -> the layers that it may import, beside itself. ``__init__`` is the top level, which holds the version.
 CORE = {"__init__", "exceptions"}
 AIRFLOW_FACING = {"compat", "airflow_errors", "task_context", "task_deferral"}
+JOB_LAYERS = {
+    *("segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers"),
+    *("lineage", "links"),
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
@@ -28,13 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "outputs": CORE | {"segmind", "history", "polling", "transports", "hooks", "compat"},
     "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs"},
+    "lineage": CORE | {"segmind", "transports", "compat"},
     "links": CORE | {"segmind", "compat"},
-    "operators": CORE
-    | AIRFLOW_FACING
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
-    "sensors": CORE
-    | AIRFLOW_FACING
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "operators": CORE | AIRFLOW_FACING | JOB_LAYERS,
+    "sensors": CORE | AIRFLOW_FACING | JOB_LAYERS,
     "triggers": CORE | {"compat", "segmind", "history", "polling", "transports", "hooks"},
     "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
     "__main__": {"cli"},

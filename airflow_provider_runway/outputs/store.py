@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -19,7 +20,6 @@ from airflow_provider_runway.compat import (
     BaseHook,
     get_storage_conn_id,
     make_storage_path,
-    report_lineage,
 )
 from airflow_provider_runway.exceptions import BadInputError, DownloadFailedError, OutputRejectedError
 from airflow_provider_runway.outputs.download import DownloadedFile, download
@@ -37,6 +37,17 @@ if TYPE_CHECKING:
 #: needs more permissions. On any other storage a file is uploaded under a temporary name, and renamed.
 ATOMIC_UPLOAD_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """One stored output: its path, its size in bytes, and its MIME type where that is known."""
+
+    path: str
+    size: int
+    content_type: str | None
+
+
 #: (the file's extension, None while it is not known) -> its full path.
 FormatPath = Callable[[str | None], str]
 
@@ -74,8 +85,8 @@ def store_outputs(
     settings: ClientSettings,
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
-) -> list[str]:
-    """Store every output of a job, one after the other, and return their paths.
+) -> list[StoredOutput]:
+    """Store every output of a job, one after the other, and return what is stored.
 
     Each is downloaded into a temporary file, checked, and appears under its name only then: no reader sees half of it.
     Storing it again replaces it. Where one of several fails, those before it are stored, and a retry downloads all of
@@ -87,7 +98,7 @@ def store_outputs(
     """
     template, count = OutputPathTemplate.parse(output_path), len(summary.output_urls)
     allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
-    paths = []
+    stored = []
     for index, url in enumerate(summary.output_urls):
         values = {"index": index, "request_id": summary.request_id, "model": summary.model, "seed": summary.seed}
         fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
@@ -102,8 +113,8 @@ def store_outputs(
         log.info(
             "Job %s: output %d of %d stored, %d bytes at %s.", summary.request_id, index + 1, count, file.size, path
         )
-        paths.append(path)
-    return paths
+        stored.append(StoredOutput(path, file.size, file.media.mime))
+    return stored
 
 
 def _add_job_facts(problem: DownloadFailedError, summary: JobSummary, url: str, index: int) -> DownloadFailedError:
@@ -183,7 +194,6 @@ def _upload(file: Path, path: str, conn_id: str | None) -> None:
         raise
     except Exception as problem:  # storage clients have errors of their own; none may hide what was paid for
         raise OSError(f"{type(problem).__name__}: {problem}") from problem
-    report_lineage(target)
 
 
 def _upload_and_rename(file_system: Any, file: Path, path: str) -> None:

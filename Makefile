@@ -14,6 +14,7 @@ UV := .uv/bin/uv
 VENV := .venv
 VENV_2 := .venv-2.11
 VENV_DOCS := .venv-docs
+VENV_CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 
 # The tests that start a real Airflow.
@@ -25,7 +26,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos test mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
+.PHONY: help env lint types unit unit-2.11 integration chaos cluster test mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -90,6 +91,15 @@ integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.
 chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q tests/chaos $(ARGS)
 
+$(VENV_CLUSTER)/.ready: setup.cfg constraints/cluster.txt | $(UV)
+	@echo "Making $(VENV_CLUSTER) with Airflow 3.3 and Celery"
+	@test -x $(VENV_CLUSTER)/bin/python || $(UV) venv -q --no-project --python "$$(command -v $(PYTHON))" $(VENV_CLUSTER)
+	@$(UV) pip install -q --compile-bytecode --python $(VENV_CLUSTER)/bin/python -c constraints/cluster.txt -e '.[test,cluster]' 'apache-airflow==3.3.*'
+	@touch $@
+
+cluster: $(VENV_CLUSTER)/.ready ## Kill all parts of a Celery cluster by turns while 600 jobs run (needs PostgreSQL and Redis)
+	@PYTHONPATH=tools $(VENV_CLUSTER)/bin/python tools/cluster.py $(ARGS)
+
 test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
 
 mutants: env ## Make known mistakes one by one and check that the tests catch each (ARGS: words of their names)
@@ -132,6 +142,11 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 		{ echo "# What is installed to test with Airflow $$1. Written by: make constraints"; cat $$out.new; } > $$out; \
 		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
 	done
+	@set -e; out=constraints/cluster.txt; \
+	echo "$(AIRFLOW_3)" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra cluster \
+		-c constraints/airflow-3.3.txt --no-header --no-annotate --no-emit-index-url --strip-extras setup.cfg - > $$out.new; \
+	{ echo "# What make cluster installs. Written by: make constraints"; cat $$out.new; } > $$out; \
+	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 	@set -e; out=constraints/docs.txt; \
 	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 		--strip-extras docs/requirements.in > $$out.new; \
@@ -146,4 +161,4 @@ clean: ## Remove the files that builds and tests leave
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
-	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS)
+	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)

@@ -1,38 +1,59 @@
 """Compatibility with Airflow 2.11 to 3.3. No other file asks which version is installed.
 
 Names that only moved come from the ``common.compat`` provider. The functions below hide what behaves differently.
+Airflow is imported when a name is first used: every process of Airflow loads the plugin, which needs none of it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
+import re
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowFailException,
-    AirflowNotFoundException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseHook,
-    BaseOperator,
-    BaseOperatorLink,
-    BaseSensorOperator,
-    PokeReturnValue,
-)
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
-    from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        BaseHook,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        Connection,
+        ObjectStoragePath,
+        PokeReturnValue,
+    )
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+#: Class of Airflow -> the module that has it on every release.
+_AIRFLOW_CLASSES = {
+    **dict.fromkeys(
+        (
+            "AirflowException",
+            "AirflowFailException",
+            "AirflowNotFoundException",
+            "AirflowSensorTimeout",
+            "AirflowSkipException",
+            "BaseHook",
+            "BaseOperator",
+            "BaseOperatorLink",
+            "BaseSensorOperator",
+            "PokeReturnValue",
+        ),
+        "airflow.providers.common.compat.sdk",
+    ),
+    **dict.fromkeys(("BaseTrigger", "TriggerEvent"), "airflow.triggers.base"),
+}
 
 #: The Airflow Variable that tells two deployments with one API key apart.
 DEPLOYMENT_VARIABLE = "runway_deployment_id"
@@ -60,6 +81,7 @@ __all__ = [
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "has_plugin_pages",
     "is_asset",
     "is_asset_alias",
     "is_connection_missing",
@@ -78,6 +100,14 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    """Import a class of Airflow when it is first used."""
+    if name not in _AIRFLOW_CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_AIRFLOW_CLASSES[name]), name)
+    return value
+
+
 async def get_connection_async(conn_id: str) -> Connection:
     """Return a connection without blocking the event loop.
 
@@ -85,6 +115,10 @@ async def get_connection_async(conn_id: str) -> Connection:
     reads the database or a secrets backend itself. On Airflow 3 a thread would talk to the
     supervisor while the event loop does so too, so only its own coroutine is used.
     """
+    import asyncio
+
+    from airflow.providers.common.compat.sdk import BaseHook
+
     lookup = getattr(BaseHook, "aget_connection", None)
     if lookup is not None:
         connection: Connection = await lookup(conn_id)
@@ -98,6 +132,10 @@ async def is_connection_missing(conn_id: str) -> bool:
     Airflow asks its secrets backends one after the other, and treats one that fails like one that does not have the
     connection. So each is asked again; after an error the connection may exist.
     """
+    import asyncio
+
+    from airflow.providers.common.compat.sdk import BaseHook
+
     try:
         if hasattr(BaseHook, "aget_connection"):
             return await _is_connection_missing_on_airflow3(conn_id)
@@ -114,6 +152,8 @@ async def is_connection_missing(conn_id: str) -> bool:
 
 
 async def _is_connection_missing_on_airflow3(conn_id: str) -> bool:
+    import asyncio
+
     from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection, GetTICount, TICount
     from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
@@ -149,7 +189,10 @@ def get_deployment_id() -> str:
         time.sleep(pause_s)
         if (value := _get_variable(DEPLOYMENT_VARIABLE)) is not None:
             return value
-    from airflow.providers.common.compat.sdk import Variable
+    import hashlib
+    import uuid
+
+    from airflow.providers.common.compat.sdk import AirflowException, Variable
 
     fernet_key = get_config("core", "fernet_key")
     made = hashlib.sha256(f"runway {fernet_key}".encode()).hexdigest() if fernet_key else uuid.uuid4().hex
@@ -319,6 +362,18 @@ def mask_secret(secret: str) -> None:
     from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
 
     mask_in_logs(secret)
+
+
+@cache
+def has_plugin_pages() -> bool:
+    """Return whether this Airflow shows a plugin's pages in tabs, and tells the pages who asks: from 3.1.1 on.
+
+    3.1.0 has the tabs, but keeps the caller's token where a page inside a tab does not get it.
+    """
+    from airflow import __version__
+
+    release = re.match(r"(\d+)\.(\d+)\.(\d+)", __version__)
+    return release is not None and tuple(map(int, release.groups())) >= (3, 1, 1)
 
 
 @cache

@@ -3,7 +3,10 @@
     RunwayError
     ├── NotSentError               nothing left this machine, so nothing is billed; fix it
     │   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
-    │   └── BadInputError          the arguments of the job: a missing field, a value that is not allowed
+    │   ├── BadInputError          the arguments of the job: a missing field, a value that is not allowed
+    │   ├── CostLimitError         the jobs would cost more than the task's ``cost_limit``
+    │   ├── DailyCostLimitError    the jobs would cost more than the connection's ``daily_cost_limit``
+    │   └── BalanceTooLowError     the jobs would cost more than the account has
     ├── RefusedError               the API refused it and would refuse it again; nothing is billed; fix it
     │   ├── BadRequestError        400, 405, 422 at the submit, 406 for a parameter or the content type
     │   ├── UnauthorizedError      401: no key arrived, or the key is not valid
@@ -15,6 +18,7 @@
     ├── NoUsableResponseError      no usable response, which says nothing about the job; ask again
     │   ├── ThrottledError         429: refused before anything ran; ``reset_at`` says when to return
     │   ├── HistoryNotSettledError  a submit may have become a job; ``retry_at`` says when to ask the history again
+    │   ├── SpendNotKnownError     the history does not tell what was spent today, so nothing was submitted
     │   └── UnreachableError       no byte of the request left, so even a submit may be repeated
     ├── SubmitOutcomeUnknownError  a submit may have become a billed job whose id is not known; look at the bill
     ├── JobFailedError             the job ran and failed; it is not billed, and a new job may succeed
@@ -65,6 +69,24 @@ class BadInputError(NotSentError):
     """The job's arguments would be refused, or would cost money for nothing."""
 
     code = "bad_input"
+
+
+class CostLimitError(NotSentError):
+    """The task's ``cost_limit`` would be exceeded, or it cannot be known that it would not. Nothing was submitted."""
+
+    code = "cost_limit"
+
+
+class DailyCostLimitError(NotSentError):
+    """The connection's ``daily_cost_limit`` would be exceeded. Nothing was submitted."""
+
+    code = "daily_cost_limit"
+
+
+class BalanceTooLowError(NotSentError):
+    """The account's balance is smaller than the estimate. Nothing was submitted."""
+
+    code = "balance_too_low"
 
 
 class RefusedError(RunwayError):
@@ -145,6 +167,12 @@ class HistoryNotSettledError(NoUsableResponseError):
     def __init__(self, message: str, *, retry_at: float = 0.0, **facts: Any) -> None:
         super().__init__(message, retry_at=retry_at, **facts)
         self.retry_at = retry_at
+
+
+class SpendNotKnownError(NoUsableResponseError):
+    """The account's history does not tell what was spent today, so a ``daily_cost_limit`` let nothing be submitted."""
+
+    code = "spend_not_known"
 
 
 class UnreachableError(NoUsableResponseError):

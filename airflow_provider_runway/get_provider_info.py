@@ -50,8 +50,9 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Path of a JSON file with models of your own, on every worker and triggerer:\n"
                             '{"slug": {"latency_s": seconds, "fields": [{"name", "kind", "argument", "required",\n'
-                            '"allowed", "low", "high"}]}}. They are checked like the built-in ones, and replace those\n'
-                            "of the same slug. Each process reads the file once.\n"
+                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"}}}.\n'
+                            "They are checked like the built-in ones. An entry of a built-in slug corrects what it\n"
+                            "names and keeps the rest. Each process reads the file once.\n"
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -71,11 +72,24 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "s3://aws_default@my-bucket/runway-journal",
                         "default": None,
                     },
+                    "videos_roots": {
+                        "description": (
+                            "The folders whose videos the Videos pages may show, one a line or with commas between\n"
+                            "them: local folders that the API server can read, and URLs that ObjectStoragePath takes,\n"
+                            "with the connection to read them. {dag_id} stands for the DAG's id, so that no DAG can\n"
+                            "show the videos of another. Without it only public output URLs are shown, for 7 days.\n"
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/videos, s3://aws_default@my-bucket/videos/{dag_id}",
+                        "default": None,
+                    },
                 },
             }
         },
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",
+            f"{_PACKAGE}.links.runway.RunwayVideosPageLink",
         ],
     }

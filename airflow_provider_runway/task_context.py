@@ -19,12 +19,16 @@ from airflow_provider_runway.compat import (
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.links.runway import show_link
+from airflow_provider_runway.segmind.timestamps import parse_timestamp
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.journal_session import TaskAttempt
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+#: Under this key a task pushes the job that it waits for. It is stored in the XComs of waiting tasks, so it stays.
+JOB_XCOM_KEY = "runway_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,15 @@ class TaskContext:
         ti = self.task_instance
         return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
 
+    def list_sibling_jobs(self) -> dict[str, float]:
+        """Return the jobs that mapped siblings have submitted: request id -> when (epoch seconds by our clock)."""
+        ti = self.task_instance
+        if ti.map_index in (None, -1):
+            return {}
+        pushed = [value for key in (JOB_XCOM_KEY, "return_value") for value in _pull_all(ti, key)]
+        jobs = [(job.get("request_id"), parse_timestamp(job.get("submitted_at"))) for job in pushed if _is_dict(job)]
+        return {request_id: at for request_id, at in jobs if isinstance(request_id, str) and at is not None}
+
     def make_shared_upload_cache(self) -> UploadCache:
         """Return the cache of uploaded images that the mapped instances of this task share through XComs."""
         return UploadCache(
@@ -121,6 +134,10 @@ def _pull_all(ti: Any, key: str) -> list[Any]:
     if pulled is None:
         return []
     return [pulled] if isinstance(pulled, str | Mapping) else list(pulled)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _earliest_submit_at(run: Any) -> float:

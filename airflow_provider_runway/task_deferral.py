@@ -18,6 +18,7 @@ from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.task_context import JOB_XCOM_KEY
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ TRIGGER_GRACE_S = 300.0
 #: A trigger that cannot be loaded fails at once, every time; so the number of new deferrals is limited.
 MAX_TRIGGER_FAILURES = 3
 
-_JOB_KEY = "runway_job"
 _FAILURES_KEY = "runway_lost_triggers"
 
 
@@ -101,12 +101,12 @@ def poll_last_time(hook: RunwayHook, job: JobSummary, log: Log) -> WaitOutcome |
 def push_job(task: TaskContext, job: JobSummary, deadline: float) -> None:
     """Push what a wait needs again after a trigger failure, which loses the arguments of the deferral."""
     facts = {name: value for name, value in job.to_json().items() if name in ("model", "seed", "submitted_at")}
-    task.push_xcom(_JOB_KEY, {"request_id": job.request_id, **facts, "deadline": deadline})
+    task.push_xcom(JOB_XCOM_KEY, {"request_id": job.request_id, **facts, "deadline": deadline})
 
 
 def pull_job(task: TaskContext) -> tuple[JobSummary, float] | None:
     """Return the job and the deadline that :func:`push_job` pushed in this try, or None."""
-    pushed = task.pull_xcom(_JOB_KEY)
+    pushed = task.pull_xcom(JOB_XCOM_KEY)
     if not isinstance(pushed, Mapping):
         return None
     job = JobSummary(

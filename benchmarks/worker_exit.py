@@ -4,7 +4,7 @@ An event that comes before that can make the scheduler fail the task (apache/air
 from the start of the trigger until the scheduler's line about the exit, and how many tasks the scheduler failed, for
 jobs of three seconds and for a given shortest wait of the trigger.
 
-    python -m benchmarks.worker_exit --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--database-url postgresql://…]
+    python -m benchmarks.worker_exit --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--postgres] [--celery]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import re
 import sys
 import tempfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmarks.shared import EmulatorProcess, describe_machine, print_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from local_airflow import LocalAirflow
+from local_airflow.database_servers import build_celery_environment, make_postgres_database, reserve_redis_database
 
 PARALLELISM = 8
 DAG = """
@@ -55,8 +57,13 @@ def read_timestamp(line: str) -> float | None:
     return datetime.fromisoformat(found[1].replace(",", ".")).replace(tzinfo=UTC).timestamp()
 
 
-def run_airflow(venv: Path, jobs: int, wait_s: float, database_url: str | None) -> tuple[list[float], int, int]:
-    """Run the jobs; return the delays of the exits, the tasks that the scheduler failed, and those that succeeded."""
+def run_airflow(
+    venv: Path, jobs: int, wait_s: float, database_url: str | None, broker_url: str | None
+) -> tuple[list[float], int, int]:
+    """Run the jobs, with Celery where there is a broker.
+
+    Return the delays of the exits, the tasks that the scheduler failed, and those that succeeded.
+    """
     with tempfile.TemporaryDirectory() as folder, EmulatorProcess(time_scale=0.11) as emulator:
         dags, hooks, home = (Path(folder) / name for name in ("dags", "hooks", "home"))
         for path in (dags, hooks, home):
@@ -69,6 +76,9 @@ def run_airflow(venv: Path, jobs: int, wait_s: float, database_url: str | None) 
             "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "30",
         }
         options = {"venv": venv, "env": env, "parallelism": PARALLELISM, "database_url": database_url}
+        if database_url and broker_url:
+            env |= build_celery_environment(database_url, broker_url)
+            options |= {"executor": "CeleryExecutor", "copies": {"worker": 2}}
         with LocalAirflow(home, dags, start_timeout_s=300, heartbeat_timeout_s=120, **options) as airflow:
             run = airflow.trigger("busy")
             airflow.wait_for_run(run, timeout_s=3600)
@@ -94,12 +104,18 @@ def main() -> None:
     parser.add_argument("--wait", type=float, action="append", required=True, help="shortest wait of a trigger, in s")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--venv", type=Path, default=Path(sys.prefix), help="the environment that has Airflow")
-    parser.add_argument("--database-url", help="an empty PostgreSQL database for each wait; {wait} is replaced")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL instead of SQLite")
+    parser.add_argument("--celery", action="store_true", help="with two Celery workers, on PostgreSQL and Redis")
     options = parser.parse_args()
     rows = []
     for wait_s in options.wait:
-        url = options.database_url.replace("{wait}", f"{wait_s:.0f}") if options.database_url else None
-        delays, failed, succeeded = run_airflow(options.venv, options.jobs, wait_s, url)
+        with ExitStack() as stack:
+            url = broker_url = None
+            if options.postgres or options.celery:
+                _, url = stack.enter_context(make_postgres_database("runway_worker_exit"))
+            if options.celery:
+                broker_url = stack.enter_context(reserve_redis_database())
+            delays, failed, succeeded = run_airflow(options.venv, options.jobs, wait_s, url, broker_url)
         ordered = sorted(delays)
         shares = [ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.95, 1.0)] if ordered else ["-"] * 3
         rows.append((wait_s, options.jobs, succeeded, failed, *shares))

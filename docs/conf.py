@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "tools")]
 
@@ -48,6 +50,15 @@ def split_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
     lines[:] = re.sub(r"(?<=\S) (?=:(?:param|raises) [^:]+:)", "\n", "\n".join(lines)).split("\n")
 
 
+def strip_code(app: Any, doctree: nodes.document) -> None:
+    """Remove empty lines at the end of code: those between a snippet and the mark behind it."""
+    for block in doctree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block.children = []
+        block += nodes.Text(block.rawsource)
+
+
 def setup(app: Any) -> None:
-    """Connect this file's function to Sphinx."""
+    """Connect this file's functions to Sphinx."""
     app.connect("autodoc-process-docstring", split_fields)
+    app.connect("doctree-read", strip_code)

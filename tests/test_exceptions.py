@@ -26,6 +26,7 @@ CODES = {
     *("not_found", "out_of_credits", "spend_limit", "retired", "unanswered", "throttled", "unreachable"),
     *("submission_unknown", "job_failed", "content_blocked", "record_expired", "output_lost", "wait_expired"),
     *("download_failed", "output_refused", "history_not_settled"),
+    *("cost_limit", "daily_cost_limit", "balance_too_low", "spend_not_known"),
 }
 
 
@@ -71,16 +72,12 @@ def test_a_throttled_error_knows_its_reset() -> None:
 FAILED = JobFailedError("it failed", request_id="r-1")
 
 
-@pytest.mark.parametrize(
-    ("exception", "error"),
-    [
-        pytest.param(FAILED, FAILED, id="an error of this package is its own"),
-        pytest.param(attach_error(AirflowException("short"), FAILED), FAILED, id="behind an exception of Airflow"),
-        pytest.param(AirflowException("another"), None, id="an exception of somebody else"),
-        pytest.param(None, None, id="a task that did not fail"),
-    ],
-)
-def test_callbacks_find_the_error_behind_the_exception_of_a_task(
-    exception: BaseException | None, error: RunwayError | None
-) -> None:
-    assert find_runway_error(exception) is error
+def test_callbacks_find_the_error_behind_the_exception_of_a_task(subtests: pytest.Subtests) -> None:
+    for case, exception, error in (
+        ("an error of this package is its own", FAILED, FAILED),
+        ("behind an exception of Airflow", attach_error(AirflowException("short"), FAILED), FAILED),
+        ("an exception of somebody else", AirflowException("another"), None),
+        ("a task that did not fail", None, None),
+    ):
+        with subtests.test(case):
+            assert find_runway_error(exception) is error

@@ -51,32 +51,23 @@ def test_a_message_with_a_key_would_be_found(tmp_path: Path) -> None:
     assert sum("api_key" in text for text in find_messages(bad)) == 3
 
 
-@pytest.mark.parametrize(
-    ("module", "absent"),
-    [
-        pytest.param("airflow_provider_runway", {"airflow", "requests", "aiohttp", "pendulum"}, id="the package"),
-        pytest.param(
-            "airflow_provider_runway.get_provider_info", {"airflow", "requests", "aiohttp", "wtforms"}, id="info"
-        ),
-        pytest.param(
-            "airflow_provider_runway.segmind.exchange", {"airflow", "requests", "aiohttp", "pendulum"}, id="segmind"
-        ),
-        pytest.param(
-            "airflow_provider_runway.polling.poll_exchanges",
-            {"airflow", "requests", "aiohttp", "pendulum"},
-            id="polling",
-        ),
-        pytest.param("airflow_provider_runway.transports.requests_transport", {"airflow", "aiohttp"}, id="blocking"),
-        pytest.param("airflow_provider_runway.transports.aiohttp_transport", {"airflow"}, id="asynchronous"),
-        pytest.param("airflow_provider_runway.emulator", {"airflow", "requests"}, id="emulator"),
-    ],
-)
-def test_importing_a_module_does_not_import_these(module: str, absent: set[str]) -> None:
-    program = (
-        f"import sys; before = set(sys.modules); import {module}; print(*({absent!r} & (set(sys.modules) - before)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == []
+def test_importing_a_module_does_not_import_these(subtests: pytest.Subtests) -> None:
+    for case, module, absent in (
+        ("the package", "airflow_provider_runway", {"airflow", "requests", "aiohttp", "pendulum"}),
+        ("info", "airflow_provider_runway.get_provider_info", {"airflow", "requests", "aiohttp", "wtforms"}),
+        ("segmind", "airflow_provider_runway.segmind.exchange", {"airflow", "requests", "aiohttp", "pendulum"}),
+        ("polling", "airflow_provider_runway.polling.poll_exchanges", {"airflow", "requests", "aiohttp", "pendulum"}),
+        ("blocking", "airflow_provider_runway.transports.requests_transport", {"airflow", "aiohttp"}),
+        ("asynchronous", "airflow_provider_runway.transports.aiohttp_transport", {"airflow"}),
+        ("emulator", "airflow_provider_runway.emulator", {"airflow", "requests"}),
+    ):
+        with subtests.test(case):
+            found = f"{absent!r} & (set(sys.modules) - before)"
+            program = f"import sys; before = set(sys.modules); import {module}; print(*({found}))"
+            done = subprocess.run(
+                [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+            )
+            assert done.stdout.split() == []
 
 
 def test_every_file_has_a_docstring() -> None:

@@ -80,3 +80,14 @@ def test_every_late_module_exists_and_would_be_found() -> None:
     assert find_own_modules(everything) >= IMPORTED_LATE
     # Which of these Airflow imports itself differs between releases; none imports both.
     assert find_foreign_packages(everything) & {"aiohttp", "requests"}
+
+
+def test_the_plugin_imports_no_class_of_airflow_but_its_base() -> None:
+    """Every process of Airflow loads the plugin; ``compat`` alone imports nothing of Airflow."""
+    program = (
+        f"import sys; import airflow.plugins_manager; before = set(sys.modules); import {PACKAGE}.compat; "
+        f"import {PACKAGE}.videos.plugin; print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    own = {PACKAGE, f"{PACKAGE}.compat", f"{PACKAGE}.videos", f"{PACKAGE}.videos.plugin"}
+    assert set(done.stdout.split()) <= own

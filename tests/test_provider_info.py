@@ -125,7 +125,12 @@ def test_every_field_says_what_it_means_when_it_is_empty() -> None:
 
 def test_every_option_of_the_configuration_is_read_somewhere() -> None:
     options = {(section, option) for section, row in INFO["config"].items() for option in row["options"]}
-    assert options == {(custom_models_file.SECTION, custom_models_file.OPTION), ("runway", "journal_path")}
+    read = {
+        (custom_models_file.SECTION, custom_models_file.OPTION),
+        ("runway", "journal_path"),
+        ("runway", "videos_roots"),
+    }
+    assert options == read
 
 
 def test_airflow_knows_the_option_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,10 @@ from airflow_provider_runway.exceptions import (
     BadConnectionError,
     BadInputError,
     BadRequestError,
+    BalanceTooLowError,
     ContentBlockedError,
+    CostLimitError,
+    DailyCostLimitError,
     DownloadFailedError,
     ForbiddenError,
     HistoryNotSettledError,
@@ -30,6 +33,7 @@ from airflow_provider_runway.exceptions import (
     RefusedError,
     RunwayError,
     SpendLimitError,
+    SpendNotKnownError,
     SubmitOutcomeUnknownError,
     ThrottledError,
     UnauthorizedError,
@@ -57,6 +61,15 @@ ERROR_HELP: dict[type[RunwayError], tuple[str, str]] = {
         _NOTHING,
         "Correct every argument that the message names; it says which values are allowed. Then clear the task.",
     ),
+    CostLimitError: (
+        _NOTHING,
+        "Raise `cost_limit`, or take it out, then clear the task. [The limits](money.md#limits) say what counts.",
+    ),
+    DailyCostLimitError: (
+        _NOTHING,
+        "Clear the task on the next UTC day, or raise the limit in the connection. See [the limits](money.md#limits).",
+    ),
+    BalanceTooLowError: (_NOTHING, "Add credits in Segmind's console, then clear the task."),
     RefusedError: (_NOTHING, "Correct what the message names, then clear the task."),
     BadRequestError: (
         _NOTHING,
@@ -91,6 +104,13 @@ ERROR_HELP: dict[type[RunwayError], tuple[str, str]] = {
     HistoryNotSettledError: (
         _THE_JOB,
         "Nothing: the task asks the history again. This error reaches your own code only where it calls the hooks.",
+    ),
+    SpendNotKnownError: (
+        _NOTHING,
+        (
+            "Nothing, if retries are left: the next try asks the history again. To submit without this check, take "
+            "`daily_cost_limit` out of the connection."
+        ),
     ),
     UnreachableError: (
         _NOTHING,

@@ -104,8 +104,19 @@ def make_models_table() -> str:
             values = f" {', '.join(map(str, field.allowed))}" if field.allowed else ""
             inputs.append(f"`{name}`{values}{' (required)' if field.required else ''}")
         default = " (default)" if model.slug == DEFAULT_MODEL else ""
-        rows.append([f"`{model.slug}`{default}", "; ".join(inputs), f"{model.latency_s:g}"])
-    return make_table(["model", "inputs", "mean latency, s"], rows)
+        price = "" if model.price is None else model.price.describe()
+        rows.append([f"`{model.slug}`{default}", "; ".join(inputs), price, f"{model.latency_s:g}"])
+    return make_table(["model", "inputs", "price of a job", "mean latency, s"], rows)
+
+
+def make_prices_table() -> str:
+    """Return the prices of the built-in models, with their sources."""
+    rows = [
+        [f"`{model.slug}`", model.price.describe(), model.price.source, model.price.as_of]
+        for model in BUILT_IN_MODELS.values()
+        if model.price is not None
+    ]
+    return make_table(["model", "price of a job", "source", "as of"], rows)
 
 
 def make_placeholders_table() -> str:
@@ -210,8 +221,10 @@ def make_decision_table() -> str:
         asked += [join_values(rule.attempt, Attempt), join_values(rule.on_orphaned_intent, OnOrphanedIntent)]
         found = "; ".join(cell for cell in asked if cell)
         billed = BILLED[rule.action]
-        if rule.remote <= UNBILLED:
-            billed = "nothing" if rule.action is Action.FAIL else BILLED[Action.SUBMIT]
+        if rule.action is Action.SUBMIT_NEW_GENERATION and not rule.earlier_may_be_billed:
+            billed = BILLED[Action.SUBMIT]
+        elif rule.remote <= UNBILLED:
+            billed = "nothing"
         rows.append([rule.earlier.value, found or "-", rule.action.value, rule.why, billed])
     return make_table(["earlier submit", "what is found", "action", "why", "billed"], rows)
 
@@ -269,6 +282,7 @@ def _remove_indirect(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "models": make_models_table,
+    "prices": make_prices_table,
     "placeholders": make_placeholders_table,
     "result": make_result_table,
     "connection": make_connection_table,

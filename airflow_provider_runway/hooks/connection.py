@@ -1,7 +1,7 @@
 """Reads an Airflow connection of type ``runway`` into client settings.
 
 host: the gateway's URL; password: the API key, else ``SEGMIND_API_KEY``; extra: ``storage_url``, ``history_url``,
-``requests_per_minute``, ``timeout``, ``verify``. Nothing is sent from here.
+``requests_per_minute``, ``timeout``, ``verify``, ``daily_cost_limit``. Nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def read_connection(conn_id: str, connection: ConnectionLike, environment: Mappi
             read_timeout_s=read_timeout_s,
             verify=_read_verify(extra.get("verify")),
             requests_per_minute=_read_requests_per_minute(extra.get("requests_per_minute")),
+            daily_cost_limit_usd=_read_daily_cost_limit(extra.get("daily_cost_limit")),
             conn_id=conn_id,
         )
     except BadConnectionError as problem:
@@ -137,5 +138,17 @@ def _read_requests_per_minute(value: Any) -> float | None:
     if number is None or number <= 0:
         raise BadConnectionError(
             f'its extra "requests_per_minute" is {value!r}; give a number above 0, or leave it out.'
+        )
+    return number
+
+
+def _read_daily_cost_limit(value: Any) -> float | None:
+    """Return the limit in USD. What cannot be read is refused, for it must not pass for "no limit"."""
+    if value in (None, ""):
+        return None
+    number = parse_number(value)
+    if number is None or number < 0:
+        raise BadConnectionError(
+            f'its extra "daily_cost_limit" is {value!r}; give an amount in USD such as 20 or 7.50, or leave it out.'
         )
     return number

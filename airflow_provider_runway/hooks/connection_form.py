@@ -15,6 +15,11 @@ FIELDS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"type": ["integer", "null"], "minimum": 1},
         "The account's limit, as on Segmind's plan page. Empty: the triggerer finds it out.",
     ),
+    "daily_cost_limit": (
+        "Daily cost limit (USD)",
+        _TEXT,  # the older forms have no field for numbers with decimals
+        "What the account may spend in a UTC day. No job is submitted that would make it more. Empty: no limit.",
+    ),
     "timeout": (
         "Request timeout (seconds)",
         _TEXT,
@@ -36,6 +41,7 @@ PLACEHOLDERS = {
     "host": GATEWAY_URL,
     "password": "SG_… (empty: the environment variable SEGMIND_API_KEY)",
     "requests_per_minute": "60",
+    "daily_cost_limit": "20",
     "timeout": "10, 60",
     "verify": "true",
     "storage_url": STORAGE_URL,

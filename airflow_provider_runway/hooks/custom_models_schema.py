@@ -21,6 +21,7 @@ from airflow_provider_runway.segmind.model_fields import (
     safe_repr,
 )
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
+from airflow_provider_runway.segmind.prices import Price, make_price
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,6 +48,7 @@ class FieldEntry(BaseModel):
     allowed: list[Any] = []
     low: float | None = None
     high: float | None = None
+    default: Any = None
 
     @model_validator(mode="after")
     def check_properties_together(self) -> FieldEntry:
@@ -60,16 +62,46 @@ class FieldEntry(BaseModel):
         low, high = (
             int(bound) if bound is not None and bound == bound // 1 else bound for bound in (self.low, self.high)
         )
-        return ModelField(self.name, self.kind, self.argument, self.required, tuple(self.allowed), low, high)
+        return ModelField(
+            self.name, self.kind, self.argument, self.required, tuple(self.allowed), low, high, self.default
+        )
+
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PriceEntry(BaseModel):
+    """The price of a model in the file: one amount, or one for each duration."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    usd: Amount | None = None
+    usd_by_duration: dict[str, Amount] | None = Field(default=None, min_length=1)
+    source: str = "your own models"
+    as_of: str = ""
+    is_mean: bool = False
+
+    @model_validator(mode="after")
+    def check_amounts(self) -> PriceEntry:
+        """Check that the price has one form."""
+        if (self.usd is None) is (self.usd_by_duration is None):
+            raise ValueError("a price has either usd or usd_by_duration")
+        return self
+
+    def to_price(self) -> Price:
+        """Return the price as the registry has it."""
+        usd = self.usd_by_duration or self.usd or 0.0
+        return make_price(usd, self.source, self.as_of, is_mean=self.is_mean)
 
 
 class ModelEntry(BaseModel):
-    """One model in the file. An entry of a built-in slug may leave ``fields`` or ``latency_s`` out, and keeps those."""
+    """One model in the file. An entry of a built-in slug may leave any property out, and keeps the built-in one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     latency_s: float = Field(default=UNKNOWN_LATENCY_S, gt=0, allow_inf_nan=False)
     fields: list[FieldEntry] = Field(default=[], min_length=1)
+    price: PriceEntry | None = None
 
     @model_validator(mode="after")
     def check_names_are_unique(self) -> ModelEntry:
@@ -85,11 +117,14 @@ class ModelEntry(BaseModel):
         """Return the model as the registry has it."""
         built_in = BUILT_IN_MODELS.get(slug)
         latency_s, fields = self.latency_s, tuple(field.to_model_field() for field in self.fields)
+        price = None if self.price is None else self.price.to_price()
         if built_in is not None and "latency_s" not in self.model_fields_set:
             latency_s = built_in.latency_s
         if built_in is not None and "fields" not in self.model_fields_set:
             fields = built_in.fields
-        return Model(slug, latency_s, fields)
+        if built_in is not None and "price" not in self.model_fields_set:
+            price = built_in.price
+        return Model(slug, latency_s, fields, price, None if built_in is None else built_in.successor)
 
 
 def _check_slug(slug: str) -> str:
@@ -103,7 +138,8 @@ def _check_slug(slug: str) -> str:
 def parse_models(text: str, path: str) -> list[Model]:
     """Return the models in a file.
 
-    :param text: ``{slug: {"latency_s": seconds, "fields": [{"name", "kind", …}]}}``. :param path: for messages.
+    :param text: ``{slug: {"latency_s": seconds, "fields": [{"name", "kind", …}], "price": {"usd": …}}}``.
+    :param path: for messages.
     :raises BadInputError: everything that is wrong, in one message.
     """
     file_type = TypeAdapter(dict[Annotated[str, AfterValidator(_check_slug)], ModelEntry])
@@ -117,9 +153,20 @@ def parse_models(text: str, path: str) -> list[Model]:
             for slug, entry in entries.items()
             if not entry.fields and slug not in BUILT_IN_MODELS
         ]
+        models = [entry.to_model(slug) for slug, entry in entries.items()]
+        problems += [problem for model in models if (problem := _find_duration_without_price(model))]
     if problems:
         raise BadInputError(f"The models file {path} cannot be used. {'. '.join(problems)}. Nothing was sent.")
-    return [entry.to_model(slug) for slug, entry in entries.items()]
+    return models
+
+
+def _find_duration_without_price(model: Model) -> str | None:
+    """Return what is wrong where a price by duration leaves out one of the durations that the model takes."""
+    durations = [value for field in model.fields if field.argument == "duration" for value in field.allowed]
+    for duration in durations if model.price is not None else ():
+        if model.price is not None and model.price.get_usd(duration) is None:
+            return f"Entry {safe_repr(model.slug)}, price: usd_by_duration has no amount for {safe_repr(duration)}"
+    return None
 
 
 def _find_contradictions(field: ModelField) -> Iterator[str]:
@@ -143,6 +190,11 @@ def _find_contradictions(field: ModelField) -> Iterator[str]:
             field.validate(value)
         except BadInputError as problem:
             yield f"allowed has {safe_repr(value)}, which the field itself refuses: {problem}".rstrip(".")
+    if field.default is not None:
+        try:
+            field.validate(field.default)
+        except BadInputError as problem:
+            yield f"default is {safe_repr(field.default)}, which the field itself refuses: {problem}".rstrip(".")
 
 
 #: pydantic's type of an error -> what it means, in this package's words.
@@ -157,6 +209,7 @@ _PROBLEM_WORDS: Mapping[str, str] = {
     "float_type": "is {value}; it must be a number",
     "finite_number": "is {value}; it must be a finite number",
     "greater_than": "is {value}; it must be more than {gt:g}",
+    "greater_than_equal": "is {value}; it must not be less than {ge:g}",
     "too_short": "must not be empty",
     "literal_error": "is {value}; allowed: {expected}",
     "value_error": "{error}",

@@ -26,6 +26,34 @@ if TYPE_CHECKING:
 _PENDING_URL = "https://pending.invalid/image"
 
 
+def build_body_without_image(
+    model: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the checked body of a submit, without the URL of an image that is still to be read and uploaded.
+
+    It is as JSON has it, so that the fingerprint, the submit and the history all compare the same values.
+
+    :raises BadInputError: an input would be refused.
+    """
+    check_rendered("model", model)
+    check_rendered("prompt_image", arguments.get("prompt_image"))
+    checked_arguments = dict(arguments)
+    prompt_image = arguments.get("prompt_image")
+    if prompt_image is not None and not is_url_for_segmind(prompt_image):
+        checked_arguments["prompt_image"] = _PENDING_URL
+    load_models()
+    body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
+    if model not in MODELS:  # build_body has checked the prompt of a listed model
+        check_rendered("prompt_text", arguments.get("prompt_text"))
+    return body
+
+
+def needs_image(model: str, body: Mapping[str, Any]) -> bool:
+    """Must ``prompt_image`` be read and uploaded for this body? Not where ``model_params`` has replaced it."""
+    image_field = image_field_name(model)
+    return image_field is not None and body.get(image_field) == _PENDING_URL
+
+
 def build_request(
     hook: RunwayHook,
     identity: JobIdentity,
@@ -47,21 +75,10 @@ def build_request(
     :raises BadConnectionError: there is no usable connection.
     :raises UnreachableError: the image's storage did not respond; nothing was sent.
     """
-    check_rendered("model", model)
-    check_rendered("prompt_image", arguments.get("prompt_image"))
-    checked_arguments = dict(arguments)
-    prompt_image, image = arguments.get("prompt_image"), None
-    if prompt_image is not None and not is_url_for_segmind(prompt_image):
-        checked_arguments["prompt_image"] = _PENDING_URL
-    load_models()
+    body = build_body_without_image(model, arguments, extra)
     check_conn_id("runway_conn_id", hook.runway_conn_id)
-    # As JSON has it, so that the fingerprint, the submit and the history all compare the same values.
-    body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
-    if model not in MODELS:  # build_body has checked the prompt of a listed model
-        check_rendered("prompt_text", arguments.get("prompt_text"))
     image_field, seed_field = image_field_name(model), seed_field_name(model)
-    if image_field is not None and body.get(image_field) == _PENDING_URL:  # model_params may have replaced it
-        image = read_prompt_image(prompt_image, image_conn_id)
+    image = read_prompt_image(arguments["prompt_image"], image_conn_id) if needs_image(model, body) else None
     uploaded_urls: list[str] = []
 
     def build_body_with_seed(seed: int | None, *, sending: bool) -> Mapping[str, Any]:

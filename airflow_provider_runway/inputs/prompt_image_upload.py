@@ -173,7 +173,7 @@ def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:
-        raise _read_error(url, problem) from None
+        raise make_image_error(url, problem) from None
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
@@ -184,21 +184,31 @@ def read_bounded(stream: BinaryIO) -> bytes:
     return bytes(data)
 
 
-def _read_error(path: str, problem: Exception) -> RunwayError:
-    """Return the error for an image that could not be read. A storage's own code may raise any exception."""
+def make_read_error(subject: str, problem: Exception, allowed: str, other_conn: str) -> RunwayError:
+    """Return the error for a file that could not be read. A storage's own code may raise any exception.
+
+    :param subject: which file, as the beginning of a sentence. :param allowed: from where such files are read.
+    :param other_conn: how the author names another connection.
+    """
     why = (problem.strerror if isinstance(problem, OSError) else None) or str(problem) or type(problem).__name__
-    message = f"The image prompt_image={safe_repr(path)} cannot be read: {to_one_line(why)}."
+    message = f"{subject} cannot be read: {to_one_line(why)}."
     if isinstance(problem, AirflowNotFoundException):
-        return BadInputError(f"{message} Add the connection, or name another with image_conn_id. Nothing was sent.")
+        return BadInputError(f"{message} Add the connection, or name another {other_conn}. Nothing was sent.")
     if isinstance(problem, ImportError) or any(text in why for text in _NO_FILESYSTEM_TEXTS):
         return BadInputError(
             f"{message} Install the Airflow provider that serves it, such as apache-airflow-providers-amazon[s3fs] for "
-            f"s3:// or apache-airflow-providers-google for gs://; allowed: {ALLOWED_SOURCES}. Nothing was sent."
+            f"s3:// or apache-airflow-providers-google for gs://; allowed: {allowed}. Nothing was sent."
         )
     is_final = isinstance(problem, _FINAL_ERRORS) or type(problem).__name__ in _FINAL_ERROR_NAMES
     if is_final or getattr(problem, "errno", None) in _FINAL_ERRNOS:
         return BadInputError(f"{message} Correct the path, or the rights of its connection. Nothing was sent.")
     return UnreachableError(f"{message} Nothing was sent, and nothing is billed; a retry reads it again.")
+
+
+def make_image_error(path: str, problem: Exception) -> RunwayError:
+    """Return the error for an image that could not be read."""
+    subject = f"The image prompt_image={safe_repr(path)}"
+    return make_read_error(subject, problem, ALLOWED_SOURCES, "with image_conn_id")
 
 
 def to_one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The link buttons on a task's page: the finished video, and Segmind's console.
+"""The link buttons on a task's page: the finished video, Segmind's console, and the task's Videos page.
 
 Airflow 2 asks a link for its URL when somebody opens the page. Airflow 3 asks every link of the operator's attribute
 ``operator_extra_links`` when a worker leaves the task, also at a deferral, and stores each answer as an XCom, empty
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import BaseOperatorLink, read_link_xcom
+from airflow_provider_runway.compat import BaseOperatorLink, get_config, has_plugin_pages, read_link_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
@@ -63,10 +63,37 @@ class RunwayConsoleLink(BaseOperatorLink):
         return self.url or (CONSOLE_URL if read_link_xcom(ti_key, "request_id") else "")
 
 
-#: The XCom of a task -> the link that can be shown from then on.
-_MAKE_LINK: Mapping[str, Callable[[str], BaseOperatorLink]] = {
-    "request_id": lambda _: RunwayConsoleLink(CONSOLE_URL),
-    "output_url": RunwayVideoLink,
+class RunwayVideosPageLink(BaseOperatorLink):
+    """Opens the task's page of videos. Roles that may not see the tabs of plugins may see the page."""
+
+    name = "Videos page"
+
+    @property
+    def xcom_key(self) -> str:
+        """The key under which Airflow 3 stores the link. It never changes."""
+        return "_link_runway_videos_page"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the page's URL; without ``[api] base_url`` on the worker one relative to Airflow's own pages."""
+        from airflow_provider_runway.videos import URL_PREFIX
+        from airflow_provider_runway.videos.page_scope import PageScope
+
+        path = URL_PREFIX + PageScope(ti_key.dag_id, ti_key.run_id, ti_key.task_id, ti_key.map_index).path
+        base_url = (get_config("api", "base_url") or "").rstrip("/")
+        return f"{base_url}{path}" if base_url else path.removeprefix("/")
+
+
+#: The links of every task of this package, where Airflow shows the pages; and the others.
+TASK_LINKS: tuple[BaseOperatorLink, ...] = (
+    RunwayVideoLink(),
+    RunwayConsoleLink(),
+    *((RunwayVideosPageLink(),) if has_plugin_pages() else ()),
+)
+
+#: The XCom of a task -> the links that can be shown from then on.
+_MAKE_LINKS: Mapping[str, Callable[[str], tuple[BaseOperatorLink, ...]]] = {
+    "request_id": lambda _: (RunwayConsoleLink(CONSOLE_URL), *TASK_LINKS[2:]),
+    "output_url": lambda url: (RunwayVideoLink(url),),
 }
 
 
@@ -76,8 +103,9 @@ def hide_links(operator: Any) -> None:
 
 
 def show_link(operator: Any, xcom_key: str, value: Any) -> None:
-    """Give a running task's operator the link that belongs to an XCom, if there is one."""
-    if xcom_key in _MAKE_LINK and isinstance(value, str) and value:
-        link = _MAKE_LINK[xcom_key](value)
-        others = [other for other in operator.operator_extra_links if other.name != link.name]
-        operator.operator_extra_links = (*others, link)
+    """Give a running task's operator the links that belong to an XCom, if there are any."""
+    if xcom_key in _MAKE_LINKS and isinstance(value, str) and value:
+        links = _MAKE_LINKS[xcom_key](value)
+        names = {link.name for link in links}
+        others = [other for other in operator.operator_extra_links if other.name not in names]
+        operator.operator_extra_links = (*others, *links)

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s
 from airflow_provider_runway.exceptions import (
     BadInputError,
+    CostLimitError,
     HistoryNotSettledError,
     RunwayError,
     ThrottledError,
     UnreachableError,
 )
+from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import OutputFile, to_lineage_uri
+from airflow_provider_runway.operators.operator_inputs import JOB_ARGUMENTS, build_operator_request
+from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
@@ -29,20 +32,20 @@ from airflow_provider_runway.segmind.billing_notices import (
     how_to_resume,
     retry_after_expiry_warning,
 )
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
+from airflow_provider_runway.segmind.models import collect_fields, find_price_usd
+from airflow_provider_runway.spending.amounts import parse_limit
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
+from airflow_provider_runway.triggers.metrics import record_completed
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
-
-#: The operator's arguments that describe the job to ``build_request``.
-_JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
 
 
 class JobExecution:
@@ -56,8 +59,14 @@ class JobExecution:
         self.hook = hook
         self.task = task
         self.log = operator.log
+        self.spending = SpendingCheck(hook, self.log, task.list_sibling_jobs)
         self.submitter = Submitter(
-            hook, task.attempt, self.log, durable=operator.durable, on_orphaned_intent=operator.on_orphaned_intent
+            hook,
+            task.attempt,
+            self.log,
+            durable=operator.durable,
+            on_orphaned_intent=operator.on_orphaned_intent,
+            check_spending=self.spending.check,
         )
 
     def submit_and_wait(self, throttle_count: int, give_up_at: float) -> dict[str, Any]:
@@ -79,7 +88,7 @@ class JobExecution:
         self.task.push_xcom("request_id", job.request_id)
         if not operator.wait_for_completion:
             self._report_lineage()
-            self.submitter.mark_delivered(job.request_id)
+            self.submitter.mark_delivered(job.request_id, job.cost)
             return job.to_xcom(operator.prompt_text)
         if job.status == JobState.COMPLETED:
             return self._deliver(job)
@@ -94,6 +103,8 @@ class JobExecution:
             defer_until_done(operator, operator.runway_conn_id, job, deadline, kwargs={"job": job.to_json()})
         transport = self.hook.get_conn()
         outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
+        if outcome.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
+            record_completed(operator.runway_conn_id, job.merged_with(outcome.job))
         return self.finish(outcome, job)
 
     def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
@@ -103,28 +114,36 @@ class JobExecution:
         if (error := outcome.to_error()) is not None:
             raise error
         self.log.info("%s", describe_completed(done))
+        warn_of_contradicted_price(self.log, done.model, done.cost, self._find_price_of_own_job())
         return self._deliver(done)
+
+    def _find_price_of_own_job(self) -> float | None:
+        """Return the price of the job by the task's arguments; None where they may not be those of the job."""
+        operator = self.operator
+        if operator.request_id is not None or self.task.attempt.try_number > 1:
+            return None
+        arguments = {name: getattr(operator, name) for name in JOB_ARGUMENTS}
+        return find_price_usd(operator.model, collect_fields(operator.model, arguments, operator.model_params))
 
     def _submit_or_resume(self, throttle_count: int, give_up_at: float) -> JobSummary:
         operator = self.operator
         self.submitter.record_start()
         try:
-            request = build_request(
-                self.hook,
-                self.task.identity,
-                self.task.make_shared_upload_cache(),
-                model=operator.model,
-                arguments={name: getattr(operator, name) for name in _JOB_ARGUMENTS},
-                extra=operator.model_params,
-                image_conn_id=operator.image_conn_id,
+            self.spending.cost_limit_usd = parse_limit("cost_limit", operator.cost_limit)
+            request = build_operator_request(
+                operator, self.hook, self.task.identity, self.task.make_shared_upload_cache()
             )
         except (BadInputError, UnreachableError) as problem:
             raise add_earlier_job(problem, self.task.attempt.journal) from None
         if throttle_count == 0:
             warn_of_late_retry(operator, self.task.attempt)
+        else:
+            self.spending.skip_balance()
         while True:
             try:
                 return self.submitter.submit_or_resume(request)
+            except CostLimitError as problem:
+                raise add_earlier_job(problem, self.task.attempt.journal) from None
             except ThrottledError as throttled:
                 kwargs = self._kwargs_of_submit_again(throttle_count + 1, give_up_at)
                 wait_for_rate_limit(
@@ -164,7 +183,7 @@ class JobExecution:
             if result[key]:
                 self.task.push_xcom(key, result[key])
         self._report_lineage()
-        self.submitter.mark_delivered(job.request_id)
+        self.submitter.mark_delivered(job.request_id, job.cost)
         return result
 
     def _report_lineage(self) -> None:

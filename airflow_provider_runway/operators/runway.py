@@ -14,7 +14,7 @@ from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
 from airflow_provider_runway.lineage.task_lineage import OutputFile, TaskLineage, describe_job_lineage
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
+from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
@@ -80,6 +80,10 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
         or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
         into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
+    :param cost_limit: USD that this task may spend on its jobs, over all its tries and clears. A job that would make
+        it more is not submitted, and neither is one whose price is not known. None: no limit. (templated)
+    :param estimate_only: submit nothing, and return the estimate: ``job_count``, ``estimated_cost`` (USD; None where a
+        price is not known), ``models``, ``cost_limit`` and ``fits_cost_limit``. Checks the inputs as a submit does.
     """
 
     template_fields: Sequence[str] = (
@@ -96,11 +100,12 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         "output_conn_id",
         "image_conn_id",
         "on_orphaned_intent",
+        "cost_limit",
     )
     #: Empty, and kept so: a prompt that ends in ".json" is a prompt and not a file to read.
     template_ext: Sequence[str] = ()
     template_fields_renderers = {"model_params": "json"}  # noqa: RUF012  Airflow's own spelling
-    operator_extra_links = (RunwayVideoLink(), RunwayConsoleLink())
+    operator_extra_links = TASK_LINKS
     ui_color = "#e9e4ff"
 
     def __init__(
@@ -124,6 +129,8 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         image_conn_id: str | None = None,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         on_orphaned_intent: str = "fail",
+        cost_limit: float | str | None = None,
+        estimate_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -145,6 +152,8 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         self.image_conn_id = image_conn_id
         self.max_output_bytes = max_output_bytes
         self.on_orphaned_intent = on_orphaned_intent
+        self.cost_limit = cost_limit
+        self.estimate_only = estimate_only
         self.current_job: JobSummary | None = None
         self.stored_files: tuple[OutputFile, ...] = ()
         if output_path is not None and not wait_for_completion:
@@ -160,8 +169,10 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
             )
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Submit or resume the job; return it, or wait for its video."""
+        """Submit or resume the job; return it, or wait for its video. With ``estimate_only`` return the estimate."""
         hide_links(self)
+        if self.estimate_only:
+            return self._estimate()
         return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
     def submit_again(
@@ -211,10 +222,26 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         """Return the image as the input, and the stored files, or else the output URLs, as the output."""
         return describe_job_lineage(self.prompt_image, self.current_job, self.stored_files)
 
+    def dry_run(self) -> None:
+        """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
+        super().dry_run()
+        self._estimate()
+
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
         if self.current_job is not None:
             log_kill(self.log, self.current_job)
+
+    def _estimate(self) -> dict[str, Any]:
+        """Log what the job would cost, and return it."""
+        from airflow_provider_runway.operators.operator_inputs import make_estimate
+        from airflow_provider_runway.spending.amounts import parse_limit
+
+        with raise_as_airflow_errors(self.log):
+            cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
+            estimate = make_estimate(self)
+        self.log.info("Estimate: %s. Nothing was sent.", estimate.describe())
+        return estimate.to_xcom(cost_limit_usd)
 
     @contextmanager
     def _start_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:

@@ -33,6 +33,8 @@ FILE_EXTENSIONS = {
 }
 #: The brand after "ftyp" of formats that are built like an MP4 (ISO 14496-12, and Apple's QuickTime).
 _MIME_BY_BRAND = {b"qt  ": "video/quicktime", b"avif": "image/avif", b"avis": "image/avif"}
+#: What stands at the end of a complete image.
+_IMAGE_ENDS = {"image/png": b"IEND", "image/jpeg": b"\xff\xd9"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,29 @@ def inspect(read_bytes: ReadBytes, size: int) -> Media:
     head = read_bytes(0, _HEAD_BYTES)
     if not head:
         return Media(None, defect="it is empty")
+    mime = detect_media_type(head)
+    if mime is None:
+        if _is_text(head):
+            return Media(None, defect="it is text, like an error page")
+        return Media(None, warning=f"its first bytes, {head[:8].hex(' ')}, are of no media type known here")
     if head[4:8] == b"ftyp":
-        return _inspect_mp4(read_bytes, size, _MIME_BY_BRAND.get(head[8:12], "video/mp4"))
+        return _inspect_mp4(read_bytes, size, mime)
+    if mime in _IMAGE_ENDS or mime == "image/webp":
+        return Media(mime, defect=_find_missing_image_end(read_bytes, size, mime))
+    return Media(mime)
+
+
+def detect_media_type(head: bytes) -> str | None:
+    """Return the MIME type of a video or an image by its first bytes, 512 of them; None for anything else."""
+    if head[4:8] == b"ftyp":
+        return _MIME_BY_BRAND.get(head[8:12], "video/mp4")
     if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return Media("video/webm" if b"webm" in head[:64] else "video/x-matroska")
+        return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
     if head.startswith(b"GIF8"):
-        return Media("image/gif")
+        return "image/gif"
     if (image_mime := detect_image_type(head)) is not None:
-        return Media(image_mime, defect=_find_missing_image_end(read_bytes, size, image_mime))
-    if _is_text(head):
-        return Media("image/svg+xml") if b"<svg" in head else Media(None, defect="it is text, like an error page")
-    return Media(None, warning=f"its first bytes, {head[:8].hex(' ')}, are of no media type known here")
+        return image_mime
+    return "image/svg+xml" if _is_text(head) and b"<svg" in head else None
 
 
 def _inspect_mp4(read_bytes: ReadBytes, size: int, mime: str) -> Media:
@@ -117,7 +131,7 @@ def _find_missing_image_end(read_bytes: ReadBytes, size: int, mime: str) -> str:
     if mime == "image/webp":
         missing_bytes = int.from_bytes(read_bytes(4, 4), "little") + 8 - size
         return f"{missing_bytes} bytes of it are missing" if missing_bytes > 0 else ""
-    end_marker = {"image/png": b"IEND", "image/jpeg": b"\xff\xd9"}[mime]
+    end_marker = _IMAGE_ENDS[mime]
     tail = read_bytes(max(size - 65536, 0), 65536)
     return "" if end_marker in tail else f"it has no end marker of an {mime}"
 

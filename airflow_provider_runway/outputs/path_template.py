@@ -19,6 +19,8 @@ PLACEHOLDERS = {
     "model": "the model's slug",
     "seed": "the job's seed",
 }
+#: What the ``output_path`` of a batch may hold beside them.
+BATCH_PLACEHOLDERS = {**PLACEHOLDERS, "custom_id": "the row's custom_id"}
 _INDEX_WIDTH = re.compile(r"(0?[1-9])?d?")
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 #: The extension of a file in a folder, until its type is known.
@@ -37,9 +39,10 @@ class OutputPathTemplate:
     is_folder: bool
 
     @classmethod
-    def parse(cls, output_path: Any) -> OutputPathTemplate:
+    def parse(cls, output_path: Any, *, is_batch: bool = False) -> OutputPathTemplate:
         """Return the template in an ``output_path``.
 
+        :param is_batch: it is a batch's: ``{custom_id}`` is a placeholder, too, and names the files of a folder.
         :raises BadInputError: the path is empty, is not text, or has braces that are no known placeholder.
         """
         try:
@@ -48,21 +51,24 @@ class OutputPathTemplate:
             reason = str(problem).partition(";")[0]
             raise BadInputError(f"{reason}; give a file, or a folder that ends in '/'. Nothing was sent.") from None
         is_folder = output_path.endswith("/")
+        placeholders = BATCH_PLACEHOLDERS if is_batch else PLACEHOLDERS
         try:
-            parts = tuple(_parse_part(*part) for part in Formatter().parse(output_path))
+            parts = tuple(_parse_part(placeholders, *part) for part in Formatter().parse(output_path))
         except ValueError as problem:
-            names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+            names = ", ".join(f"{{{name}}}" for name in placeholders)
             raise BadInputError(
                 f"output_path {output_path!r}: {problem}. Allowed placeholders: {names}. Double a literal brace; where "
                 "Jinja renders, write it as {{ '{{' }}. Nothing was sent."
             ) from None
-        return cls((*parts, ("", "request_id", "")) if is_folder else parts, is_folder)
+        file_name = ("", "custom_id" if is_batch else "request_id", "")
+        return cls((*parts, file_name) if is_folder else parts, is_folder)
 
     def format_path(self, values: Mapping[str, Any], extension: str | None = None) -> str:
         """Return the full path of one output.
 
         A value never adds a separator or a "..", so it stays part of one file or folder name. Two outputs of a job
-        never share a path: without ``{index}`` the second gets "-1" before its extension, the third "-2".
+        never share a path: without ``{index}`` the second gets "-1" before its extension, the third "-2" ("~1" and "~2"
+        after a custom_id, which may end in "-1" itself).
 
         :param values: the value of each placeholder. :param extension: of a file in a folder, from its type.
         """
@@ -73,19 +79,21 @@ class OutputPathTemplate:
         if self.is_folder:
             path += extension or DEFAULT_EXTENSION
         index = int(values["index"])
-        if index == 0 or any(name == "index" for _, name, _ in self.parts):
+        names = {name for _, name, _ in self.parts}
+        if index == 0 or "index" in names:
             return path
+        mark = "~" if "custom_id" in names else "-"
         folder, slash, file_name = path.rpartition("/")
         file = PurePosixPath(file_name)
-        return f"{folder}{slash}{file.stem}-{index}{file.suffix}"
+        return f"{folder}{slash}{file.stem}{mark}{index}{file.suffix}"
 
 
 def _parse_part(
-    literal: str, name: str | None, width: str | None, conversion: str | None
+    placeholders: Mapping[str, str], literal: str, name: str | None, width: str | None, conversion: str | None
 ) -> tuple[str, str | None, str]:
     if name is None:
         return literal, None, ""
-    if name not in PLACEHOLDERS:
+    if name not in placeholders:
         raise ValueError(f"{{{name}}} is no placeholder")
     if conversion or (width and (name != "index" or not _INDEX_WIDTH.fullmatch(width))):
         raise ValueError(f"{{{name}}} takes no format, except a width from 1 to 9 for index, like {{index:03}}")

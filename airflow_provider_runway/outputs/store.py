@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from airflow_provider_runway.compat import (
     AirflowNotFoundException,
@@ -25,6 +21,7 @@ from airflow_provider_runway.exceptions import BadInputError, DownloadFailedErro
 from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.path_template import OutputPathTemplate
+from airflow_provider_runway.outputs.storage import get_local_path, open_temporary_file, upload_file
 from airflow_provider_runway.segmind.billing_notices import how_to_resume, where_output_is
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.transports.client_settings import ClientSettings, Log
 
-#: Storages where an upload appears under its name when it is complete, or not at all, and where renaming is a copy that
-#: needs more permissions. On any other storage a file is uploaded under a temporary name, and renamed.
-ATOMIC_UPLOAD_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
 
 
@@ -52,20 +46,21 @@ class StoredOutput:
 FormatPath = Callable[[str | None], str]
 
 
-def check_output_path(output_path: str, conn_id: str | None) -> None:
+def check_output_path(output_path: str, conn_id: str | None, *, is_batch: bool = False) -> None:
     """Check that outputs can be stored at a path, before anything is paid for.
 
+    :param is_batch: it is the path of a batch, or of one of its rows.
     :raises BadInputError: the path is empty, has an unknown placeholder, or is a folder without a "/" at its end; no
         provider serves its scheme, or its connection does not exist.
     """
-    path = OutputPathTemplate.parse(output_path).format_path(
-        {"index": 0, "request_id": "video", "model": "model", "seed": 1}
+    path = OutputPathTemplate.parse(output_path, is_batch=is_batch).format_path(
+        {"index": 0, "request_id": "video", "model": "model", "seed": 1, "custom_id": "row"}
     )
     try:
         if (storage_conn_id := get_storage_conn_id(path, conn_id)) is not None and "://" in path:
             # Without this the amazon provider would go on with anonymous credentials.
             BaseHook.get_connection(storage_conn_id)
-        local_path = _get_local_path(path, conn_id)
+        local_path = get_local_path(path, conn_id)
         if local_path is None:
             _ = make_storage_path(path, conn_id).fs
         elif local_path.is_dir():
@@ -85,6 +80,7 @@ def store_outputs(
     settings: ClientSettings,
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
+    custom_id: str | None = None,
 ) -> list[StoredOutput]:
     """Store every output of a job, one after the other, and return what is stored.
 
@@ -93,14 +89,17 @@ def store_outputs(
     them again, which is free.
 
     :param max_bytes: the largest output that is stored.
+    :param custom_id: the row of a batch that the job belongs to; it names the file in a folder.
     :raises DownloadFailedError: one could not be downloaded or stored; the job itself is not touched.
     :raises OutputRejectedError: the same, and a retry would not help.
     """
-    template, count = OutputPathTemplate.parse(output_path), len(summary.output_urls)
+    template = OutputPathTemplate.parse(output_path, is_batch=custom_id is not None)
+    count = len(summary.output_urls)
+    of_job = {"request_id": summary.request_id, "model": summary.model, "seed": summary.seed, "custom_id": custom_id}
     allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
     stored = []
     for index, url in enumerate(summary.output_urls):
-        values = {"index": index, "request_id": summary.request_id, "model": summary.model, "seed": summary.seed}
+        values = {"index": index, **of_job}
         fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
         try:
             path, file = _store_output(url, partial(template.format_path, values), conn_id, fetch)
@@ -136,8 +135,8 @@ def _store_output(
     path = format_path(None)
     temporary_path: Path | None = None
     try:
-        local_path = _get_local_path(path, conn_id)
-        with _open_temporary_file(local_path) as sink:
+        local_path = get_local_path(path, conn_id)
+        with open_temporary_file(local_path) as sink:
             temporary_path = Path(sink.name)
             file = fetch(sink=sink)
             os.fsync(sink.fileno())
@@ -146,75 +145,15 @@ def _store_output(
         if local_path is None:
             # Storages take the content type from the extension of the uploaded file.
             temporary_path = temporary_path.rename(temporary_path.with_suffix(extension))
-            _upload(temporary_path, path, conn_id)
+            upload_file(temporary_path, path, conn_id)
         else:
-            temporary_path.replace(_get_local_path(path, conn_id) or local_path)
+            temporary_path.replace(get_local_path(path, conn_id) or local_path)
     except OSError as problem:
         raise DownloadFailedError(f"The output could not be stored at {path}: {problem}.", url=url) from problem
     finally:
         if temporary_path is not None:
             temporary_path.unlink(missing_ok=True)
     return path, file
-
-
-def _open_temporary_file(local_path: Path | None) -> BinaryIO:
-    """Open a new file to download into: beside its final place where that is local, so the last step is one rename.
-
-    There it gets the permissions of the process's umask, like any new file, because it becomes the video. A file that
-    is only uploaded stays private.
-    """
-    if local_path is None:
-        return cast("BinaryIO", tempfile.NamedTemporaryFile(prefix=".runway-", suffix=".part", delete=False))
-    local_path.parent.mkdir(parents=True, exist_ok=True)
-    return cast("BinaryIO", (local_path.parent / f".runway-{uuid4().hex}.part").open("x+b"))
-
-
-def _get_local_path(path: str, conn_id: str | None) -> Path | None:
-    """Return a path on this machine's file system, or None for another storage."""
-    if "://" not in path:
-        # A plain path is taken as it is: Airflow 2.11 would begin a relative one at the root.
-        return Path(path)
-    on_storage = make_storage_path(path, conn_id)
-    return Path(on_storage.path) if on_storage.protocol == "file" else None
-
-
-def _upload(file: Path, path: str, conn_id: str | None) -> None:
-    """Upload a complete local file, so that it appears under its name in one step.
-
-    Writing through ``ObjectStoragePath.open("wb")`` would not do: an exception closes it, and closing publishes what
-    was written so far (fsspec 2026.9).
-    """
-    try:
-        target = make_storage_path(path, conn_id)
-        if target.protocol in ATOMIC_UPLOAD_SCHEMES:
-            target.fs.put_file(str(file), target.path)
-        else:
-            _upload_and_rename(target.fs, file, target.path)
-    except OSError:
-        raise
-    except Exception as problem:  # storage clients have errors of their own; none may hide what was paid for
-        raise OSError(f"{type(problem).__name__}: {problem}") from problem
-
-
-def _upload_and_rename(file_system: Any, file: Path, path: str) -> None:
-    """Upload under a temporary name in the same folder, and rename."""
-    folder = path.rpartition("/")[0]
-    temporary_path = f"{folder}/.runway-{uuid4().hex}.part"
-    try:
-        file_system.makedirs(folder, exist_ok=True)
-        file_system.put_file(str(file), temporary_path)
-        try:
-            file_system.mv(temporary_path, path)
-        except OSError as problem:
-            # Some storages, like SMB, do not rename onto a file that exists.
-            if problem.errno != errno.EEXIST:
-                raise
-            file_system.rm_file(path)
-            file_system.mv(temporary_path, path)
-    except BaseException:
-        with suppress(Exception):  # if this fails, a hidden file stays under a name that nobody reads
-            file_system.rm_file(temporary_path)
-        raise
 
 
 def _get_url_extension(url: str) -> str:

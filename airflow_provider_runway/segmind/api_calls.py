@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_runway.exceptions import BadInputError, NotFoundError
+from airflow_provider_runway.exceptions import BadInputError, NotFoundError, RefusedError
 from airflow_provider_runway.segmind.error_mapping import (
     extract_error_text,
     make_unusable_error,
@@ -32,12 +32,15 @@ from airflow_provider_runway.segmind.http import (
     safe_path_segment,
 )
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobState, JobStatus, SyncResult
+from airflow_provider_runway.segmind.models import describe_successor
 from airflow_provider_runway.segmind.timestamps import parse_number
 
 T = TypeVar("T")
 
 #: These statuses are about the caller and never about how the job ended, whatever their body says.
 _CALLER_STATUSES = frozenset({401, 403, 404, 429})
+#: How a gateway may refuse a model that worked yesterday.
+_RETIREMENT_STATUSES = frozenset({403, 404, 410})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def make_sync_call(base_urls: BaseUrls, model: str, payload: Mapping[str, Any]) 
     request = Request(
         "run_sync", "POST", base_urls.make_model_url("v1", model), body=encode_json(payload), idempotent=False
     )
-    return ApiCall(request, parse_sync_response)
+    return ApiCall(request, partial(parse_sync_response, model=model))
 
 
 def make_credits_call(base_urls: BaseUrls) -> ApiCall[Credits]:
@@ -101,7 +104,7 @@ def make_upload_call(base_urls: BaseUrls, data: bytes, mime: str) -> ApiCall[str
 
 def parse_submit_response(request: Request, response: Response, model: str) -> Job:
     """Parse the response to ``POST /v2/{slug}``. Only the id counts; the URLs are built here and not taken from it."""
-    raise_for_status(request, response)
+    _raise_for_submit_status(request, response, model)
     body = response.json_object()
     try:
         request_id = safe_path_segment("request_id", body.get("request_id"))
@@ -114,6 +117,15 @@ def parse_submit_response(request: Request, response: Response, model: str) -> J
         state=JobState.parse(body.get("status", "QUEUED")),
         clock_offset_s=response.clock_offset_s,
     )
+
+
+def _raise_for_submit_status(request: Request, response: Response, model: str) -> None:
+    """Raise the error of a submit. Where it may mean that the model was retired, the error names the successor."""
+    try:
+        raise_for_status(request, response)
+    except RefusedError as refusal:
+        successor = describe_successor(model) if response.status in _RETIREMENT_STATUSES else None
+        raise refusal if successor is None else type(refusal)(f"{refusal} {successor}", **refusal.facts) from None
 
 
 def parse_status_response(request: Request, response: Response, request_id: str) -> JobStatus:
@@ -135,9 +147,9 @@ def parse_result_response(request: Request, response: Response, request_id: str)
     )
 
 
-def parse_sync_response(request: Request, response: Response) -> SyncResult:
+def parse_sync_response(request: Request, response: Response, model: str) -> SyncResult:
     """Parse the response of the blocking v1 call: raw bytes, with the bill in the headers."""
-    raise_for_status(request, response)
+    _raise_for_submit_status(request, response, model)
     if not response.body or response.is_html:
         raise make_unusable_error(request, response, "it holds no output")
     headers = response.headers

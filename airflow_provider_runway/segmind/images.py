@@ -31,16 +31,33 @@ def check_image(data: bytes, name: str) -> str:
 
     :raises BadInputError: it is empty, larger than 16 MB, or not one of the three types.
     """
-    if not data:
+    check_image_size(len(data), name)
+    return check_image_type(data, name)
+
+
+def check_image_size(size: int, name: str) -> None:
+    """Raise where an image of so many bytes is not taken.
+
+    :raises BadInputError: it is empty, or larger than 16 MB.
+    """
+    if size == 0:
         raise BadInputError(f"The image {name} is empty. Nothing was sent.")
-    if len(data) > MAX_IMAGE_BYTES:
+    if size > MAX_IMAGE_BYTES:
         raise BadInputError(
             f"The image {name} has more than 16 MB ({MAX_IMAGE_BYTES:,} bytes), which is the most the models take. "
             "Nothing was sent."
         )
-    if (mime := detect_image_type(data)) is None:
+
+
+def check_image_type(head: bytes, name: str) -> str:
+    """Return the image's MIME type.
+
+    :param head: its first bytes.
+    :raises BadInputError: it is not one of the three types.
+    """
+    if (mime := detect_image_type(head)) is None:
         raise BadInputError(
-            f"{name} is not a {ALLOWED_TYPES} image: its first bytes are {data[:8]!r}. Nothing was sent."
+            f"{name} is not a {ALLOWED_TYPES} image: its first bytes are {head[:8]!r}. Nothing was sent."
         )
     return mime
 

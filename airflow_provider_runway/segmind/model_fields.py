@@ -38,6 +38,7 @@ class ModelField:
     :param argument: the operator's argument that fills it; None where only ``model_params`` does.
     :param allowed: the values that the model takes; empty means any.
     :param low: the smallest value. :param high: the largest value.
+    :param default: what the API uses where the field is missing; None: not known.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelField:
     allowed: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    default: Any = None
 
     def validate(self, value: Any) -> Any:
         """Return the value as the API takes it.

@@ -1,6 +1,7 @@
-"""The model registry: the fields of each model's request body, and how long its jobs take.
+"""The model registry: the fields of each model's request body, how long its jobs take, and what they cost.
 
-Fields, ranges and defaults are those of the models' pages on Segmind; latencies are the means that these pages show.
+Fields, ranges, defaults and prices are those of the models' pages on Segmind; latencies are the means that these pages
+show.
 A slug that is not in the registry passes through unchecked, under the same contract. A user's own models are added
 once in a process (``hooks.custom_models_file``).
 """
@@ -14,6 +15,7 @@ from typing import Any
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField, check_json, safe_repr
+from airflow_provider_runway.segmind.prices import Price, make_price
 from airflow_provider_runway.segmind.timing import get_timing
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"
@@ -23,11 +25,30 @@ UNKNOWN_LATENCY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the registry. ``latency_s`` is the mean from submission to completion."""
+    """A model of the registry.
+
+    :param latency_s: the mean from submission to completion. :param price: None where it is not known.
+    :param successor: the slug to use once this one is retired.
+    """
 
     slug: str
     latency_s: float
     fields: tuple[ModelField, ...]
+    price: Price | None = None
+    successor: str | None = None
+
+    def price_usd(self, body: Mapping[str, Any]) -> float | None:
+        """Return what a job with these fields costs, in USD; None where that is not known.
+
+        :param body: fields by the API's names. Without a duration, the price is that of the model's default duration.
+        """
+        if self.price is None:
+            return None
+        field = next((field for field in self.fields if field.argument == "duration"), None)
+        if field is None:
+            return self.price.get_usd(None)
+        duration = body.get(field.name)
+        return self.price.get_usd(field.default if duration is None else duration)
 
     @property
     def seed_identifies_job(self) -> bool:
@@ -46,7 +67,11 @@ MAX_SEED = 99_999
 _SEED = ModelField("seed", INTEGER, "seed", low=1, high=MAX_SEED)
 _PROMPT = ModelField("promptText", TEXT, "prompt_text", required=True)
 _IMAGE = ModelField("promptImage", URL, "prompt_image", required=True)
-_DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10))
+_DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10), default=5)
+_PAGE_READ_ON = "2026-08-19"
+#: The pages of both models say "$0.500 - $1.00 per generation", and Segmind's documentation that 10 s cost twice 5 s.
+_TURBO_PRICE = make_price({5: 0.50, 10: 1.00}, "the model's page on Segmind", _PAGE_READ_ON)
+_ALEPH_PRICE = make_price(1.125, "the mean in Segmind's directory of models", _PAGE_READ_ON, is_mean=True)
 
 BUILT_IN_MODELS: Mapping[str, Model] = {
     model.slug: model
@@ -55,6 +80,8 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
             "runway-gen3-alphaturbo",
             27.38,
             (_IMAGE, _PROMPT, _DURATION, ModelField("ratio", CHOICE, "ratio", allowed=("16:9", "9:16")), _SEED),
+            _TURBO_PRICE,
+            successor="runway-gen4-turbo",
         ),
         Model(
             "runway-gen4-turbo",
@@ -71,6 +98,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 ),
                 _SEED,
             ),
+            _TURBO_PRICE,
         ),
         Model(
             "runway-gen4-aleph",
@@ -81,6 +109,8 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 ModelField("aspect_ratio", TEXT, "ratio"),
                 _SEED,
             ),
+            _ALEPH_PRICE,
+            successor="runway-gen4-turbo",
         ),
     )
 }
@@ -105,6 +135,24 @@ def expected_latency_s(slug: str | None) -> float:
     return (model.latency_s if model else UNKNOWN_LATENCY_S) * get_timing().latency_scale
 
 
+def describe_successor(slug: str) -> str | None:
+    """Return what to use where Segmind has retired a model, and what differs there; None where that is not known."""
+    model = MODELS.get(slug)
+    successor = MODELS.get(model.successor) if model and model.successor else None
+    if model is None or successor is None:
+        return None
+    known = {field.label: field for field in model.fields}
+    differences = [
+        f"it needs {field.label}" for field in successor.fields if field.required and field.label not in known
+    ]
+    differences += [
+        f"its {field.label} is one of {field.allowed_text}"
+        for field in successor.fields
+        if field.allowed and (field.label not in known or known[field.label].allowed != field.allowed)
+    ]
+    return f"If Segmind has retired {slug}, use {'; '.join([f'model={successor.slug!r}', *differences])}."
+
+
 def image_field_name(slug: str) -> str | None:
     """Return the name of the field for the input image, or None where the model has none."""
     return _find_field_name("prompt_image", slug)
@@ -119,6 +167,19 @@ def _find_field_name(argument: str, slug: str) -> str | None:
     model = MODELS.get(slug)
     fields = model.fields if model else _DEFAULT_FIELDS
     return next((field.name for field in fields if field.argument == argument), None)
+
+
+def collect_fields(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[Any, Any]:
+    """Return the fields of a body by the API's names, unchecked. The parameters are those of :func:`build_body`."""
+    model = MODELS.get(slug)
+    fields = model.fields if model else _DEFAULT_FIELDS
+    return {**{field.name: arguments.get(field.argument) for field in fields if field.argument}, **(extra or {})}
+
+
+def find_price_usd(slug: str | None, body: Mapping[str, Any]) -> float | None:
+    """Return what a job of a model with these fields costs, in USD; None where that is not known."""
+    model = MODELS.get(slug or "")
+    return None if model is None else model.price_usd(body)
 
 
 def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -138,8 +199,7 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
     model = MODELS.get(slug)
     fields = model.fields if model else _DEFAULT_FIELDS
     labels = {field.name: field.label for field in fields}
-    given: dict[Any, Any] = {field.name: arguments.get(field.argument) for field in fields if field.argument}
-    given.update(extra or {})
+    given = collect_fields(slug, arguments, extra)
     problems = list(_find_unused_arguments(slug, fields, arguments)) if model else []
     body: dict[str, Any] = {}
     known = {field.name: field for field in fields} if model else {}
@@ -159,7 +219,8 @@ def build_body(slug: str, arguments: Mapping[str, Any], extra: Mapping[str, Any]
         if field.required and given.get(field.name) is None
     ]
     if problems:
-        raise BadInputError(f"{slug} was not asked, nothing is billed. " + " ".join(problems), model=slug)
+        text = f"{slug} was not asked, nothing is billed. " + " ".join(problems)
+        raise BadInputError(text, model=slug, problems=problems)
     return body
 
 

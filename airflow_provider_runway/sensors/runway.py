@@ -28,7 +28,7 @@ from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import TaskLineage, describe_job_lineage
-from airflow_provider_runway.links.runway import RunwayConsoleLink, RunwayVideoLink, hide_links
+from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.billing_notices import describe_completed
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
@@ -79,7 +79,7 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "runway_conn_id", "model")
-    operator_extra_links = (RunwayVideoLink(), RunwayConsoleLink())
+    operator_extra_links = TASK_LINKS
     ui_color = "#e9e4ff"
 
     def __init__(
@@ -119,7 +119,9 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll the job once. Without a usable response the next poke polls again."""
+        from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
         from airflow_provider_runway.polling.poll_exchanges import poll_once  # not needed to parse a DAG file
+        from airflow_provider_runway.triggers.metrics import record_completed
 
         job = self._job()
         try:
@@ -135,6 +137,9 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
             if self._is_too_early(polled, job):
                 self.log.info("Job %s: no record yet. Polling again.", job.request_id)
                 return PokeReturnValue(is_done=False)
+            if polled.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
+                record_completed(self.runway_conn_id, job.merged_with(polled.job))
+                warn_of_contradicted_price(self.log, polled.job.model, polled.job.cost)
             result = self._finish(polled, job, TaskContext.from_airflow(context, self))
             return PokeReturnValue(is_done=True, xcom_value=result)
         if polled.raw_status != self._last_status:

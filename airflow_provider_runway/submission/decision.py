@@ -44,7 +44,10 @@ class EarlierSubmitRule:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the second table: what it covers, the action, and why."""
+    """One row of the second table: what it covers, the action, and why.
+
+    :param earlier_may_be_billed: where the action submits: whether the earlier job may cost money besides the new one.
+    """
 
     earlier: EarlierSubmit
     action: Action
@@ -53,6 +56,7 @@ class Rule:
     history: frozenset[HistoryLookup] = frozenset(HistoryLookup)
     attempt: frozenset[Attempt] = frozenset(Attempt)
     on_orphaned_intent: frozenset[OnOrphanedIntent] = frozenset(OnOrphanedIntent)
+    earlier_may_be_billed: bool = False
 
     def covers(self, known: DecisionInput) -> bool:
         """Does this row apply?"""
@@ -162,7 +166,7 @@ EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
 #: Every combination is covered by exactly one row (a test walks them all).
 RULES: tuple[Rule, ...] = (
     Rule(EarlierSubmit.NOTHING, Action.SUBMIT, "no earlier submit was accepted"),
-    Rule(EarlierSubmit.OLD_JOB, Action.SUBMIT_NEW_GENERATION, "a new job is wanted"),
+    Rule(EarlierSubmit.OLD_JOB, Action.SUBMIT_NEW_GENERATION, "a new job is wanted", earlier_may_be_billed=True),
     Rule(
         EarlierSubmit.UNKNOWN,
         Action.ASK_HISTORY,
@@ -200,6 +204,7 @@ RULES: tuple[Rule, ...] = (
         'a job may exist that cannot be found, and on_orphaned_intent="resubmit" says to pay again',
         history=_any_of(HistoryLookup.UNCLEAR),
         on_orphaned_intent=_any_of(OnOrphanedIntent.RESUBMIT),
+        earlier_may_be_billed=True,
     ),
     Rule(
         EarlierSubmit.JOB,
@@ -242,6 +247,7 @@ RULES: tuple[Rule, ...] = (
         remote=_any_of(RemoteState.GONE),
         attempt=_CLEARED,
         on_orphaned_intent=_any_of(OnOrphanedIntent.RESUBMIT),
+        earlier_may_be_billed=True,
     ),
     Rule(
         EarlierSubmit.JOB,

@@ -30,10 +30,13 @@ def build_intent(
     try_number: int,
     max_tries: int,
     now: float,
+    spent_usd: float | None,
+    reserved_usd: float | None,
 ) -> JournalEntry:
     """Return the intent to send this body now. It expires soon, and keeps the ids of earlier jobs.
 
     :param last: the entry that it replaces.
+    :param spent_usd: by the jobs before this one. :param reserved_usd: the price of this one. None: not known.
     """
     previous = () if last is None else (*last.previous_request_ids, *filter(None, [last.request_id]))
     is_same_try = last is not None and last.try_number == try_number
@@ -51,6 +54,8 @@ def build_intent(
         expires_at=now + get_intent_lifetime_s(),
         prompt_digest=digest_of_prompt(find_prompt(body)),
         unanswered_submits=last.unanswered_submits if last is not None and is_same_try else 0,
+        spent_usd=spent_usd,
+        reserved_usd=reserved_usd,
     )
 
 

@@ -44,6 +44,8 @@ class JournalEntry:
     :param previous_request_ids: jobs of earlier generations, which must never be adopted again.
     :param unanswered_submits: POSTs of this try without a usable response.
     :param is_presumed: no intent was found; this one stands for whatever an earlier try may have sent.
+    :param spent_usd: what the jobs before this one have cost, or may have; None: not known, as in an old entry.
+    :param reserved_usd: what is set aside for this job: its price, later its real cost; None: not known.
     """
 
     phase: Phase
@@ -61,6 +63,8 @@ class JournalEntry:
     prompt_digest: str | None = None
     unanswered_submits: int = 0
     is_presumed: bool = False
+    spent_usd: float | None = None
+    reserved_usd: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the store keeps it."""
@@ -84,6 +88,8 @@ class JournalEntry:
                 max_tries=int(entry.max_tries),
                 generation=int(entry.generation),
                 sent_at=float(entry.sent_at),
+                spent_usd=None if entry.spent_usd is None else float(entry.spent_usd),
+                reserved_usd=None if entry.reserved_usd is None else float(entry.reserved_usd),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise UnreadableEntryError(f"the journal's entry cannot be read: {type(problem).__name__}") from None

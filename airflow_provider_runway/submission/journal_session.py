@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.segmind.billing_notices import how_to_resume
+from airflow_provider_runway.spending.cost_limit import add_job_to_spent
 from airflow_provider_runway.submission.decision_input import JournalState, journal_state_of
 from airflow_provider_runway.submission.journal import Journal, JournalEntry, Phase, UnreadableEntryError
 
@@ -123,6 +124,15 @@ class JournalSession:
             job = "" if entry.request_id is None else how_to_resume(entry.request_id, entry.sent_at)
             self._log.warning("%s The next try will ask the account's history. %s", problem, job)
 
+    def get_spent_usd(self, *, earlier_may_be_billed: bool) -> float | None:
+        """Return what the task has spent so far, in USD; None: not known.
+
+        :param earlier_may_be_billed: whether the entry's own job counts, too.
+        """
+        if self.entry is None:  # on the first try an empty journal means that nothing was sent
+            return 0.0 if self._attempt.try_number <= 1 else None
+        return add_job_to_spent(self.entry.spent_usd, self.entry.reserved_usd, may_be_billed=earlier_may_be_billed)
+
     def write_start(self) -> None:
         """On the first try, write down that nothing was sent yet. A later try then need not ask the history."""
         if self._journal is None or self._attempt.try_number != 1:
@@ -130,14 +140,17 @@ class JournalSession:
         try:
             if self._journal.read() is None:
                 self.entry = None
-                self.write(JournalEntry(Phase.STARTED, "", "", 0, None, 1, self._attempt.max_tries, time.time()))
+                start = JournalEntry(Phase.STARTED, "", "", 0, None, 1, self._attempt.max_tries, time.time())
+                self.write(replace(start, spent_usd=0.0))
         except Exception as problem:  # nothing is lost by it: a later try has to ask the history
             self._log.warning("The journal did not take the start of the task (%s).", type(problem).__name__)
 
-    def write_delivery(self, request_id: str) -> None:
+    def write_delivery(self, request_id: str, cost_usd: float | None) -> None:
         """Write down that the task hands this job on: a later clear then asks for a new one.
 
         The job may be another than the journal's own: the author may have named one whose id was lost.
+
+        :param cost_usd: what it cost; None where that is not known, so that its price counts.
         """
         if self._journal is None:
             return
@@ -146,7 +159,15 @@ class JournalSession:
             if entry is None or entry.try_number > self._attempt.try_number:
                 return
             self.entry = entry
-            self.write(replace(entry, phase=Phase.DELIVERED, request_id=request_id, max_tries=self._attempt.max_tries))
+            self.write(
+                replace(
+                    entry,
+                    phase=Phase.DELIVERED,
+                    request_id=request_id,
+                    max_tries=self._attempt.max_tries,
+                    reserved_usd=entry.reserved_usd if cost_usd is None else cost_usd,
+                )
+            )
         except Exception as problem:  # the result is there, and a later clear finds this job again
             self._log.warning(
                 "Job %s: the journal did not take its delivery (%s). If this task is cleared, it may return this "

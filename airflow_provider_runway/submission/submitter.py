@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.timestamps import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.decision import classify_earlier_submit, decide, find_earlier_submit_rule
+from airflow_provider_runway.spending.estimate import Estimate, PricedJob
+from airflow_provider_runway.submission.decision import Rule, classify_earlier_submit, decide, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
@@ -74,6 +76,8 @@ class Submitter:
     :param attempt: this try, with the task instance's journal.
     :param durable: False: no journal, and earlier tries are not asked about; a retry then pays again.
     :param on_orphaned_intent: "fail" or "resubmit", where a job may exist that cannot be found.
+    :param check_spending: called right before each intent with the estimate and with what the task has spent so far
+        (USD; None: not known). What it raises keeps the submit from being sent.
     :raises BadInputError: on_orphaned_intent is neither.
     """
 
@@ -85,12 +89,14 @@ class Submitter:
         *,
         durable: bool = True,
         on_orphaned_intent: str = "fail",
+        check_spending: Callable[[Estimate, float | None], None] = lambda _estimate, _spent_usd: None,
     ) -> None:
         self.hook = hook
         self.attempt = attempt
         self.log = log
         self.journal = JournalSession(attempt, log, durable=durable)
         self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
+        self.check_spending = check_spending
         self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
 
     def record_start(self) -> None:
@@ -121,7 +127,7 @@ class Submitter:
             elif rule.action in (Action.SUBMIT, Action.SUBMIT_NEW_GENERATION):
                 self._log_decision(known, rule.why, "A job is submitted now")
                 try:
-                    return self._submit(request, is_new_generation=rule.action is Action.SUBMIT_NEW_GENERATION)
+                    return self._submit(request, rule)
                 except SubmitOutcomeUnknownError as problem:
                     self._check_unanswered_submits(request, problem)
                 known = DecisionInput(JournalState.INTENT, Attempt.AGAIN, on_orphaned_intent=self.on_orphaned_intent)
@@ -137,9 +143,9 @@ class Submitter:
             else:
                 raise self._make_final_error(outcome, rule.why)
 
-    def mark_delivered(self, request_id: str) -> None:
-        """Write down that the task hands this job on: a later clear then asks for a new one."""
-        self.journal.write_delivery(request_id)
+    def mark_delivered(self, request_id: str, cost_usd: float | None = None) -> None:
+        """Write down that the task hands this job on, and what it cost: a later clear then asks for a new one."""
+        self.journal.write_delivery(request_id, cost_usd)
 
     def get_carried_entry(self) -> dict[str, Any] | None:
         """Return what a deferral has to carry, where there is no journal that keeps it."""
@@ -227,10 +233,13 @@ class Submitter:
             self.journal.write(entry)
         return entry
 
-    def _submit(self, request: JobRequest, *, is_new_generation: bool) -> JobSummary:
+    def _submit(self, request: JobRequest, rule: Rule) -> JobSummary:
         self.hook.get_conn()  # before the intent, as the upload: what fails here leaves no doubt
+        spent_usd = self.journal.get_spent_usd(earlier_may_be_billed=rule.earlier_may_be_billed)
+        priced = PricedJob.from_body(request.model, request.build_body_with_seed(None, sending=False))
+        self.check_spending(Estimate.of([priced]), spent_usd)
         last = self.journal.entry
-        generation = 0 if last is None else last.generation + is_new_generation
+        generation = 0 if last is None else last.generation + (rule.action is Action.SUBMIT_NEW_GENERATION)
         seed = request.identity.seed(generation) if request.derives_seed else request.seed
         body = request.build_body_with_seed(seed, sending=True)
         intent = build_intent(
@@ -242,6 +251,8 @@ class Submitter:
             try_number=self.attempt.try_number,
             max_tries=self.attempt.max_tries,
             now=time.time(),
+            spent_usd=spent_usd,
+            reserved_usd=priced.price_usd,
         )
         self.journal.write(intent)
         sent = send_intent(self.hook, intent, body)
@@ -275,6 +286,8 @@ class Submitter:
                 ", ".join(lookup.others),
             )
         entry = adopt_row(last, row, request, try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
+        if lookup.others:
+            entry = replace(entry, spent_usd=None)  # what they cost is not known
         self.journal.try_to_write(entry)
         summary = make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:

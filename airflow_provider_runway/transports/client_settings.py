@@ -31,6 +31,7 @@ class ClientSettings:
 
     :param verify: True, False, or the path of a file or folder of certificate authorities.
     :param requests_per_minute: the account's rate limit where it is known; None: find it out.
+    :param daily_cost_limit_usd: what the account may spend in a UTC day, in USD; None: no limit.
     :param conn_id: Airflow's id of the connection, for messages.
     """
 
@@ -40,6 +41,7 @@ class ClientSettings:
     read_timeout_s: float = DEFAULT_READ_TIMEOUT_S
     verify: bool | str = True
     requests_per_minute: float | None = None
+    daily_cost_limit_usd: float | None = None
     conn_id: str = ""
 
     def describe_host(self, url: str) -> str:

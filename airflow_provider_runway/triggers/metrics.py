@@ -1,4 +1,4 @@
-"""Metrics of the poller, sent through Airflow's own (StatsD or OpenTelemetry)."""
+"""Metrics of jobs and of the poller, sent through Airflow's own (StatsD or OpenTelemetry)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.compat import get_stats
+from airflow_provider_runway.segmind.timestamps import parse_number
 
 if TYPE_CHECKING:
     from airflow_provider_runway.segmind.jobs import JobSummary
@@ -26,7 +27,7 @@ JOBS_WAITING = Metric("runway.jobs_waiting", "gauge", "jobs", ("conn_id",), "job
 POLLS = Metric("runway.looks", "counter", "requests", ("conn_id",), "polls: requests for a status or a result")
 THROTTLED = Metric("runway.throttled", "counter", "responses", ("conn_id",), "429 responses")
 JOBS_COMPLETED = Metric("runway.jobs_completed", "counter", "jobs", ("conn_id", "model"), "jobs that completed")
-COST_CENTS = Metric("runway.cost_cents", "counter", "US cents", ("conn_id", "model"), "what they cost")
+COST_CENTS = Metric("runway.cost_cents", "counter", "US cents", ("conn_id", "model"), "what they have cost")
 LATENESS = Metric(
     "runway.lateness", "timing", "milliseconds", ("conn_id", "model"), "from a job's end until it was seen"
 )
@@ -67,12 +68,17 @@ def count_job_settled_by_page(conn_id: str) -> None:
     get_stats().incr(JOBS_SETTLED_BY_PAGE.name, tags={"conn_id": conn_id})
 
 
-def record_completed(conn_id: str, summary: JobSummary, total_s: float | None) -> None:
-    """Count a completed job and its cost (in whole cents), and record how late it was seen (in milliseconds)."""
+def record_completed(conn_id: str, summary: JobSummary) -> None:
+    """Count a completed job and its cost (in whole cents), and record how late it was seen (in milliseconds).
+
+    Whoever sees the completion first calls this, once a job: the poller; a worker that polls by itself; a batch for a
+    row that it reads from the history.
+    """
     tags = {"conn_id": conn_id, "model": summary.model or "unknown"}
     get_stats().incr(JOBS_COMPLETED.name, tags=tags)
     if summary.cost:
         get_stats().incr(COST_CENTS.name, round(summary.cost * 100), tags=tags)
+    total_s = parse_number((summary.metrics or {}).get("total_time"))
     if total_s is not None and summary.completed_at is not None and summary.submitted_at is not None:
         lateness_s = summary.completed_at - summary.submitted_at - total_s
         get_stats().timing(LATENESS.name, max(lateness_s, 0.0) * 1000, tags=tags)

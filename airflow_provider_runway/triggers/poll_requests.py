@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
+from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
 from airflow_provider_runway.segmind.timestamps import parse_number
@@ -195,5 +196,6 @@ class PollRequests:
             total_s = parse_number((outcome.job.metrics or {}).get("total_time"))
             if total_s is not None:
                 job.latency.add_sample(total_s)
-            metrics.record_completed(self.conn_id, outcome.job, total_s)
+            metrics.record_completed(self.conn_id, outcome.job)
+            warn_of_contradicted_price(job.log, outcome.job.model, outcome.job.cost)
         job.outcome.set_result(outcome)

@@ -1,27 +1,23 @@
 """Airflow's database goes away while jobs wait, and the connection is stored in it: no job fails, none is lost.
 
-Needs a PostgreSQL on this machine in which a user may create databases: ``RUNWAY_TEST_POSTGRES_URL``.
+Needs a PostgreSQL on this machine, in which a database is made; skipped where there is none.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg2
 import pytest
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from airflow_provider_runway.emulator import Emulator
 from local_airflow import LocalAirflow, wait_until
+from local_airflow.database_servers import MissingServerError, make_postgres_database, run_on_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = os.environ.get("RUNWAY_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432")
 DAGS = Path(__file__).parent / "dags"
 JOBS = 5
 OUTAGE_S = 20
@@ -29,34 +25,25 @@ OUTAGE_S = 20
 pytestmark = pytest.mark.timeout(500)
 
 
-def run_on_server(*statements: str) -> None:
-    """Run statements outside of any transaction."""
-    with closing(psycopg2.connect(f"{SERVER}/postgres", connect_timeout=5)) as server:
-        server.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        for statement in statements:
-            server.cursor().execute(statement)
-
-
 @pytest.fixture
-def database() -> Iterator[str]:
-    """The name of an empty database, which is dropped at the end."""
-    name = f"runway_outage_{uuid.uuid4().hex[:8]}"
-    try:
-        run_on_server(f"CREATE DATABASE {name}")
-    except psycopg2.OperationalError as problem:
-        pytest.skip(f"no PostgreSQL at {SERVER}: {problem}")
-    yield name
-    run_on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", f"DROP DATABASE {name} WITH (FORCE)")
+def database() -> Iterator[tuple[str, str]]:
+    """The name and the URL of an empty database, which is dropped at the end."""
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(make_postgres_database("runway_outage"))
+        except MissingServerError as problem:
+            pytest.skip(str(problem))
+        yield made
 
 
 def interrupt_database(name: str, seconds: float) -> None:
     """End all sessions of a database, and refuse new ones for a while."""
-    run_on_server(
+    run_on_postgres(
         f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
     )
     time.sleep(seconds)
-    run_on_server(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    run_on_postgres(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 def restart_ended_components(airflow: LocalAirflow, names: list[str]) -> list[str]:
@@ -69,17 +56,18 @@ def restart_ended_components(airflow: LocalAirflow, names: list[str]) -> list[st
 
 @pytest.mark.parametrize("venv", [".venv", ".venv-2.11"])
 def test_jobs_that_wait_while_the_database_is_down_all_end_at_the_first_try(
-    tmp_path: Path, database: str, venv: str
+    tmp_path: Path, database: tuple[str, str], venv: str
 ) -> None:
     if not (ROOT / venv / "bin" / "airflow").exists():
         pytest.skip(f"no {venv}: `make test` makes it")
+    database_name, database_url = database
     with (
         Emulator(time_scale=1.0) as emulator,
         LocalAirflow(
             tmp_path,
             DAGS,
             venv=ROOT / venv,
-            database_url=f"{SERVER.replace('postgresql://', 'postgresql+psycopg2://')}/{database}",
+            database_url=database_url,
             env={"RUNWAY_CHAOS_FOLDER": str(tmp_path)},
             heartbeat_timeout_s=120,
         ) as airflow,
@@ -99,7 +87,7 @@ def test_jobs_that_wait_while_the_database_is_down_all_end_at_the_first_try(
         )
         airflow.kill("triggerer", restart=False)  # the one that starts next reads the connection during the outage
         airflow.start("triggerer")
-        interrupt_database(database, OUTAGE_S)
+        interrupt_database(database_name, OUTAGE_S)
         restarted = restart_ended_components(airflow, components)
         print(f"{airflow.full_version}: restarted {restarted}")
         deadline = time.monotonic() + 300

@@ -52,115 +52,96 @@ NO_SEED = make_row(request_body='{"prompt": "a cat"}')
 PENDING = make_row(request_id="0b1d", model_status="PENDING", request_body=None)
 
 
-@pytest.mark.parametrize(
-    ("evidence", "answer", "reason"),
-    [
-        pytest.param(make_evidence(make_row()), Answer.YES, "its seed", id="a complete row"),
-        pytest.param(
-            make_evidence(make_row(request_body={"input": {"Seed": "7"}})), Answer.YES, "its seed", id="nested inputs"
-        ),
-        pytest.param(make_evidence(NO_SEED), Answer.YES, "prompt and image decide", id="rows without a seed"),
-        pytest.param(make_evidence(make_row(), PENDING), Answer.YES, "its seed", id="an unfinished row"),
-        pytest.param(make_evidence(), Answer.UNKNOWN, "has no rows yet", id="an empty history"),
-        pytest.param(
+def test_the_verdict_on_lost_submits(subtests: pytest.Subtests) -> None:
+    for case, evidence, answer, reason in (
+        ("a complete row", make_evidence(make_row()), Answer.YES, "its seed"),
+        ("nested inputs", make_evidence(make_row(request_body={"input": {"Seed": "7"}})), Answer.YES, "its seed"),
+        ("rows without a seed", make_evidence(NO_SEED), Answer.YES, "prompt and image decide"),
+        ("an unfinished row", make_evidence(make_row(), PENDING), Answer.YES, "its seed"),
+        ("an empty history", make_evidence(), Answer.UNKNOWN, "has no rows yet"),
+        (
+            "an unreadable history",
             make_evidence(page=None, history_problem=NoUsableResponseError("no")),
             Answer.NO,
             "could not be read",
-            id="an unreadable history",
         ),
-        pytest.param(
-            AccountEvidence(credits_problem=UnauthorizedError("no")),
-            Answer.UNKNOWN,
-            "could not be read",
-            id="bad key",
-        ),
-        pytest.param(make_evidence(make_row(request_id=None)), Answer.NO, "request id", id="rows without ids"),
-        pytest.param(make_evidence(make_row(request_body=None)), Answer.NO, "prompt or the seed", id="without inputs"),
-        pytest.param(make_evidence(make_row(model_created="soon")), Answer.YES, "its seed", id="rows without times"),
-        pytest.param(
-            make_evidence(make_row(), make_row(request_body=None)), Answer.UNKNOWN, "1 of 2 rows lack", id="one is bare"
-        ),
-        pytest.param(
-            make_evidence(make_row(), unreadable=1), Answer.UNKNOWN, "1 of 2 rows lack", id="one item is no row"
-        ),
-    ],
-)
-def test_the_verdict_on_lost_submits(evidence: AccountEvidence, answer: Answer, reason: str) -> None:
-    verdict = decide_if_lost_submit_can_be_found(evidence)
-    assert verdict.answer is answer
-    assert reason in verdict.reason
+        ("bad key", AccountEvidence(credits_problem=UnauthorizedError("no")), Answer.UNKNOWN, "could not be read"),
+        ("rows without ids", make_evidence(make_row(request_id=None)), Answer.NO, "request id"),
+        ("without inputs", make_evidence(make_row(request_body=None)), Answer.NO, "prompt or the seed"),
+        ("rows without times", make_evidence(make_row(model_created="soon")), Answer.YES, "its seed"),
+        ("one is bare", make_evidence(make_row(), make_row(request_body=None)), Answer.UNKNOWN, "1 of 2 rows lack"),
+        ("one item is no row", make_evidence(make_row(), unreadable=1), Answer.UNKNOWN, "1 of 2 rows lack"),
+    ):
+        with subtests.test(case):
+            verdict = decide_if_lost_submit_can_be_found(evidence)
+            assert verdict.answer is answer
+            assert reason in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("evidence", "name", "level"),
-    [
-        pytest.param(make_evidence(), "key", Level.OK, id="valid key"),
-        pytest.param(AccountEvidence(credits_problem=UnauthorizedError("no")), "key", Level.PROBLEM, id="bad key"),
-        pytest.param(make_evidence(credits=Credits(0.2, 0.3)), "balance", Level.WARNING, id="low balance"),
-        pytest.param(make_evidence(credits=Credits(0, 0, is_known=False)), "balance", Level.UNKNOWN, id="no balance"),
-        pytest.param(make_evidence(clock_offset_s=-4.0), "clock", Level.OK, id="4 s off"),
-        pytest.param(make_evidence(clock_offset_s=300.0), "clock", Level.WARNING, id="5 minutes off"),
-        pytest.param(make_evidence(clock_offset_s=None), "clock", Level.UNKNOWN, id="no Date header"),
-        pytest.param(make_evidence(rate_limit_headers=("x-ratelimit",)), "rate_limit", Level.OK, id="rate limit"),
-        pytest.param(make_evidence(), "rate_limit", Level.UNKNOWN, id="no rate limit"),
-        pytest.param(make_evidence(), "history", Level.UNKNOWN, id="no rows"),
-        pytest.param(make_evidence(), "row_id", None, id="no findings about rows without rows"),
-        pytest.param(make_evidence(make_row(), unreadable=2), "history", Level.WARNING, id="unreadable items"),
-        pytest.param(make_evidence(NO_SEED), "row_seed", Level.WARNING, id="no seed"),
-        pytest.param(
+def test_the_level_of_each_finding(subtests: pytest.Subtests) -> None:
+    for case, evidence, name, level in (
+        ("valid key", make_evidence(), "key", Level.OK),
+        ("bad key", AccountEvidence(credits_problem=UnauthorizedError("no")), "key", Level.PROBLEM),
+        ("low balance", make_evidence(credits=Credits(0.2, 0.3)), "balance", Level.WARNING),
+        ("no balance", make_evidence(credits=Credits(0, 0, is_known=False)), "balance", Level.UNKNOWN),
+        ("4 s off", make_evidence(clock_offset_s=-4.0), "clock", Level.OK),
+        ("5 minutes off", make_evidence(clock_offset_s=300.0), "clock", Level.WARNING),
+        ("no Date header", make_evidence(clock_offset_s=None), "clock", Level.UNKNOWN),
+        ("rate limit", make_evidence(rate_limit_headers=("x-ratelimit",)), "rate_limit", Level.OK),
+        ("no rate limit", make_evidence(), "rate_limit", Level.UNKNOWN),
+        ("no rows", make_evidence(), "history", Level.UNKNOWN),
+        ("no findings about rows without rows", make_evidence(), "row_id", None),
+        ("unreadable items", make_evidence(make_row(), unreadable=2), "history", Level.WARNING),
+        ("no seed", make_evidence(NO_SEED), "row_seed", Level.WARNING),
+        (
+            "a time without a zone",
             make_evidence(make_row(model_created="2027-01-15 07:00:00")),
             "row_zone",
             Level.WARNING,
-            id="a time without a zone",
         ),
-        pytest.param(make_evidence(make_row()), "row_delay", Level.UNKNOWN, id="finished rows only"),
-        pytest.param(make_evidence(make_row(), PENDING), "row_delay", Level.OK, id="an unfinished row"),
-        pytest.param(
+        ("finished rows only", make_evidence(make_row()), "row_delay", Level.UNKNOWN),
+        ("an unfinished row", make_evidence(make_row(), PENDING), "row_delay", Level.OK),
+        (
+            "a refused filter",
             make_evidence(make_row(), refused_filters=frozenset({"status"})),
             "filters",
             Level.WARNING,
-            id="a refused filter",
         ),
-        pytest.param(
+        (
+            "a time in the future",
             make_evidence(make_row(model_created="2027-01-15T20:00:00")),
             "row_clock",
             Level.WARNING,
-            id="a time in the future",
         ),
-    ],
-)
-def test_the_level_of_each_finding(evidence: AccountEvidence, name: str, level: Level | None) -> None:
-    assert level_of(evidence, name) is level
+    ):
+        with subtests.test(case):
+            assert level_of(evidence, name) is level
 
 
-@pytest.mark.parametrize(
-    ("state", "row", "text", "level"),
-    [
+def test_when_the_row_of_a_job_appears(subtests: pytest.Subtests) -> None:
+    for state, row, text, level in (
         (JobState.PROCESSING, make_row(), "its row is there, before the job's end, and complete", Level.OK),
         (JobState.PROCESSING, PENDING, "before the job's end, and not complete", Level.OK),
         (JobState.PROCESSING, None, "its row is not there while it is running", Level.OK),
         (JobState.COMPLETED, make_row(), "its row is there, and complete", Level.OK),
         (JobState.COMPLETED, None, "not there yet, although it has ended", Level.WARNING),
-    ],
-)
-def test_when_the_row_of_a_job_appears(state: JobState, row: HistoryRow | None, text: str, level: Level) -> None:
-    evidence = make_evidence(job_id="0b1c", job_status=JobStatus("0b1c", state), job_row=row)
-    (finding,) = (each for each in list_findings(evidence) if each.name == "job")
-    assert text in finding.text
-    assert finding.level is level
+    ):
+        with subtests.test(state=state, row=row, text=text, level=level):
+            evidence = make_evidence(job_id="0b1c", job_status=JobStatus("0b1c", state), job_row=row)
+            (finding,) = (each for each in list_findings(evidence) if each.name == "job")
+            assert text in finding.text
+            assert finding.level is level
 
 
-@pytest.mark.parametrize(
-    ("level", "answer", "code"),
-    [
+def test_the_exit_code(subtests: pytest.Subtests) -> None:
+    for level, answer, code in (
         (Level.OK, Answer.YES, 0),
         (Level.WARNING, Answer.UNKNOWN, 0),
         (Level.OK, Answer.NO, 1),
         (Level.PROBLEM, Answer.YES, 1),
-    ],
-)
-def test_the_exit_code(level: Level, answer: Answer, code: int) -> None:
-    assert get_exit_code([Finding("key", Level.OK, ""), Finding("x", level, "")], Verdict(answer, "")) == code
+    ):
+        with subtests.test(level=level, answer=answer, code=code):
+            assert get_exit_code([Finding("key", Level.OK, ""), Finding("x", level, "")], Verdict(answer, "")) == code
 
 
 def test_the_summary_names_what_a_user_must_know() -> None:

@@ -31,30 +31,24 @@ ROW = {
 }
 
 
-@pytest.mark.parametrize(
-    ("body", "decode"),
-    [
-        pytest.param(repr(BODY), ast.literal_eval, id="the text of a Python dict"),
-        pytest.param(json.dumps(BODY), json.loads, id="JSON text"),
-        pytest.param(
-            json.dumps(json.dumps(BODY)), lambda text: json.loads(json.loads(text)), id="JSON text of a JSON text"
-        ),
-        pytest.param(BODY, dict, id="an object"),
-        pytest.param(
-            json.dumps({"input": {"parameters": BODY}}), lambda t: json.loads(t)["input"]["parameters"], id="in"
-        ),
-    ],
-)
-def test_inputs_keep_their_form_and_lose_their_texts(body: Any, decode: Any) -> None:
-    redacted = redact_row({**ROW, "request_body": body})
-    inputs = decode(redacted["request_body"])
-    assert inputs == {
-        "promptText": f"[text of {len(PROMPT)} characters]",
-        "promptImage": "https://redacted.example/file.png",
-        "seed": 7,
-        "ratio": "16:9",
-    }
-    assert [word for word in PRIVATE if word in json.dumps(redacted)] == []
+def test_inputs_keep_their_form_and_lose_their_texts(subtests: pytest.Subtests) -> None:
+    for case, body, decode in (
+        ("the text of a Python dict", repr(BODY), ast.literal_eval),
+        ("JSON text", json.dumps(BODY), json.loads),
+        ("JSON text of a JSON text", json.dumps(json.dumps(BODY)), lambda text: json.loads(json.loads(text))),
+        ("an object", BODY, dict),
+        ("in", json.dumps({"input": {"parameters": BODY}}), lambda t: json.loads(t)["input"]["parameters"]),
+    ):
+        with subtests.test(case):
+            redacted = redact_row({**ROW, "request_body": body})
+            inputs = decode(redacted["request_body"])
+            assert inputs == {
+                "promptText": f"[text of {len(PROMPT)} characters]",
+                "promptImage": "https://redacted.example/file.png",
+                "seed": 7,
+                "ratio": "16:9",
+            }
+            assert [word for word in PRIVATE if word in json.dumps(redacted)] == []
 
 
 def test_ids_times_numbers_and_states_are_kept() -> None:

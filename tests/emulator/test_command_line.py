@@ -34,31 +34,34 @@ def run_emulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_a_signal(number):
-    with run_emulator("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
-        variable, advice = process.stdout.readline(), process.stdout.readline()
-        connection = json.loads(shlex.split(variable)[1].partition("=")[2])
-        headers = {"x-api-key": connection["password"]}
-        submit = requests.post(f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10)
-        status = requests.get(submit.json()["status_url"], headers=headers, timeout=10)
-        history = requests.get(connection["extra"]["history_url"], headers=headers, timeout=10)
-        ledger = EmulatorControl(url).ledger()
-        process.send_signal(number)
-        _, log = process.communicate(timeout=10)
-    assert "--state FILE keeps them" in advice
-    assert variable.startswith("export AIRFLOW_CONN_RUNWAY_DEFAULT='{")
-    assert connection["conn_type"] == "runway"
-    assert connection["host"] == connection["extra"]["storage_url"] == url
-    assert status.json()["status"] == "THROTTLED"
-    assert len(history.json()["data"]) == ledger["accepted"] == 1
-    assert process.returncode == 0
-    lines = log.splitlines()
-    assert len(lines) == 3
-    assert "submit POST /v2/any-model -> 200" in lines[0]
-    assert lines[1].endswith("[unknown_status]")
-    assert connection["password"] not in log
-    assert "secret wish" not in log
+def test_it_serves_until_a_signal(subtests):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with subtests.test(number=number):
+            with run_emulator("--time-scale", "0.001", "--fault", "status:unknown_status") as (process, url):
+                variable, advice = process.stdout.readline(), process.stdout.readline()
+                connection = json.loads(shlex.split(variable)[1].partition("=")[2])
+                headers = {"x-api-key": connection["password"]}
+                submit = requests.post(
+                    f"{url}/v2/any-model", json={"promptText": "secret wish"}, headers=headers, timeout=10
+                )
+                status = requests.get(submit.json()["status_url"], headers=headers, timeout=10)
+                history = requests.get(connection["extra"]["history_url"], headers=headers, timeout=10)
+                ledger = EmulatorControl(url).ledger()
+                process.send_signal(number)
+                _, log = process.communicate(timeout=10)
+            assert "--state FILE keeps them" in advice
+            assert variable.startswith("export AIRFLOW_CONN_RUNWAY_DEFAULT='{")
+            assert connection["conn_type"] == "runway"
+            assert connection["host"] == connection["extra"]["storage_url"] == url
+            assert status.json()["status"] == "THROTTLED"
+            assert len(history.json()["data"]) == ledger["accepted"] == 1
+            assert process.returncode == 0
+            lines = log.splitlines()
+            assert len(lines) == 3
+            assert "submit POST /v2/any-model -> 200" in lines[0]
+            assert lines[1].endswith("[unknown_status]")
+            assert connection["password"] not in log
+            assert "secret wish" not in log
 
 
 def test_help_lists_every_fault_and_every_form(capsys):

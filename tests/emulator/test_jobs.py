@@ -58,19 +58,17 @@ def test_the_same_seed_gives_the_same_times_and_another_request_id():
     assert one.request_id != two.request_id
 
 
-@pytest.mark.parametrize(
-    ("rules", "statuses", "is_billable"),
-    [
+def test_the_status_follows_the_time(subtests):
+    for rules, statuses, is_billable in (
         ((), ["QUEUED", "PROCESSING", "COMPLETED"], True),
         (("submit:job_fails",), ["QUEUED", "PROCESSING", "FAILED"], False),
         (("submit:job_latency:seconds=0",), ["COMPLETED"] * 3, True),
-    ],
-)
-def test_the_status_follows_the_time(rules, statuses, is_billable):
-    job = make_sample_job(rules=rules)
-    times = (job.submitted_at, (job.started_at + job.finished_at) / 2, job.finished_at)
-    assert [job.get_status(now) for now in times] == statuses
-    assert job.is_billable is is_billable
+    ):
+        with subtests.test(rules=rules, statuses=statuses, is_billable=is_billable):
+            job = make_sample_job(rules=rules)
+            times = (job.submitted_at, (job.started_at + job.finished_at) / 2, job.finished_at)
+            assert [job.get_status(now) for now in times] == statuses
+            assert job.is_billable is is_billable
 
 
 def test_a_stuck_job_never_finishes():

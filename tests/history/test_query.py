@@ -38,24 +38,22 @@ def test_a_refused_filter_is_left_out_the_named_one_first() -> None:
     assert left_out[-1] == sorted({"sort_by", "sort_order", "model_name", "per_page", "from_date", "to_date"})
 
 
-@pytest.mark.parametrize("days", [-1, MAX_DAYS])
-def test_a_query_spans_1_to_31_days(days: int) -> None:
-    with pytest.raises(BadInputError, match="1 to 31 days"):
-        HistoryQuery(date(2026, 8, 1), date(2026, 8, 1) + timedelta(days=days))
+def test_a_query_spans_1_to_31_days(subtests: pytest.Subtests) -> None:
+    for days in (-1, MAX_DAYS):
+        with subtests.test(days=days), pytest.raises(BadInputError, match="1 to 31 days"):
+            HistoryQuery(date(2026, 8, 1), date(2026, 8, 1) + timedelta(days=days))
 
 
-@pytest.mark.parametrize(
-    ("days", "first", "last"),
-    [
-        pytest.param(0, "2026-08-25", "2026-08-29", id="a day and 14 hours at each end"),
-        pytest.param(27, "2026-07-29", "2026-08-28", id="room for the earlier end, and a day later"),
-        pytest.param(29, "2026-07-28", "2026-08-27", id="room for a day"),
-        pytest.param(30, "2026-07-28", "2026-08-27", id="room for none"),
-    ],
-)
-def test_a_query_is_wide_enough_for_any_time_zone(days: int, first: str, last: str) -> None:
-    query = HistoryQuery.from_timestamps(CREATED - days * 86_400, CREATED)
-    assert (query.from_date.isoformat(), query.to_date.isoformat()) == (first, last)
+def test_a_query_is_wide_enough_for_any_time_zone(subtests: pytest.Subtests) -> None:
+    for case, days, first, last in (
+        ("a day and 14 hours at each end", 0, "2026-08-25", "2026-08-29"),
+        ("room for the earlier end, and a day later", 27, "2026-07-29", "2026-08-28"),
+        ("room for a day", 29, "2026-07-28", "2026-08-27"),
+        ("room for none", 30, "2026-07-28", "2026-08-27"),
+    ):
+        with subtests.test(case):
+            query = HistoryQuery.from_timestamps(CREATED - days * 86_400, CREATED)
+            assert (query.from_date.isoformat(), query.to_date.isoformat()) == (first, last)
 
 
 @given(since=st.floats(min_value=1e9, max_value=2e9), span_s=st.floats(min_value=0, max_value=(MAX_DAYS - 1) * 86_400))

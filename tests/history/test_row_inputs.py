@@ -25,17 +25,15 @@ IMAGE = "https://images.example/in.png"
 BODY = {"promptText": 'it\'s "here" \n é', "promptImage": IMAGE, "duration": 5, "seed": 56698, "x": None}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(BODY, id="an object"),
-        pytest.param(repr(BODY), id="the text of a Python dict"),
-        pytest.param(f"  {json.dumps(BODY)}\n", id="JSON text"),
-        pytest.param(json.dumps(json.dumps(BODY)), id="JSON text in JSON text"),
-    ],
-)
-def test_the_inputs_are_read_in_every_form(value: Any) -> None:
-    assert parse_recorded_inputs(value) == BODY
+def test_the_inputs_are_read_in_every_form(subtests: pytest.Subtests) -> None:
+    for case, value in (
+        ("an object", BODY),
+        ("the text of a Python dict", repr(BODY)),
+        ("JSON text", f"  {json.dumps(BODY)}\n"),
+        ("JSON text in JSON text", json.dumps(json.dumps(BODY))),
+    ):
+        with subtests.test(case):
+            assert parse_recorded_inputs(value) == BODY
 
 
 def test_what_holds_no_inputs_is_none() -> None:
@@ -54,42 +52,39 @@ def test_any_inputs_are_the_same_from_both_texts(body: dict[str, Any]) -> None:
     assert parse_recorded_inputs(repr(body)) == parse_recorded_inputs(json.dumps(body)) == body
 
 
-@pytest.mark.parametrize("name", ["seed", "Seed", "random_seed", "randomSeed", "seed-value", "SEED"])
-def test_a_seed_is_found_under_any_spelling_and_type(name: str) -> None:
-    for value in (56698, "56698", " 56698 ", 56698.0, "56698.0"):
-        assert find_seed({name: value}) == 56698
+def test_a_seed_is_found_under_any_spelling_and_type(subtests: pytest.Subtests) -> None:
+    for name in ("seed", "Seed", "random_seed", "randomSeed", "seed-value", "SEED"):
+        with subtests.test(name=name):
+            for value in (56698, "56698", " 56698 ", 56698.0, "56698.0"):
+                assert find_seed({name: value}) == 56698
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_a_seed_is_found_in_any_nesting(subtests: pytest.Subtests) -> None:
+    for body in (
         {"input": {"seed": 56698}},
         {"inputs": [{"parameters": {"seed": 56698}}]},
         {"input": '{"seed": 56698}'},
         {"parameters": [{"name": "seed", "value": 56698}]},
         {"seed": 56698, "settings": {"random_seed": "56698"}},
-    ],
-)
-def test_a_seed_is_found_in_any_nesting(body: Any) -> None:
-    assert find_seed(body) == 56698
+    ):
+        with subtests.test(body=body):
+            assert find_seed(body) == 56698
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(None, id="no inputs"),
-        pytest.param({"promptText": '{"seed": 5}'}, id="a prompt that looks like JSON"),
-        pytest.param({"seed": True}, id="a switch"),
-        pytest.param({"seed": -1}, id="the usual word for any seed"),
-        pytest.param({"seed": 0}, id="nothing"),
-        pytest.param({"seed": "fixed"}, id="a word"),
-        pytest.param({"seed": 5.5}, id="no whole number"),
-        pytest.param({"seed": 5, "noise_seed": 6}, id="two of them"),
-        pytest.param({"proceed": None}, id="a word within a word"),
-    ],
-)
-def test_a_seed_that_is_not_clear_is_none(body: Any) -> None:
-    assert find_seed(body) is None
+def test_a_seed_that_is_not_clear_is_none(subtests: pytest.Subtests) -> None:
+    for case, body in (
+        ("no inputs", None),
+        ("a prompt that looks like JSON", {"promptText": '{"seed": 5}'}),
+        ("a switch", {"seed": True}),
+        ("the usual word for any seed", {"seed": -1}),
+        ("nothing", {"seed": 0}),
+        ("a word", {"seed": "fixed"}),
+        ("no whole number", {"seed": 5.5}),
+        ("two of them", {"seed": 5, "noise_seed": 6}),
+        ("a word within a word", {"proceed": None}),
+    ):
+        with subtests.test(case):
+            assert find_seed(body) is None
 
 
 def test_a_seed_is_found_under_the_name_of_a_custom_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,17 +92,15 @@ def test_a_seed_is_found_under_the_name_of_a_custom_model(monkeypatch: pytest.Mo
     assert find_seed({"rng_state": 7}) == 7
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_a_prompt_is_found_under_any_spelling_and_nesting(subtests: pytest.Subtests) -> None:
+    for body in (
         {"promptText": " a  red\nfox "},
         {"prompt": "a red fox", "negative_prompt": "blue"},
         {"inputs": {"text_prompt": "a red fox"}},
         {"prompt_text": "a red fox", "prompt": "something that another field says"},
-    ],
-)
-def test_a_prompt_is_found_under_any_spelling_and_nesting(body: Any) -> None:
-    assert find_prompt(body) == "a red fox"
+    ):
+        with subtests.test(body=body):
+            assert find_prompt(body) == "a red fox"
 
 
 def test_a_prompt_that_is_not_clear_is_none() -> None:
@@ -115,18 +108,16 @@ def test_a_prompt_that_is_not_clear_is_none() -> None:
     assert [find_prompt(body) for body in bodies] == [None] * 5
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_an_image_is_found_under_any_spelling_and_nesting(subtests: pytest.Subtests) -> None:
+    for body in (
         {"promptImage": IMAGE},
         {"input": {"image_url": IMAGE}},
         {"image": {"uri": IMAGE}},
         {"promptImage": [{"uri": IMAGE, "position": "first"}]},
         {"video": IMAGE},
-    ],
-)
-def test_an_image_is_found_under_any_spelling_and_nesting(body: Any) -> None:
-    assert find_image_url(body) == IMAGE
+    ):
+        with subtests.test(body=body):
+            assert find_image_url(body) == IMAGE
 
 
 def test_no_image_is_none() -> None:
@@ -141,12 +132,16 @@ def test_prompts_are_compared_in_one_unicode_form_and_with_single_blanks(text: s
     assert may_be_same_prompt(text, normalized)
 
 
-@pytest.mark.parametrize(
-    "other",
-    ["A RED FOX, it&#39;s running", "a red fox it's", "a red fox, it\\u2019s running", 'a "red" fox, it s running', ""],
-)
-def test_a_prompt_that_a_server_changed_may_be_the_same(other: str) -> None:
-    assert may_be_same_prompt("a red fox, it\u2019s running", other)
+def test_a_prompt_that_a_server_changed_may_be_the_same(subtests: pytest.Subtests) -> None:
+    for other in (
+        "A RED FOX, it&#39;s running",
+        "a red fox it's",
+        "a red fox, it\\u2019s running",
+        'a "red" fox, it s running',
+        "",
+    ):
+        with subtests.test(other=other):
+            assert may_be_same_prompt("a red fox, it\u2019s running", other)
 
 
 def test_another_prompt_is_surely_not_the_same() -> None:

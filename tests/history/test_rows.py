@@ -70,50 +70,45 @@ def test_field_names_may_be_spelled_in_another_way() -> None:
     assert parse_row(renamed) == row_of()
 
 
-@pytest.mark.parametrize(
-    ("changes", "field", "value"),
-    [
-        pytest.param({"request_id": None}, "request_id", None, id="no id yet"),
-        pytest.param({"request_id": 7}, "request_id", None, id="an id of another type"),
-        pytest.param({"model_status": "PENDING"}, "state", JobState.QUEUED, id="PENDING is the history's QUEUED"),
-        pytest.param({"model_status": "failed"}, "state", JobState.FAILED, id="any case"),
-        pytest.param({"model_status": None}, "state", JobState.UNKNOWN, id="no status yet"),
-        pytest.param({"model_name": "Runway Gen-3"}, "model", "Runway Gen-3", id="a display name is kept as it is"),
-        pytest.param({"credits_deduction": "0.5"}, "cost", 0.5, id="cost as text"),
-        pytest.param({"generation_url": [URL, OTHER]}, "output_urls", (URL, OTHER), id="outputs in a list"),
-        pytest.param({"generation_url": None}, "output_urls", (), id="no output yet"),
-        pytest.param({"latency_ms": "n/a"}, "latency_s", None, id="no latency"),
-        pytest.param({"error": "bad\nSG_0123456789abcdef"}, "error", "bad SG_***", id="a key in an error"),
-        pytest.param({"request_body": "{'cut': "}, "body", None, id="a body that cannot be read"),
-    ],
-)
-def test_a_field_may_be_late_empty_or_of_another_type(changes: dict[str, Any], field: str, value: Any) -> None:
-    assert getattr(row_of(**changes), field) == value
+def test_a_field_may_be_late_empty_or_of_another_type(subtests: pytest.Subtests) -> None:
+    for case, changes, field, value in (
+        ("no id yet", {"request_id": None}, "request_id", None),
+        ("an id of another type", {"request_id": 7}, "request_id", None),
+        ("PENDING is the history's QUEUED", {"model_status": "PENDING"}, "state", JobState.QUEUED),
+        ("any case", {"model_status": "failed"}, "state", JobState.FAILED),
+        ("no status yet", {"model_status": None}, "state", JobState.UNKNOWN),
+        ("a display name is kept as it is", {"model_name": "Runway Gen-3"}, "model", "Runway Gen-3"),
+        ("cost as text", {"credits_deduction": "0.5"}, "cost", 0.5),
+        ("outputs in a list", {"generation_url": [URL, OTHER]}, "output_urls", (URL, OTHER)),
+        ("no output yet", {"generation_url": None}, "output_urls", ()),
+        ("no latency", {"latency_ms": "n/a"}, "latency_s", None),
+        ("a key in an error", {"error": "bad\nSG_0123456789abcdef"}, "error", "bad SG_***"),
+        ("a body that cannot be read", {"request_body": "{'cut': "}, "body", None),
+    ):
+        with subtests.test(case):
+            assert getattr(row_of(**changes), field) == value
 
 
-@pytest.mark.parametrize(
-    ("created", "between", "has_time_zone"),
-    [
-        pytest.param("2026-08-27T10:00:00Z", (CREATED, CREATED + 1), True, id="UTC"),
-        pytest.param("2026-08-27T12:00:00+02:00", (CREATED, CREATED + 1), True, id="another zone"),
-        pytest.param(
-            "2026-08-27 10:00:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 1), False, id="no zone: it may be any"
-        ),
-        pytest.param("2026-08-27T10:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 60), False, id="cut to minutes"),
-        pytest.param(CREATED, (CREATED, CREATED + 1), True, id="epoch seconds"),
-        pytest.param(str(int(CREATED * 1000)), (CREATED, CREATED + 1), True, id="epoch milliseconds as text"),
-        pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", (CREATED, CREATED + 1), True, id="an HTTP date"),
-    ],
-)
-def test_a_creation_time_is_read_in_every_form(created: Any, between: tuple[float, float], has_time_zone: bool) -> None:
-    row = row_of(model_created=created)
-    assert (row.created_at, row.created_between, row.has_time_zone) == (CREATED, between, has_time_zone)
+def test_a_creation_time_is_read_in_every_form(subtests: pytest.Subtests) -> None:
+    for case, created, between, has_time_zone in (
+        ("UTC", "2026-08-27T10:00:00Z", (CREATED, CREATED + 1), True),
+        ("another zone", "2026-08-27T12:00:00+02:00", (CREATED, CREATED + 1), True),
+        ("no zone: it may be any", "2026-08-27 10:00:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 1), False),
+        ("cut to minutes", "2026-08-27T10:00", (CREATED - 14 * HOUR, CREATED + 12 * HOUR + 60), False),
+        ("epoch seconds", CREATED, (CREATED, CREATED + 1), True),
+        ("epoch milliseconds as text", str(int(CREATED * 1000)), (CREATED, CREATED + 1), True),
+        ("an HTTP date", "Thu, 27 Aug 2026 10:00:00 GMT", (CREATED, CREATED + 1), True),
+    ):
+        with subtests.test(case):
+            row = row_of(model_created=created)
+            assert (row.created_at, row.created_between, row.has_time_zone) == (CREATED, between, has_time_zone)
 
 
-@pytest.mark.parametrize("created", [None, "soon", 9e14, 20260827, 0, True, {}])
-def test_what_is_no_time_of_this_century_is_no_creation_time(created: Any) -> None:
-    row = row_of(model_created=created)
-    assert (row.created_at, row.created_between, row.is_complete) == (None, None, False)
+def test_what_is_no_time_of_this_century_is_no_creation_time(subtests: pytest.Subtests) -> None:
+    for created in (None, "soon", 9e14, 20260827, 0, True, {}):
+        with subtests.test(created=created):
+            row = row_of(model_created=created)
+            assert (row.created_at, row.created_between, row.is_complete) == (None, None, False)
 
 
 def test_several_creation_times_widen_the_range() -> None:
@@ -121,9 +116,10 @@ def test_several_creation_times_widen_the_range() -> None:
     assert (row.created_at, row.created_between) == (CREATED, (CREATED, CREATED + 101))
 
 
-@pytest.mark.parametrize("missing", ["request_id", "request_body", "model_created"])
-def test_a_row_without_id_inputs_or_time_is_not_complete(missing: str) -> None:
-    assert not row_of(**{missing: None}).is_complete
+def test_a_row_without_id_inputs_or_time_is_not_complete(subtests: pytest.Subtests) -> None:
+    for missing in ("request_id", "request_body", "model_created"):
+        with subtests.test(missing=missing):
+            assert not row_of(**{missing: None}).is_complete
 
 
 def test_a_row_is_complete_without_the_rest() -> None:
@@ -164,23 +160,21 @@ def test_rows_without_an_id_are_not_merged() -> None:
     assert len(merge_rows([row_of(request_id=None)] * 2 + [row_of()])) == 3
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(ROW, id="bare"),
-        pytest.param({"data": ROW}, id="under data"),
-        pytest.param([{"request_id": "r-0"}, ROW], id="in a list"),
-        pytest.param({"data": {**ROW, "request_id": None}}, id="without an id, which the request named"),
-    ],
-)
-def test_a_single_row_is_parsed_in_every_form(respond: Respond, body: Any) -> None:
-    assert SINGLE.parse(SINGLE.request, respond(200, body)) == row_of()
+def test_a_single_row_is_parsed_in_every_form(subtests: pytest.Subtests, respond: Respond) -> None:
+    for case, body in (
+        ("bare", ROW),
+        ("under data", {"data": ROW}),
+        ("in a list", [{"request_id": "r-0"}, ROW]),
+        ("without an id, which the request named", {"data": {**ROW, "request_id": None}}),
+    ):
+        with subtests.test(case):
+            assert SINGLE.parse(SINGLE.request, respond(200, body)) == row_of()
 
 
-@pytest.mark.parametrize("body", [{"data": []}, {"request_id": "r-2"}, {}, {"error": "not found"}, b"<html>", "x"])
-def test_another_row_or_none_is_not_usable(respond: Respond, body: Any) -> None:
-    with pytest.raises(NoUsableResponseError):
-        SINGLE.parse(SINGLE.request, respond(200, body))
+def test_another_row_or_none_is_not_usable(subtests: pytest.Subtests, respond: Respond) -> None:
+    for body in ({"data": []}, {"request_id": "r-2"}, {}, {"error": "not found"}, b"<html>", "x"):
+        with subtests.test(body=body), pytest.raises(NoUsableResponseError):
+            SINGLE.parse(SINGLE.request, respond(200, body))
 
 
 def test_a_request_that_never_was_is_not_found(respond: Respond) -> None:
@@ -196,10 +190,10 @@ def test_a_page_counts_what_it_cannot_read(respond: Respond) -> None:
         assert page.clock_offset_s == 300.0
 
 
-@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, b"<html>", b"", "rows"])
-def test_a_page_without_a_list_is_not_usable_and_not_empty(respond: Respond, body: Any) -> None:
-    with pytest.raises(NoUsableResponseError, match="no list of rows"):
-        PAGE.parse(PAGE.request, respond(200, body))
+def test_a_page_without_a_list_is_not_usable_and_not_empty(subtests: pytest.Subtests, respond: Respond) -> None:
+    for body in ({}, {"data": {}}, {"data": None}, b"<html>", b"", "rows"):
+        with subtests.test(body=body), pytest.raises(NoUsableResponseError, match="no list of rows"):
+            PAGE.parse(PAGE.request, respond(200, body))
 
 
 def test_a_history_row_fills_what_the_record_did_not_say() -> None:

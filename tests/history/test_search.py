@@ -49,13 +49,14 @@ def test_a_page_without_a_usable_response_is_asked_for_again(drive: Drive, respo
     assert len(drive(find_requests(BaseUrls(), QUERY, POLICY), script).value) == 2
 
 
-@pytest.mark.parametrize(("status", "body"), [(404, {"error": "No records found"}), (204, b"")])
 def test_a_later_page_that_is_not_found_ends_the_search_and_proves_nothing(
-    drive: Drive, respond: Respond, status: int, body: Any
+    subtests: pytest.Subtests, drive: Drive, respond: Respond
 ) -> None:
-    script = [respond(200, make_page(2)), *[respond(status, body)] * POLICY.attempts]
-    search = drive(search_history(BaseUrls(), QUERY, POLICY), script).value
-    assert ([row.request_id for row in search.rows], search.is_whole) == (["r-0", "r-1"], False)
+    for status, body in ((404, {"error": "No records found"}), (204, b"")):
+        with subtests.test(status=status, body=body):
+            script = [respond(200, make_page(2)), *[respond(status, body)] * POLICY.attempts]
+            search = drive(search_history(BaseUrls(), QUERY, POLICY), script).value
+            assert ([row.request_id for row in search.rows], search.is_whole) == (["r-0", "r-1"], False)
 
 
 def test_unreadable_rows_and_the_clock_are_reported(drive: Drive, respond: Respond) -> None:
@@ -67,18 +68,19 @@ def test_unreadable_rows_and_the_clock_are_reported(drive: Drive, respond: Respo
     assert [row.request_id for row in drive(find_requests(BaseUrls(), QUERY, POLICY), script).value] == ["r-1"]
 
 
-@pytest.mark.parametrize("status", [400, 406, 422])
-def test_a_filter_that_is_refused_is_left_out(drive: Drive, respond: Respond, status: int) -> None:
-    refused = respond(status, {"error": "unknown parameter model_name"})
-    script = [respond(200, make_page(1)), refused, respond(200, make_page(1)), respond(200, make_page(0))]
-    played = drive(search_history(BaseUrls(), QUERY, POLICY), script)
-    assert [("model_name" in dict(request.query), dict(request.query)["page"]) for request in played.sent] == [
-        (True, "1"),
-        (True, "2"),
-        (False, "1"),
-        (False, "2"),
-    ]
-    assert (played.value.left_out, len(played.value.rows)) == (frozenset({"model_name"}), 1)
+def test_a_filter_that_is_refused_is_left_out(subtests: pytest.Subtests, drive: Drive, respond: Respond) -> None:
+    for status in (400, 406, 422):
+        with subtests.test(status=status):
+            refused = respond(status, {"error": "unknown parameter model_name"})
+            script = [respond(200, make_page(1)), refused, respond(200, make_page(1)), respond(200, make_page(0))]
+            played = drive(search_history(BaseUrls(), QUERY, POLICY), script)
+            assert [("model_name" in dict(request.query), dict(request.query)["page"]) for request in played.sent] == [
+                (True, "1"),
+                (True, "2"),
+                (False, "1"),
+                (False, "2"),
+            ]
+            assert (played.value.left_out, len(played.value.rows)) == (frozenset({"model_name"}), 1)
 
 
 def test_a_history_that_refuses_everything_is_an_error(drive: Drive, respond: Respond) -> None:
@@ -92,31 +94,30 @@ def test_another_refusal_is_not_blamed_on_a_filter(drive: Drive, respond: Respon
     assert len(played.sent) == 1
 
 
-@pytest.mark.parametrize(
-    ("pages", "sent"),
-    [
-        pytest.param([(100, 900), (901, 1800)], 2, id="newest first: older pages are not read"),
-        pytest.param([(900, 800), (700, 600), ()], 3, id="oldest first: newer pages may follow"),
-        pytest.param([(900,), (100,), ()], 3, id="a single row shows no order"),
-        pytest.param([(100, 900), (950, 901), ()], 3, id="no order at all"),
-    ],
-)
 def test_older_pages_are_left_unread_only_where_the_order_is_seen(
-    drive: Drive, respond: Respond, pages: list[tuple[float, ...]], sent: int
+    subtests: pytest.Subtests, drive: Drive, respond: Respond
 ) -> None:
-    script = [respond(200, make_dated_page(*ages_s)) for ages_s in pages]
-    played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
-    assert len(played.sent) == sent
-    assert played.value.is_whole
+    for case, pages, sent in (
+        ("newest first: older pages are not read", [(100, 900), (901, 1800)], 2),
+        ("oldest first: newer pages may follow", [(900, 800), (700, 600), ()], 3),
+        ("a single row shows no order", [(900,), (100,), ()], 3),
+        ("no order at all", [(100, 900), (950, 901), ()], 3),
+    ):
+        with subtests.test(case):
+            script = [respond(200, make_dated_page(*ages_s)) for ages_s in pages]
+            played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
+            assert len(played.sent) == sent
+            assert played.value.is_whole
 
 
-@pytest.mark.parametrize(("server_time", "sent"), [("07:50:00", 3), ("08:00:00", 2), ("08:10:00", 1)])
-def test_older_means_by_the_servers_clock(drive: Drive, respond: Respond, server_time: str, sent: int) -> None:
-    date_header = f"Fri, 15 Jan 2027 {server_time} GMT"
-    pages = [make_dated_page(100, 900), make_dated_page(901, 1000), make_page(0)]
-    script = [respond(200, page, date=date_header) for page in pages]
-    played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
-    assert len(played.sent) == sent
+def test_older_means_by_the_servers_clock(subtests: pytest.Subtests, drive: Drive, respond: Respond) -> None:
+    for server_time, sent in (("07:50:00", 3), ("08:00:00", 2), ("08:10:00", 1)):
+        with subtests.test(server_time=server_time, sent=sent):
+            date_header = f"Fri, 15 Jan 2027 {server_time} GMT"
+            pages = [make_dated_page(100, 900), make_dated_page(901, 1000), make_page(0)]
+            script = [respond(200, page, date=date_header) for page in pages]
+            played = drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script)
+            assert len(played.sent) == sent
 
 
 def test_a_page_with_an_undated_row_is_not_older(drive: Drive, respond: Respond) -> None:
@@ -125,19 +126,15 @@ def test_a_page_with_an_undated_row_is_not_older(drive: Drive, respond: Respond)
     assert len(drive(search_history(BaseUrls(), QUERY, POLICY, since=1_790_000_000 - 500), script).sent) == 3
 
 
-@pytest.mark.parametrize(
-    ("pages", "is_whole"),
-    [
-        pytest.param([make_page(5), make_page(5)], False, id="pages may be ignored, and rows left out"),
-        pytest.param([make_page(5, total=5), make_page(5, total=5)], True, id="pages are ignored, all rows are there"),
-        pytest.param([make_page(5), make_page(5, 5), make_page(5, 5)], True, id="the last page is repeated"),
-        pytest.param([make_page(1, number) for number in range(MAX_PAGES)], False, id="too many pages"),
-    ],
-)
-def test_a_part_never_passes_for_the_whole(
-    drive: Drive, respond: Respond, pages: list[dict[str, Any]], is_whole: bool
-) -> None:
-    script = [respond(200, page) for page in pages]
-    assert drive(search_history(BaseUrls(), QUERY, POLICY), script).value.is_whole is is_whole
-    found = drive(find_requests(BaseUrls(), QUERY, POLICY), script)
-    assert isinstance(found.error, BadInputError) is not is_whole
+def test_a_part_never_passes_for_the_whole(subtests: pytest.Subtests, drive: Drive, respond: Respond) -> None:
+    for case, pages, is_whole in (
+        ("pages may be ignored, and rows left out", [make_page(5), make_page(5)], False),
+        ("pages are ignored, all rows are there", [make_page(5, total=5), make_page(5, total=5)], True),
+        ("the last page is repeated", [make_page(5), make_page(5, 5), make_page(5, 5)], True),
+        ("too many pages", [make_page(1, number) for number in range(MAX_PAGES)], False),
+    ):
+        with subtests.test(case):
+            script = [respond(200, page) for page in pages]
+            assert drive(search_history(BaseUrls(), QUERY, POLICY), script).value.is_whole is is_whole
+            found = drive(find_requests(BaseUrls(), QUERY, POLICY), script)
+            assert isinstance(found.error, BadInputError) is not is_whole

@@ -21,77 +21,71 @@ from airflow_provider_runway.transports.client_settings import (
 KEY = "SG_0123456789abcdef"
 
 
-@pytest.mark.parametrize(
-    ("fields", "gateway"),
-    [
-        pytest.param({}, GATEWAY_URL, id="nothing"),
-        pytest.param({"host": "  "}, GATEWAY_URL, id="blanks"),
-        pytest.param({"host": "gw.example"}, "https://gw.example", id="a bare host"),
-        pytest.param({"host": "gw.example", "schema": "http"}, "http://gw.example", id="host and schema"),
-        pytest.param({"host": "gw.example", "port": 8081}, "https://gw.example:8081", id="host and port"),
-        pytest.param(
-            {"host": "gw.example", "port": 8081, "schema": "http"}, "http://gw.example:8081", id="all the parts"
-        ),
-        pytest.param({"host": "gw.example:9", "port": 8081}, "https://gw.example:9", id="a port in the host wins"),
-        pytest.param({"host": "https://gw.example/"}, "https://gw.example", id="a full address"),
-        pytest.param({"host": "http://gw.example", "port": 8081}, "http://gw.example:8081", id="an address and a port"),
-        pytest.param({"host": "http://gw.example", "schema": "https"}, "http://gw.example", id="its scheme wins"),
-        pytest.param({"host": "https://gw.example/segmind/"}, "https://gw.example/segmind", id="a path"),
-        pytest.param({"host": "gw.example/segmind", "port": 8081}, "https://gw.example:8081/segmind", id="path, port"),
-        pytest.param({"host": " https://gw.example "}, "https://gw.example", id="blanks around"),
-    ],
-)
-def test_the_gateway_url_is_built_from_the_connections_fields(
-    make_connection: Any, fields: dict[str, Any], gateway: str
-) -> None:
-    assert read_connection("c", make_connection(**fields), {}).base_urls.gateway == gateway
+def test_the_gateway_url_is_built_from_the_connections_fields(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for case, fields, gateway in (
+        ("nothing", {}, GATEWAY_URL),
+        ("blanks", {"host": "  "}, GATEWAY_URL),
+        ("a bare host", {"host": "gw.example"}, "https://gw.example"),
+        ("host and schema", {"host": "gw.example", "schema": "http"}, "http://gw.example"),
+        ("host and port", {"host": "gw.example", "port": 8081}, "https://gw.example:8081"),
+        ("all the parts", {"host": "gw.example", "port": 8081, "schema": "http"}, "http://gw.example:8081"),
+        ("a port in the host wins", {"host": "gw.example:9", "port": 8081}, "https://gw.example:9"),
+        ("a full address", {"host": "https://gw.example/"}, "https://gw.example"),
+        ("an address and a port", {"host": "http://gw.example", "port": 8081}, "http://gw.example:8081"),
+        ("its scheme wins", {"host": "http://gw.example", "schema": "https"}, "http://gw.example"),
+        ("a path", {"host": "https://gw.example/segmind/"}, "https://gw.example/segmind"),
+        ("path, port", {"host": "gw.example/segmind", "port": 8081}, "https://gw.example:8081/segmind"),
+        ("blanks around", {"host": " https://gw.example "}, "https://gw.example"),
+    ):
+        with subtests.test(case):
+            assert read_connection("c", make_connection(**fields), {}).base_urls.gateway == gateway
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        pytest.param({"host": "ftp://gw.example"}, id="another scheme"),
-        pytest.param({"host": "gw.example", "schema": "runway"}, id="another schema"),
-        pytest.param({"host": "https://user:pw@gw.example"}, id="a user part"),
-        pytest.param({"host": "https://gw.example:port"}, id="an unreadable port"),
-        pytest.param({"host": "https://"}, id="no host"),
-        pytest.param({"host": "https://[::1", "port": 1}, id="broken"),
-    ],
-)
-def test_a_malformed_gateway_url_is_refused(make_connection: Any, fields: dict[str, Any]) -> None:
-    with pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$"):
-        read_connection("c", make_connection(**fields), {})
+def test_a_malformed_gateway_url_is_refused(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for case, fields in (
+        ("another scheme", {"host": "ftp://gw.example"}),
+        ("another schema", {"host": "gw.example", "schema": "runway"}),
+        ("a user part", {"host": "https://user:pw@gw.example"}),
+        ("an unreadable port", {"host": "https://gw.example:port"}),
+        ("no host", {"host": "https://"}),
+        ("broken", {"host": "https://[::1", "port": 1}),
+    ):
+        with (
+            subtests.test(case),
+            pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$"),
+        ):
+            read_connection("c", make_connection(**fields), {})
 
 
-@pytest.mark.parametrize(
-    ("password", "variable", "key"),
-    [
-        pytest.param(KEY, None, KEY, id="password"),
-        pytest.param(f" {KEY}\n", None, KEY, id="a password that was pasted"),
-        pytest.param(KEY, "SG_other", KEY, id="the password wins"),
-        pytest.param(None, KEY, KEY, id="the variable of the vendor's SDK"),
-        pytest.param("", KEY, KEY, id="an empty password"),
-    ],
-)
-def test_the_key_is_read_from_the_password_or_the_environment(
-    make_connection: Any, password: str | None, variable: str | None, key: str
-) -> None:
-    environment = {} if variable is None else {API_KEY_VARIABLE: variable}
-    assert read_connection("c", make_connection(password=password), environment).api_key == key
+def test_the_key_is_read_from_the_password_or_the_environment(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for case, password, variable, key in (
+        ("password", KEY, None, KEY),
+        ("a password that was pasted", f" {KEY}\n", None, KEY),
+        ("the password wins", KEY, "SG_other", KEY),
+        ("the variable of the vendor's SDK", None, KEY, KEY),
+        ("an empty password", "", KEY, KEY),
+    ):
+        with subtests.test(case):
+            environment = {} if variable is None else {API_KEY_VARIABLE: variable}
+            assert read_connection("c", make_connection(password=password), environment).api_key == key
 
 
-@pytest.mark.parametrize("password", [None, "", "  "])
-def test_a_missing_key_is_refused_with_both_ways_to_give_one(make_connection: Any, password: str | None) -> None:
-    with pytest.raises(BadConnectionError, match=f"Connection 'c': it has no API key.*{API_KEY_VARIABLE}") as caught:
-        read_connection("c", make_connection(password=password), {})
-    assert caught.value.facts == {"conn_id": "c"}
+def test_a_missing_key_is_refused_with_both_ways_to_give_one(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for password in (None, "", "  "):
+        with subtests.test(password=password):
+            with pytest.raises(
+                BadConnectionError, match=f"Connection 'c': it has no API key.*{API_KEY_VARIABLE}"
+            ) as caught:
+                read_connection("c", make_connection(password=password), {})
+            assert caught.value.facts == {"conn_id": "c"}
 
 
-@pytest.mark.parametrize("key", ["SG_a b", "SG_a\nx: y", "SG_é", "SG_\x00"])
-def test_a_malformed_key_is_refused_and_not_shown(make_connection: Any, key: str) -> None:
-    with pytest.raises(BadConnectionError, match="characters that no key has") as caught:
-        read_connection("c", make_connection(password=key), {})
-    assert "SG_" not in str(caught.value)
+def test_a_malformed_key_is_refused_and_not_shown(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for key in ("SG_a b", "SG_a\nx: y", "SG_é", "SG_\x00"):
+        with subtests.test(key=key):
+            with pytest.raises(BadConnectionError, match="characters that no key has") as caught:
+                read_connection("c", make_connection(password=key), {})
+            assert "SG_" not in str(caught.value)
 
 
 #: extra, the settings' field, its value
@@ -126,6 +120,10 @@ READABLE = [
     ),
     pytest.param({"verify": " /etc/ca.pem "}, "verify", "/etc/ca.pem", id="verify by a file"),
     pytest.param({}, "verify", True, id="nothing verifies"),
+    *(
+        pytest.param({"daily_cost_limit": value}, "daily_cost_limit_usd", number, id=f"daily_cost_limit {value!r}")
+        for value, number in ((7.5, 7.5), (" 7.50 ", 7.5), (0, 0.0), (None, None), ("", None))
+    ),
 ]
 
 
@@ -136,16 +134,16 @@ def test_an_extra_is_read_from_text_and_from_json(
     assert getattr(read_connection("c", make_connection(extra_dejson=extra), {}), field) == value
 
 
-@pytest.mark.parametrize(
-    ("name", "field", "default"), [("storage_url", "storage", STORAGE_URL), ("history_url", "history", HISTORY_URL)]
-)
-def test_the_other_hosts_have_defaults(make_connection: Any, name: str, field: str, default: str) -> None:
-    for value in (None, "", "  "):
-        assert (
-            getattr(read_connection("c", make_connection(extra_dejson={name: value}), {}).base_urls, field) == default
-        )
-    other = read_connection("c", make_connection(extra_dejson={name: "http://h:1/x/"}), {})
-    assert getattr(other.base_urls, field) == "http://h:1/x"
+def test_the_other_hosts_have_defaults(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for name, field, default in (("storage_url", "storage", STORAGE_URL), ("history_url", "history", HISTORY_URL)):
+        with subtests.test(name=name, field=field, default=default):
+            for value in (None, "", "  "):
+                assert (
+                    getattr(read_connection("c", make_connection(extra_dejson={name: value}), {}).base_urls, field)
+                    == default
+                )
+            other = read_connection("c", make_connection(extra_dejson={name: "http://h:1/x/"}), {})
+            assert getattr(other.base_urls, field) == "http://h:1/x"
 
 
 #: Values that cannot be read.
@@ -155,6 +153,7 @@ UNREADABLE: dict[str, list[Any]] = {
     "verify": [0, 1.5, []],
     "storage_url": [7, "ftp://h", "h", "https://u:p@h"],
     "history_url": [7, "https://u:p@h"],
+    "daily_cost_limit": [-1, "-0.01", "much", True, [5], "nan", "5 USD"],
 }
 
 

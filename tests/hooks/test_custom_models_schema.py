@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.hooks.custom_models_schema import ARGUMENT_KINDS, parse_models
 from airflow_provider_runway.segmind.model_fields import KINDS, ModelField
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
+from airflow_provider_runway.segmind.prices import Price
 
 PROMPT = {"name": "prompt", "kind": "text", "argument": "prompt_text", "required": True}
 
@@ -52,9 +54,39 @@ def test_an_entry_without_a_latency_gets_that_of_an_unknown_model() -> None:
 @pytest.mark.parametrize("slug", BUILT_IN_MODELS)
 def test_a_built_in_model_keeps_what_an_entry_leaves_out(slug: str) -> None:
     (model,) = parse({slug: {"latency_s": 12.5}})
-    assert model == Model(slug, 12.5, BUILT_IN_MODELS[slug].fields)
+    assert model == replace(BUILT_IN_MODELS[slug], latency_s=12.5)
     (model,) = parse({slug: {"fields": [PROMPT]}})
-    assert (model.latency_s, len(model.fields)) == (BUILT_IN_MODELS[slug].latency_s, 1)
+    assert model == replace(BUILT_IN_MODELS[slug], fields=model.fields)
+    assert len(model.fields) == 1
+    (model,) = parse({slug: {"price": {"usd": 2}}})
+    assert model == replace(BUILT_IN_MODELS[slug], price=model.price)
+    assert model.price_usd({}) == 2.0
+
+
+def test_a_price_is_one_amount_or_one_for_each_duration() -> None:
+    seconds = {"name": "seconds", "kind": "integer", "argument": "duration", "allowed": [4, 8], "default": 8}
+    price = {"usd_by_duration": {"4": 0.2, "8.0": 0.4}, "source": "the bill of May", "as_of": "2026-05-31"}
+    (model,) = parse({"veo-9": {"fields": [PROMPT, seconds], "price": price}})
+    assert [model.price_usd(body) for body in ({"seconds": 4}, {"seconds": "8"}, {}, {"seconds": 6})] == [
+        0.2,
+        0.4,
+        0.4,
+        None,
+    ]
+    assert model.price is not None
+    assert (model.price.source, model.price.as_of) == ("the bill of May", "2026-05-31")
+    (model,) = parse({"veo-9": {"fields": [PROMPT], "price": {"usd": 0}}})
+    assert model.price_usd({"seconds": 3}) == 0.0
+
+
+def write_price(price: Price | None) -> dict[str, Any]:
+    assert price is not None
+    usd = (
+        {"usd": price.usd}
+        if price.usd is not None
+        else {"usd_by_duration": {str(k): v for k, v in price.usd_by_duration}}
+    )
+    return {**usd, "source": price.source, "as_of": price.as_of, "is_mean": price.is_mean}
 
 
 def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
@@ -65,10 +97,15 @@ def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
                 {name: getattr(field, name) for name in ModelField.__slots__} | {"allowed": list(field.allowed)}
                 for field in model.fields
             ],
+            "price": write_price(model.price),
         }
         for slug, model in BUILT_IN_MODELS.items()
     }
-    assert parse(entries) == list(BUILT_IN_MODELS.values())
+    models = parse(entries)
+    assert [replace(model, price=None) for model in models] == [
+        replace(model, price=None) for model in BUILT_IN_MODELS.values()
+    ]
+    assert [write_price(model.price) for model in models] == [entry["price"] for entry in entries.values()]
 
 
 def with_field(**properties: Any) -> dict[str, Any]:
@@ -108,6 +145,27 @@ INVALID = [
     pytest.param(with_field(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
     pytest.param(with_field(kind="integer", low=True), "low: is True; it must be a number", id="low: true"),
     pytest.param(with_field(kind="integer", low=9, high=1), "low is 9, and high is 1", id="low above high"),
+    pytest.param(
+        with_field(kind="integer", default="x"), "default is 'x', which the field", id="an impossible default"
+    ),
+    *(
+        pytest.param({"veo-9": {"fields": [PROMPT], "price": price}}, f"Entry 'veo-9', price{words}", id=f"{price}")
+        for price, words in (
+            (0.5, ": must be a JSON object"),
+            ({}, ": a price has either usd or usd_by_duration"),
+            ({"usd": 1, "usd_by_duration": {"5": 1}}, ": a price has either usd or usd_by_duration"),
+            ({"usd": -1}, ", usd: is -1; it must not be less than 0"),
+            ({"usd": "0.50"}, ", usd: is '0.50'; it must be a number"),
+            ({"usd_by_duration": {}}, ", usd_by_duration: must not be empty"),
+            ({"usd_by_duration": {"5": None}}, ", usd_by_duration, 5: is None; it must be a number"),
+            ({"amount": 1}, ", amount: is no known property"),
+        )
+    ),
+    pytest.param(
+        {"runway-gen4-turbo": {"price": {"usd_by_duration": {"5": 0.4}}}},
+        "Entry 'runway-gen4-turbo', price: usd_by_duration has no amount for 10",
+        id="a duration without an amount",
+    ),
     pytest.param(with_field(max=9), "Entry 'veo-9', field 1, max: is no known property", id="an unknown property"),
     pytest.param({"veo-9": {"fields": [PROMPT, PROMPT]}}, "two fields have the name 'prompt'", id="one name twice"),
     pytest.param(
@@ -140,16 +198,19 @@ def test_all_problems_of_a_file_are_in_one_message() -> None:
     assert "Entry 'b'" not in str(caught.value)
 
 
-@pytest.mark.parametrize("latency_s", [float("inf"), float("nan")])
-def test_a_latency_must_be_finite(latency_s: float) -> None:
-    with pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"):
-        parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
+def test_a_latency_must_be_finite(subtests: pytest.Subtests) -> None:
+    for latency_s in (float("inf"), float("nan")):
+        with (
+            subtests.test(latency_s=latency_s),
+            pytest.raises(BadInputError, match=r"cannot be used\..*Nothing was sent"),
+        ):
+            parse({"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}})
 
 
-@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[" * 100_000])
-def test_a_file_that_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadInputError, match="It is not JSON: "):
-        parse_models(text, "/etc/models.json")
+def test_a_file_that_is_no_json_is_refused(subtests: pytest.Subtests) -> None:
+    for text in ("", "{", "{'a': 1}", "[" * 100_000):
+        with subtests.test(text=text), pytest.raises(BadInputError, match="It is not JSON: "):
+            parse_models(text, "/etc/models.json")
 
 
 def test_every_argument_of_the_schema_takes_a_known_kind() -> None:
@@ -162,7 +223,10 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["latency_s", "fields", "name", "kind", "argument", "required", "allowed", "low", "high", "x"]
+                [
+                    *("latency_s", "fields", "name", "kind", "argument", "required", "allowed", "low", "high"),
+                    *("default", "price", "usd", "usd_by_duration", "x"),
+                ]
             ),
             inner,
             max_size=4,

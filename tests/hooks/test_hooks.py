@@ -55,10 +55,11 @@ def test_both_hooks_have_the_same_reading_methods() -> None:
     assert inspect.signature(RunwayHook) == inspect.signature(RunwayAsyncHook)
 
 
-@pytest.mark.parametrize("name", ["submit", "run_sync", "upload_asset", "upload_bytes"])
-def test_the_async_hook_has_no_method_that_costs(name: str) -> None:
-    assert hasattr(RunwayHook, name)
-    assert not hasattr(RunwayAsyncHook, name)
+def test_the_async_hook_has_no_method_that_costs(subtests: pytest.Subtests) -> None:
+    for name in ("submit", "run_sync", "upload_asset", "upload_bytes"):
+        with subtests.test(name=name):
+            assert hasattr(RunwayHook, name)
+            assert not hasattr(RunwayAsyncHook, name)
 
 
 @pytest.mark.parametrize("hook", [RunwayHook, RunwayAsyncHook])

@@ -47,18 +47,16 @@ def test_another_dag_task_or_run_has_another_seed() -> None:
 BODY = {"promptText": "a lighthouse", "promptImage": "https://images.example/1.png", "duration": 5}
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param(("another", "model", BODY, None), id="connection"),
-        pytest.param(("conn", "another", BODY, None), id="model"),
-        pytest.param(("conn", "model", {**BODY, "promptText": "a Lighthouse"}, None), id="prompt"),
-        pytest.param(("conn", "model", {**BODY, "seed": 1}, None), id="seed of the author"),
-        pytest.param(("conn", "model", BODY, "digest"), id="image"),
-    ],
-)
-def test_each_input_changes_the_fingerprint(changed: tuple[str, str, dict[str, Any], str | None]) -> None:
-    assert fingerprint(*changed) != fingerprint("conn", "model", BODY, None)
+def test_each_input_changes_the_fingerprint(subtests: pytest.Subtests) -> None:
+    for case, changed in (
+        ("connection", ("another", "model", BODY, None)),
+        ("model", ("conn", "another", BODY, None)),
+        ("prompt", ("conn", "model", {**BODY, "promptText": "a Lighthouse"}, None)),
+        ("seed of the author", ("conn", "model", {**BODY, "seed": 1}, None)),
+        ("image", ("conn", "model", BODY, "digest")),
+    ):
+        with subtests.test(case):
+            assert fingerprint(*changed) != fingerprint("conn", "model", BODY, None)
 
 
 @given(BODIES)

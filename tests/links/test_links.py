@@ -12,10 +12,17 @@ from airflow.serialization import serialized_objects
 from airflow_runtime import TaskInstance, run_task
 from tasks import make_operator, make_sensor
 
-from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink
+from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink, has_plugin_pages
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.get_provider_info import get_provider_info
-from airflow_provider_runway.links.runway import CONSOLE_URL, RunwayConsoleLink, RunwayVideoLink, hide_links, show_link
+from airflow_provider_runway.links.runway import (
+    CONSOLE_URL,
+    RunwayConsoleLink,
+    RunwayVideoLink,
+    RunwayVideosPageLink,
+    hide_links,
+    show_link,
+)
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 
@@ -28,12 +35,15 @@ except ImportError:
 
     IS_AIRFLOW_3 = False
 
-LINKS = [RunwayVideoLink, RunwayConsoleLink]
+#: The links of a task on this Airflow; the provider info names the last one on every Airflow.
+LINKS = [RunwayVideoLink, RunwayConsoleLink, *([RunwayVideosPageLink] if has_plugin_pages() else [])]
 
 
 def list_links(task: Any, ti: TaskInstance) -> dict[str, str]:
     """Return what Airflow 3 stores when a worker leaves a task: the answer of each of the operator's links, by key."""
-    return {link.xcom_key: link.get_link(task, ti_key=ti) for link in task.operator_extra_links}
+    links = {link.xcom_key: link.get_link(task, ti_key=ti) for link in task.operator_extra_links}
+    links.pop("_link_runway_videos_page", None)  # has tests of its own
+    return links
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +125,12 @@ def test_airflow_3_reads_no_xcom_for_a_link(ti: TaskInstance, xcom_reads: list[s
 
 
 def test_the_xcom_keys_of_the_links_are_unchanged() -> None:
-    assert {link().xcom_key for link in LINKS} == {"_link_runway_video", "_link_runway_console"}
+    links = (RunwayVideoLink(), RunwayConsoleLink(), RunwayVideosPageLink())
+    assert [link.xcom_key for link in links] == [
+        "_link_runway_video",
+        "_link_runway_console",
+        "_link_runway_videos_page",
+    ]
 
 
 def test_the_names_of_the_links_are_unique() -> None:
@@ -123,12 +138,13 @@ def test_the_names_of_the_links_are_unique() -> None:
     assert all(issubclass(link, BaseOperatorLink) for link in LINKS)
 
 
-@pytest.mark.parametrize("task", [RunwayGenerateOperator, RunwayJobSensor])
-def test_the_links_are_attributes_of_the_class(task: type) -> None:
-    """Airflow reads them from the class; a property would be lost when the DAG is serialised."""
-    links = vars(task)["operator_extra_links"]
-    assert isinstance(links, tuple)
-    assert [type(link) for link in links] == LINKS
+def test_the_links_are_attributes_of_the_class(subtests: pytest.Subtests) -> None:
+    for task in (RunwayGenerateOperator, RunwayJobSensor):
+        with subtests.test(task=task):
+            """Airflow reads them from the class; a property would be lost when the DAG is serialised."""
+            links = vars(task)["operator_extra_links"]
+            assert isinstance(links, tuple)
+            assert [type(link) for link in links] == LINKS
 
 
 @pytest.mark.parametrize("mapped", [False, True], ids=["unmapped", "mapped"])
@@ -156,4 +172,28 @@ def test_the_links_survive_the_serialisation_of_a_dag(
 
 def test_the_provider_info_names_every_link() -> None:
     named = set(get_provider_info()["extra-links"])
-    assert named == {f"{link.__module__}.{link.__qualname__}" for link in LINKS}
+    assert named == {f"{link.__module__}.{link.__qualname__}" for link in {*LINKS, RunwayVideosPageLink}}
+
+
+@pytest.mark.skipif(not has_plugin_pages(), reason="this Airflow does not show the pages")
+def test_a_task_with_a_job_links_to_its_videos_page(ti: TaskInstance, connection: str, quick: None) -> None:
+    task = make_operator(wait_for_completion=False)
+    task.execute(ti.context())
+    assert "Videos page" in {link.name for link in task.operator_extra_links}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        pytest.param("https://airflow.example/team/", "https://airflow.example/team/runway-videos/", id="base_url"),
+        pytest.param("", "runway-videos/", id="relative to Airflow's pages"),
+    ],
+)
+def test_the_videos_page_link_leads_to_the_task_instance(
+    ti: TaskInstance, base_url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    ti.run_id, ti.map_index = "manual__2026-11-27T02:00:00+00:00", 3
+    link = RunwayVideosPageLink().get_link(None, ti_key=ti)
+    run = "manual__2026-11-27T02%3A00%3A00%2B00%3A00"
+    assert link == f"{expected}dags/{ti.dag_id}/runs/{run}/tasks/{ti.task_id}/3"

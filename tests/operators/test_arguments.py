@@ -34,8 +34,10 @@ DEFAULTS: dict[str, Any] = {
     "image_conn_id": None,
     "max_output_bytes": 2 * 1024**3,
     "on_orphaned_intent": "fail",
+    "cost_limit": None,
+    "estimate_only": False,
 }
-NOT_TEMPLATED = {"wait_for_completion", "deferrable", "timeout", "durable", "max_output_bytes"}
+NOT_TEMPLATED = {"wait_for_completion", "deferrable", "timeout", "durable", "max_output_bytes", "estimate_only"}
 
 
 def render(**arguments: Any) -> RunwayGenerateOperator:
@@ -95,7 +97,10 @@ def test_a_timeout_that_is_not_a_number_of_seconds_is_refused(timeout: Any) -> N
         make_operator(timeout=timeout)
 
 
-@pytest.mark.parametrize("max_output_bytes", [0, -1, 1.5, True, "1000"])
-def test_a_size_limit_that_is_not_a_number_of_bytes_is_refused(max_output_bytes: Any) -> None:
-    with pytest.raises(ValueError, match=r"max_output_bytes is .*; give a number of bytes"):
-        make_operator(max_output_bytes=max_output_bytes)
+def test_a_size_limit_that_is_not_a_number_of_bytes_is_refused(subtests: pytest.Subtests) -> None:
+    for max_output_bytes in (0, -1, 1.5, True, "1000"):
+        with (
+            subtests.test(max_output_bytes=max_output_bytes),
+            pytest.raises(ValueError, match=r"max_output_bytes is .*; give a number of bytes"),
+        ):
+            make_operator(max_output_bytes=max_output_bytes)

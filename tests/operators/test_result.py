@@ -66,7 +66,7 @@ def test_the_request_id_and_the_facts_of_the_submit_are_pushed_before_the_first_
 
     ti = WatchedTaskInstance()
     result = run_task(lambda: make_operator(deferrable=deferrable, timeout=600), ti)
-    assert calls_before_push["request_id"] == calls_before_push["runway_job"] == ["submit"]
+    assert calls_before_push["request_id"] == calls_before_push["runway_job"] == ["credits", "submit"]
     facts = ti.xcom("runway_job")
     deadline = facts.pop("deadline")
     assert facts == {name: result[name] for name in ("request_id", "model", "seed", "submitted_at")}

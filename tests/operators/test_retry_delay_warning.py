@@ -22,19 +22,17 @@ def task(delay: timedelta | float, factor: float | bool = 0, max_delay: timedelt
     return SimpleNamespace(retry_delay=delay, retry_exponential_backoff=factor, max_retry_delay=max_delay)
 
 
-@pytest.mark.parametrize(
-    ("operator", "try_number", "seconds"),
-    [
-        pytest.param(task(5 * MINUTE), 3, 300, id="constant"),
-        pytest.param(task(300.0), 1, 300, id="in seconds"),
-        pytest.param(task(5 * MINUTE, True), 3, 1200, id="backoff on 2.11"),
-        pytest.param(task(5 * MINUTE, 3.0), 3, 2700, id="a multiplier on 3"),
-        pytest.param(task(5 * MINUTE, 2.0, 10 * MINUTE), 9, 600, id="limited by the author"),
-        pytest.param(task(5 * MINUTE, 2.0), 500, 86400, id="limited by Airflow"),
-    ],
-)
-def test_the_next_retry_delay_is_computed_as_airflow_does_it(operator: Any, try_number: int, seconds: float) -> None:
-    assert compute_next_retry_delay_s(operator, try_number) == seconds
+def test_the_next_retry_delay_is_computed_as_airflow_does_it(subtests: pytest.Subtests) -> None:
+    for case, operator, try_number, seconds in (
+        ("constant", task(5 * MINUTE), 3, 300),
+        ("in seconds", task(300.0), 1, 300),
+        ("backoff on 2.11", task(5 * MINUTE, True), 3, 1200),
+        ("a multiplier on 3", task(5 * MINUTE, 3.0), 3, 2700),
+        ("limited by the author", task(5 * MINUTE, 2.0, 10 * MINUTE), 9, 600),
+        ("limited by Airflow", task(5 * MINUTE, 2.0), 500, 86400),
+    ):
+        with subtests.test(case):
+            assert compute_next_retry_delay_s(operator, try_number) == seconds
 
 
 def test_a_retry_is_late_from_the_end_of_the_record_on() -> None:

@@ -70,39 +70,35 @@ def test_urls_that_are_never_requested(url: str, reason: str, redirected_from: s
     assert "word" not in found
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_an_outputs_own_url_must_be_on_a_known_host(subtests: pytest.Subtests) -> None:
+    for url in (
         "https://elsewhere.example/a.mp4",
         "https://images.segmind.com.evil.example/",
         "https://images.segmind.com:8443/",
-    ],
-)
-def test_an_outputs_own_url_must_be_on_a_known_host(url: str) -> None:
-    assert "which neither the connection names" in SEGMIND.get_rejection_reason(url, None, forbid_resolving)
+    ):
+        with subtests.test(url=url):
+            assert "which neither the connection names" in SEGMIND.get_rejection_reason(url, None, forbid_resolving)
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        pytest.param("https://cdn.example/a.mp4", "", id="a public host"),
-        pytest.param("https://cdn.example:8443/a.mp4", "", id="another port"),
-        pytest.param("https://half-private.example/", "in a private network", id="one private address among others"),
-        pytest.param("https://loopback.example/", "in a private network", id="loopback by name"),
-        pytest.param("https://127.0.0.1/", "in a private network", id="loopback"),
-        pytest.param("https://[::1]/", "in a private network", id="loopback, IPv6"),
-        pytest.param("https://metadata.example/", "in a private network", id="link-local"),
-        pytest.param("https://link-local.example/", "in a private network", id="link-local with a zone"),
-        pytest.param("https://mapped.example/", "in a private network", id="IPv4 in IPv6"),
-        pytest.param("https://shared.example/", "in a private network", id="carrier-grade NAT"),
-        pytest.param("https://224.0.1.1/", "in a private network", id="multicast"),
-        pytest.param("https://0.0.0.0/", "in a private network", id="the unspecified address"),
-    ],
-)
-def test_a_redirect_goes_to_any_public_https_host(url: str, reason: str) -> None:
-    found = SEGMIND.get_rejection_reason(url, OUTPUT, resolve)
-    assert reason in found
-    assert bool(found) is bool(reason)
+def test_a_redirect_goes_to_any_public_https_host(subtests: pytest.Subtests) -> None:
+    for case, url, reason in (
+        ("a public host", "https://cdn.example/a.mp4", ""),
+        ("another port", "https://cdn.example:8443/a.mp4", ""),
+        ("one private address among others", "https://half-private.example/", "in a private network"),
+        ("loopback by name", "https://loopback.example/", "in a private network"),
+        ("loopback", "https://127.0.0.1/", "in a private network"),
+        ("loopback, IPv6", "https://[::1]/", "in a private network"),
+        ("link-local", "https://metadata.example/", "in a private network"),
+        ("link-local with a zone", "https://link-local.example/", "in a private network"),
+        ("IPv4 in IPv6", "https://mapped.example/", "in a private network"),
+        ("carrier-grade NAT", "https://shared.example/", "in a private network"),
+        ("multicast", "https://224.0.1.1/", "in a private network"),
+        ("the unspecified address", "https://0.0.0.0/", "in a private network"),
+    ):
+        with subtests.test(case):
+            found = SEGMIND.get_rejection_reason(url, OUTPUT, resolve)
+            assert reason in found
+            assert bool(found) is bool(reason)
 
 
 def test_a_redirect_to_a_name_without_an_address_is_no_final_refusal() -> None:
@@ -110,17 +106,15 @@ def test_a_redirect_to_a_name_without_an_address_is_no_final_refusal() -> None:
         SEGMIND.get_rejection_reason("https://nowhere.example/", OUTPUT, resolve)
 
 
-@pytest.mark.parametrize(
-    ("url", "redirected_from", "reason"),
-    [
-        pytest.param("http://127.0.0.1:8081/b", "http://127.0.0.1:8081/a", "", id="http to http"),
-        pytest.param("https://127.0.0.1/b", "http://127.0.0.1:8081/a", "", id="http to https"),
-        pytest.param("http://127.0.0.1:9999/b", "http://127.0.0.1:8081/a", "", id="another port"),
-        pytest.param("http://127.0.0.1:8081/b", "https://127.0.0.1/a", "from https to http", id="https to http"),
-        pytest.param("http://cdn.example/b", "http://127.0.0.1:8081/a", "plain http", id="a public host by http"),
-    ],
-)
-def test_a_gateway_in_a_private_network_permits_redirects_there(url: str, redirected_from: str, reason: str) -> None:
-    found = LOOPBACK.get_rejection_reason(url, redirected_from, resolve)
-    assert reason in found
-    assert bool(found) is bool(reason)
+def test_a_gateway_in_a_private_network_permits_redirects_there(subtests: pytest.Subtests) -> None:
+    for case, url, redirected_from, reason in (
+        ("http to http", "http://127.0.0.1:8081/b", "http://127.0.0.1:8081/a", ""),
+        ("http to https", "https://127.0.0.1/b", "http://127.0.0.1:8081/a", ""),
+        ("another port", "http://127.0.0.1:9999/b", "http://127.0.0.1:8081/a", ""),
+        ("https to http", "http://127.0.0.1:8081/b", "https://127.0.0.1/a", "from https to http"),
+        ("a public host by http", "http://cdn.example/b", "http://127.0.0.1:8081/a", "plain http"),
+    ):
+        with subtests.test(case):
+            found = LOOPBACK.get_rejection_reason(url, redirected_from, resolve)
+            assert reason in found
+            assert bool(found) is bool(reason)

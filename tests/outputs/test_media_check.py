@@ -33,74 +33,62 @@ def test_a_playable_clip_is_a_complete_mp4(clip) -> None:
     assert inspect_bytes(clip.read_bytes()) == Media("video/mp4")
 
 
-@pytest.mark.parametrize(
-    ("data", "mime"),
-    [
-        pytest.param(WHOLE, "video/mp4", id="MP4"),
-        pytest.param(pad_video(CLIP, 60_000), "video/mp4", id="MP4 with an empty box"),
-        pytest.param(FTYP + box(b"mdat", bytes(9)) + box(b"moov"), "video/mp4", id="MP4, the index last"),
-        pytest.param(
-            FTYP + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100),
-            "video/mp4",
-            id="MP4, a long box",
-        ),
-        pytest.param(FTYP + box(b"moov") + box(b"mdat", bytes(50), length=0), "video/mp4", id="MP4, the last box open"),
-        pytest.param(
-            FTYP + box(b"moov") + 3 * (box(b"moof", bytes(4)) + box(b"mdat", bytes(4))), "video/mp4", id="fragments"
-        ),
-        pytest.param(box(b"ftyp", b"qt  ") + box(b"moov") + box(b"mdat"), "video/quicktime", id="QuickTime"),
-        pytest.param(box(b"ftyp", b"avif") + box(b"meta") + box(b"mdat"), "image/avif", id="AVIF"),
-        pytest.param(b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm" + bytes(50), "video/webm", id="WebM"),
-        pytest.param(b"\x1a\x45\xdf\xa3\xa3B\x82\x88matroska" + bytes(50), "video/x-matroska", id="Matroska"),
-        pytest.param(PNG, "image/png", id="PNG"),
-        pytest.param(PNG + bytes(64), "image/png", id="PNG with padding"),
-        pytest.param(b"\xff\xd8\xff\xe0" + bytes(90) + b"\xff\xd9", "image/jpeg", id="JPEG"),
-        pytest.param(b"RIFF" + (20).to_bytes(4, "little") + b"WEBP" + bytes(16), "image/webp", id="WebP"),
-        pytest.param(b"GIF89a" + bytes(9), "image/gif", id="GIF"),
-        pytest.param(b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "image/svg+xml", id="SVG"),
-    ],
-)
-def test_each_type_is_recognised_by_its_bytes(data: bytes, mime: str) -> None:
-    assert inspect_bytes(data) == Media(mime)
-    assert inspect_bytes(data).extension == FILE_EXTENSIONS[mime]
+def test_each_type_is_recognised_by_its_bytes(subtests: pytest.Subtests) -> None:
+    for case, data, mime in (
+        ("MP4", WHOLE, "video/mp4"),
+        ("MP4 with an empty box", pad_video(CLIP, 60_000), "video/mp4"),
+        ("MP4, the index last", FTYP + box(b"mdat", bytes(9)) + box(b"moov"), "video/mp4"),
+        ("MP4, a long box", FTYP + box(b"moov") + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100), "video/mp4"),
+        ("MP4, the last box open", FTYP + box(b"moov") + box(b"mdat", bytes(50), length=0), "video/mp4"),
+        ("fragments", FTYP + box(b"moov") + 3 * (box(b"moof", bytes(4)) + box(b"mdat", bytes(4))), "video/mp4"),
+        ("QuickTime", box(b"ftyp", b"qt  ") + box(b"moov") + box(b"mdat"), "video/quicktime"),
+        ("AVIF", box(b"ftyp", b"avif") + box(b"meta") + box(b"mdat"), "image/avif"),
+        ("WebM", b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm" + bytes(50), "video/webm"),
+        ("Matroska", b"\x1a\x45\xdf\xa3\xa3B\x82\x88matroska" + bytes(50), "video/x-matroska"),
+        ("PNG", PNG, "image/png"),
+        ("PNG with padding", PNG + bytes(64), "image/png"),
+        ("JPEG", b"\xff\xd8\xff\xe0" + bytes(90) + b"\xff\xd9", "image/jpeg"),
+        ("WebP", b"RIFF" + (20).to_bytes(4, "little") + b"WEBP" + bytes(16), "image/webp"),
+        ("GIF", b"GIF89a" + bytes(9), "image/gif"),
+        ("SVG", b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "image/svg+xml"),
+    ):
+        with subtests.test(case):
+            assert inspect_bytes(data) == Media(mime)
+            assert inspect_bytes(data).extension == FILE_EXTENSIONS[mime]
 
 
-@pytest.mark.parametrize(
-    ("data", "defect"),
-    [
-        pytest.param(b"", "empty", id="nothing"),
-        pytest.param(CLIP[: len(CLIP) // 2], "'mdat' continues for", id="half of a clip"),
-        pytest.param(WHOLE[:-1], "'mdat' continues for 1 bytes", id="a byte short"),
-        pytest.param(FTYP + box(b"moov"), "no box 'moov' or no box 'mdat'", id="an index of nothing"),
-        pytest.param(FTYP + box(b"mdat"), "no box 'moov' or no box 'mdat'", id="no index"),
-        pytest.param(FTYP + box(b"moov") + b"\0\0\1", "3 bytes after", id="cut in a box's head"),
-        pytest.param(FTYP + box(b"moov") + bytes(4) + b"\xff\xfe\0\0" + bytes(9), "17 bytes after", id="noise"),
-        pytest.param(FTYP + box(b"moov", length=7), "claims a length of 7 bytes", id="a box of less than its head"),
-        pytest.param(PNG[:-12], "no end marker of an image/png", id="a cut PNG"),
-        pytest.param(b"\xff\xd8\xff\xe0" + bytes(90), "no end marker of an image/jpeg", id="a cut JPEG"),
-        pytest.param(b"RIFF" + (20).to_bytes(4, "little") + b"WEBP" + bytes(9), "7 bytes of it", id="a cut WebP"),
-        pytest.param(b"\n<!doctype html>\n<h1>Sorry", "it is text", id="a page"),
-        pytest.param(b'{"error": "busy"}', "it is text", id="JSON"),
-        pytest.param(b"\xef\xbb\xbf<html>", "it is text", id="a page with a byte order mark"),
-    ],
-)
-def test_a_proof_of_a_loss_is_a_defect(data: bytes, defect: str) -> None:
-    assert defect in inspect_bytes(data).defect
+def test_a_proof_of_a_loss_is_a_defect(subtests: pytest.Subtests) -> None:
+    for case, data, defect in (
+        ("nothing", b"", "empty"),
+        ("half of a clip", CLIP[: len(CLIP) // 2], "'mdat' continues for"),
+        ("a byte short", WHOLE[:-1], "'mdat' continues for 1 bytes"),
+        ("an index of nothing", FTYP + box(b"moov"), "no box 'moov' or no box 'mdat'"),
+        ("no index", FTYP + box(b"mdat"), "no box 'moov' or no box 'mdat'"),
+        ("cut in a box's head", FTYP + box(b"moov") + b"\0\0\1", "3 bytes after"),
+        ("noise", FTYP + box(b"moov") + bytes(4) + b"\xff\xfe\0\0" + bytes(9), "17 bytes after"),
+        ("a box of less than its head", FTYP + box(b"moov", length=7), "claims a length of 7 bytes"),
+        ("a cut PNG", PNG[:-12], "no end marker of an image/png"),
+        ("a cut JPEG", b"\xff\xd8\xff\xe0" + bytes(90), "no end marker of an image/jpeg"),
+        ("a cut WebP", b"RIFF" + (20).to_bytes(4, "little") + b"WEBP" + bytes(9), "7 bytes of it"),
+        ("a page", b"\n<!doctype html>\n<h1>Sorry", "it is text"),
+        ("JSON", b'{"error": "busy"}', "it is text"),
+        ("a page with a byte order mark", b"\xef\xbb\xbf<html>", "it is text"),
+    ):
+        with subtests.test(case):
+            assert defect in inspect_bytes(data).defect
 
 
-@pytest.mark.parametrize(
-    ("data", "warning"),
-    [
-        pytest.param(b"\x7fRAW" + bytes(90), "7f 52 41 57", id="an unknown type"),
-        pytest.param(WHOLE + bytes(5), "5 bytes after its last box", id="padding after an MP4"),
-        pytest.param(WHOLE + b"\xff" * 40, "40 bytes after its last box", id="noise after an MP4"),
-        pytest.param(WHOLE + box(b"free") * MAX_BOXES, "more than", id="too many boxes"),
-    ],
-)
-def test_what_is_only_unusual_is_a_warning(data: bytes, warning: str) -> None:
-    media = inspect_bytes(data)
-    assert media.defect == ""
-    assert warning in media.warning
+def test_what_is_only_unusual_is_a_warning(subtests: pytest.Subtests) -> None:
+    for case, data, warning in (
+        ("an unknown type", b"\x7fRAW" + bytes(90), "7f 52 41 57"),
+        ("padding after an MP4", WHOLE + bytes(5), "5 bytes after its last box"),
+        ("noise after an MP4", WHOLE + b"\xff" * 40, "40 bytes after its last box"),
+        ("too many boxes", WHOLE + box(b"free") * MAX_BOXES, "more than"),
+    ):
+        with subtests.test(case):
+            media = inspect_bytes(data)
+            assert media.defect == ""
+            assert warning in media.warning
 
 
 @settings(max_examples=200)

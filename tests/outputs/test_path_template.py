@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,27 +14,38 @@ from airflow_provider_runway.outputs.path_template import PLACEHOLDERS, OutputPa
 VALUES = {"index": 0, "request_id": "id", "model": "runway-gen4-turbo", "seed": 4711}
 
 
-@pytest.mark.parametrize(
-    ("output_path", "index", "target"),
-    [
-        pytest.param("/videos/", 0, "/videos/id.mp4", id="a folder"),
-        pytest.param("/videos/", 1, "/videos/id-1.mp4", id="a folder, the second output"),
-        pytest.param("/videos/clip.mp4", 0, "/videos/clip.mp4", id="a file"),
-        pytest.param("/videos/clip.mp4", 2, "/videos/clip-2.mp4", id="a file, the third output"),
-        pytest.param("s3://bucket/a.b/clip", 1, "s3://bucket/a.b/clip-1", id="a dot in a folder's name"),
-        pytest.param("clip.mp4", 1, "clip-1.mp4", id="a bare name"),
-        pytest.param("/v/{index}.mp4", 2, "/v/2.mp4", id="the index in the name"),
-        pytest.param("/v/{index:03}.mp4", 2, "/v/002.mp4", id="the index, padded"),
-        pytest.param("/v/{index:03d}.mp4", 2, "/v/002.mp4", id="the index, padded in full"),
-        pytest.param("/v/{index}/clip.mp4", 2, "/v/2/clip.mp4", id="the index in a folder's name"),
-        pytest.param("/v/{index}/", 2, "/v/2/id.mp4", id="a folder by index"),
-        pytest.param("s3://b/{model}/{seed}/{request_id}.mp4", 0, "s3://b/runway-gen4-turbo/4711/id.mp4", id="all"),
-        pytest.param("s3://b/{request_id}.mp4", 1, "s3://b/id-1.mp4", id="a placeholder and no index"),
-        pytest.param("/v/{{{request_id}}}.mp4", 0, "/v/{id}.mp4", id="literal braces"),
-    ],
-)
-def test_each_output_gets_its_path(output_path: str, index: int, target: str) -> None:
-    assert OutputPathTemplate.parse(output_path).format_path({**VALUES, "index": index}) == target
+def test_each_output_gets_its_path(subtests: pytest.Subtests) -> None:
+    for case, output_path, index, target in (
+        ("a folder", "/videos/", 0, "/videos/id.mp4"),
+        ("a folder, the second output", "/videos/", 1, "/videos/id-1.mp4"),
+        ("a file", "/videos/clip.mp4", 0, "/videos/clip.mp4"),
+        ("a file, the third output", "/videos/clip.mp4", 2, "/videos/clip-2.mp4"),
+        ("a dot in a folder's name", "s3://bucket/a.b/clip", 1, "s3://bucket/a.b/clip-1"),
+        ("a bare name", "clip.mp4", 1, "clip-1.mp4"),
+        ("the index in the name", "/v/{index}.mp4", 2, "/v/2.mp4"),
+        ("the index, padded", "/v/{index:03}.mp4", 2, "/v/002.mp4"),
+        ("the index, padded in full", "/v/{index:03d}.mp4", 2, "/v/002.mp4"),
+        ("the index in a folder's name", "/v/{index}/clip.mp4", 2, "/v/2/clip.mp4"),
+        ("a folder by index", "/v/{index}/", 2, "/v/2/id.mp4"),
+        ("all", "s3://b/{model}/{seed}/{request_id}.mp4", 0, "s3://b/runway-gen4-turbo/4711/id.mp4"),
+        ("a placeholder and no index", "s3://b/{request_id}.mp4", 1, "s3://b/id-1.mp4"),
+        ("literal braces", "/v/{{{request_id}}}.mp4", 0, "/v/{id}.mp4"),
+    ):
+        with subtests.test(case):
+            assert OutputPathTemplate.parse(output_path).format_path({**VALUES, "index": index}) == target
+
+
+def test_a_row_of_a_batch_is_stored_by_its_custom_id(subtests: pytest.Subtests) -> None:
+    for case, output_path, index, target in (
+        ("a folder", "/videos/", 0, "/videos/shoe-1.mp4"),
+        ("a folder, the second output", "/videos/", 1, "/videos/shoe-1~1.mp4"),
+        ("a file", "/v/{seed}/{custom_id}.mp4", 0, "/v/4711/shoe-1.mp4"),
+        ("a folder of its own", "/v/{custom_id}/{index}.mp4", 1, "/v/shoe-1/1.mp4"),
+        ("without custom_id", "/v/{request_id}.mp4", 1, "/v/id-1.mp4"),
+    ):
+        values = {**VALUES, "index": index, "custom_id": "shoe-1"}
+        with subtests.test(case):
+            assert OutputPathTemplate.parse(output_path, is_batch=True).format_path(values) == target
 
 
 def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
@@ -44,28 +54,26 @@ def test_only_a_file_in_a_folder_gets_the_extension_of_its_type() -> None:
     assert OutputPathTemplate.parse("/v/clip.mp4").format_path(VALUES, ".png") == "/v/clip.mp4"
 
 
-@pytest.mark.parametrize(
-    ("output_path", "why"),
-    [
-        pytest.param("", "give a file", id="empty"),
-        pytest.param("  ", "give a file", id="blanks"),
-        pytest.param(None, "give a file", id="None"),
-        pytest.param("/v/{name}.mp4", "{name} is no placeholder", id="an unknown placeholder"),
-        pytest.param("/v/{}.mp4", "{} is no placeholder", id="empty braces"),
-        pytest.param("/v/{0}.mp4", "{0} is no placeholder", id="a number"),
-        pytest.param("/v/{index.real}.mp4", "{index.real} is no placeholder", id="an attribute"),
-        pytest.param("/v/{request_id[0]}.mp4", "is no placeholder", id="an item"),
-        pytest.param("/v/{index!r}.mp4", "takes no format", id="a conversion"),
-        pytest.param("/v/{request_id:>9}.mp4", "takes no format", id="a format"),
-        pytest.param("/v/{index:099999999}.mp4", "takes no format", id="a huge width"),
-        pytest.param("/v/{index:{seed}}.mp4", "takes no format", id="a placeholder in a format"),
-        pytest.param("/v/{index.mp4", "expected '}'", id="an open brace"),
-        pytest.param("/v/index}.mp4", "Single '}'", id="a closing brace alone"),
-    ],
-)
-def test_a_malformed_path_is_refused(output_path: Any, why: str) -> None:
-    with pytest.raises(BadInputError, match=re.escape(why)):
-        OutputPathTemplate.parse(output_path)
+def test_a_malformed_path_is_refused(subtests: pytest.Subtests) -> None:
+    for case, output_path, why in (
+        ("empty", "", "give a file"),
+        ("blanks", "  ", "give a file"),
+        ("None", None, "give a file"),
+        ("an unknown placeholder", "/v/{name}.mp4", "{name} is no placeholder"),
+        ("a placeholder of batches", "/v/{custom_id}.mp4", "{custom_id} is no placeholder"),
+        ("empty braces", "/v/{}.mp4", "{} is no placeholder"),
+        ("a number", "/v/{0}.mp4", "{0} is no placeholder"),
+        ("an attribute", "/v/{index.real}.mp4", "{index.real} is no placeholder"),
+        ("an item", "/v/{request_id[0]}.mp4", "is no placeholder"),
+        ("a conversion", "/v/{index!r}.mp4", "takes no format"),
+        ("a format", "/v/{request_id:>9}.mp4", "takes no format"),
+        ("a huge width", "/v/{index:099999999}.mp4", "takes no format"),
+        ("a placeholder in a format", "/v/{index:{seed}}.mp4", "takes no format"),
+        ("an open brace", "/v/{index.mp4", "expected '}'"),
+        ("a closing brace alone", "/v/index}.mp4", "Single '}'"),
+    ):
+        with subtests.test(case), pytest.raises(BadInputError, match=re.escape(why)):
+            OutputPathTemplate.parse(output_path)
 
 
 def test_the_refusal_lists_every_placeholder() -> None:
@@ -75,20 +83,19 @@ def test_the_refusal_lists_every_placeholder() -> None:
         assert f"{{{name}}}" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [
+def test_a_value_becomes_part_of_one_name(subtests: pytest.Subtests) -> None:
+    for value, name in (
         ("../../etc/passwd", "-..-etc-passwd"),
         ("..", "unknown"),
         (".hidden", "hidden"),
         ("a/b\\c\0d e@f:g", "a-b-c-d-e-f-g"),
         (None, "unknown"),
-    ],
-)
-def test_a_value_becomes_part_of_one_name(value: Any, name: str) -> None:
-    assert (
-        OutputPathTemplate.parse("/v/{model}/clip.mp4").format_path({**VALUES, "model": value}) == f"/v/{name}/clip.mp4"
-    )
+    ):
+        with subtests.test(value=value, name=name):
+            assert (
+                OutputPathTemplate.parse("/v/{model}/clip.mp4").format_path({**VALUES, "model": value})
+                == f"/v/{name}/clip.mp4"
+            )
 
 
 @given(st.text(), st.sampled_from(["/v/{model}", "/v/{model}/", "/v/a{model}b/{model}", "s3://b/{model}/{index}/x"]))
@@ -99,13 +106,12 @@ def test_no_value_changes_the_folder(value: str, output_path: str) -> None:
     assert not {"", ".", ".."} & set(path.removeprefix("s3://").removeprefix("/").split("/"))
 
 
-@pytest.mark.parametrize(
-    "output_path", ["/v/", "/v/c.mp4", "/v/c", "/v/{index}/", "/v/{seed}.tar.gz", "/v/{index:02}-{request_id}.mp4"]
-)
-def test_no_two_outputs_of_a_job_share_a_path(output_path: str) -> None:
-    template = OutputPathTemplate.parse(output_path)
-    paths = [
-        template.format_path({**VALUES, "index": index}, extension)
-        for index, extension in enumerate([".mp4", ".png"] * 60)
-    ]
-    assert len(set(paths)) == len(paths)
+def test_no_two_outputs_of_a_job_share_a_path(subtests: pytest.Subtests) -> None:
+    for output_path in ("/v/", "/v/c.mp4", "/v/c", "/v/{index}/", "/v/{seed}.tar.gz", "/v/{index:02}-{request_id}.mp4"):
+        with subtests.test(output_path=output_path):
+            template = OutputPathTemplate.parse(output_path)
+            paths = [
+                template.format_path({**VALUES, "index": index}, extension)
+                for index, extension in enumerate([".mp4", ".png"] * 60)
+            ]
+            assert len(set(paths)) == len(paths)

@@ -180,10 +180,10 @@ def test_an_output_above_the_size_limit_fails_until_the_limit_is_raised(
     assert gateway.ledger()["posts"] == 1
 
 
-@pytest.mark.parametrize("limit", [0, None, 1e9, True])
-def test_an_invalid_size_limit_is_refused_when_the_dag_is_parsed(limit: Any) -> None:
-    with pytest.raises(ValueError, match="max_output_bytes"):
-        make_operator(max_output_bytes=limit)
+def test_an_invalid_size_limit_is_refused_when_the_dag_is_parsed(subtests: pytest.Subtests) -> None:
+    for limit in (0, None, 1e9, True):
+        with subtests.test(limit=limit), pytest.raises(ValueError, match="max_output_bytes"):
+            make_operator(max_output_bytes=limit)
 
 
 def test_a_redirect_that_must_not_be_followed_is_final(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:

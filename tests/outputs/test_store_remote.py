@@ -176,7 +176,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(
     assert read_files(storage) == {"/videos/clip.mp4": b"the video of yesterday"}
 
 
-@pytest.mark.parametrize("path", ["nosuch://bucket/clip.mp4", "nosuch://{model}/"])
-def test_a_storage_without_a_provider_is_refused_before_the_submit(path: str) -> None:
-    with pytest.raises(Exception, match="Nothing was sent"):
-        check_output_path(path, None)
+def test_a_storage_without_a_provider_is_refused_before_the_submit(subtests: pytest.Subtests) -> None:
+    for path in ("nosuch://bucket/clip.mp4", "nosuch://{model}/"):
+        with subtests.test(path=path), pytest.raises(Exception, match="Nothing was sent"):
+            check_output_path(path, None)

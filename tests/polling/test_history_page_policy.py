@@ -23,17 +23,15 @@ RATE, LATENCY_S = 1.0, 27.0
 ROW = HistoryRow("r-1", state=JobState.COMPLETED, cost=0.5, output_urls=("https://images.segmind.com/a.mp4",))
 
 
-@pytest.mark.parametrize(
-    ("jobs", "rate", "may_read"),
-    [
-        pytest.param(MIN_JOBS, RATE, True, id="many jobs, scarce requests"),
-        pytest.param(MIN_JOBS - 1, RATE, False, id="few jobs"),
-        pytest.param(40, 1000 / 60, False, id="enough requests"),
-        pytest.param(4000, 1000 / 60, True, id="thousands of jobs at the largest plan"),
-    ],
-)
-def test_pages_are_read_where_many_jobs_wait_and_requests_are_scarce(jobs: int, rate: float, may_read: bool) -> None:
-    assert HistoryPaging().may_read(0.0, jobs, LATENCY_S, rate) is may_read
+def test_pages_are_read_where_many_jobs_wait_and_requests_are_scarce(subtests: pytest.Subtests) -> None:
+    for case, jobs, rate, may_read in (
+        ("many jobs, scarce requests", MIN_JOBS, RATE, True),
+        ("few jobs", MIN_JOBS - 1, RATE, False),
+        ("enough requests", 40, 1000 / 60, False),
+        ("thousands of jobs at the largest plan", 4000, 1000 / 60, True),
+    ):
+        with subtests.test(case):
+            assert HistoryPaging().may_read(0.0, jobs, LATENCY_S, rate) is may_read
 
 
 def test_pages_that_pay_are_read_until_few_jobs_are_left() -> None:
@@ -104,9 +102,8 @@ def test_a_refused_page_leaves_pages_alone() -> None:
     assert not paging.may_read(1.0, 40, LATENCY_S, RATE)
 
 
-@pytest.mark.parametrize(
-    ("row", "is_clear"),
-    [
+def test_only_a_row_with_everything_is_clear(subtests: pytest.Subtests) -> None:
+    for row, is_clear in (
         (ROW, True),
         (replace(ROW, state=JobState.PROCESSING), False),
         (replace(ROW, state=JobState.UNKNOWN), False),
@@ -114,7 +111,6 @@ def test_a_refused_page_leaves_pages_alone() -> None:
         (replace(ROW, cost=None), False),
         (replace(ROW, error="something went wrong"), False),
         (replace(ROW, request_id=None), False),
-    ],
-)
-def test_only_a_row_with_everything_is_clear(row: HistoryRow, is_clear: bool) -> None:
-    assert is_clearly_completed(row) is is_clear
+    ):
+        with subtests.test(row=row, is_clear=is_clear):
+            assert is_clearly_completed(row) is is_clear

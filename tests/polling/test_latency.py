@@ -78,41 +78,41 @@ def test_recent_jobs_weigh_more_than_earlier_ones() -> None:
     assert rising.expected_s > 60 > 40 > falling.expected_s
 
 
-@pytest.mark.parametrize("factor", [0.1, 10.0])
-def test_a_wrong_prior_is_overcome_after_a_few_jobs(factor: float) -> None:
-    wrong = poll_jobs(LatencyEstimator(MEAN_S * factor), draw_latencies([MEAN_S] * 40))
-    right = poll_jobs(LatencyEstimator(MEAN_S), draw_latencies([MEAN_S] * 40))
-    (polls, late_s), (usual_polls, usual_late_s) = get_means(wrong[8:]), get_means(right[8:])
-    assert polls <= 1.5 * usual_polls
-    assert late_s <= 1.5 * usual_late_s
-    # The jobs before that are costly, within bounds.
-    assert max(polls for polls, _ in wrong) <= 20
-    assert max(late_s for _, late_s in wrong) <= 4 * MEAN_S
+def test_a_wrong_prior_is_overcome_after_a_few_jobs(subtests: pytest.Subtests) -> None:
+    for factor in (0.1, 10.0):
+        with subtests.test(factor=factor):
+            wrong = poll_jobs(LatencyEstimator(MEAN_S * factor), draw_latencies([MEAN_S] * 40))
+            right = poll_jobs(LatencyEstimator(MEAN_S), draw_latencies([MEAN_S] * 40))
+            (polls, late_s), (usual_polls, usual_late_s) = get_means(wrong[8:]), get_means(right[8:])
+            assert polls <= 1.5 * usual_polls
+            assert late_s <= 1.5 * usual_late_s
+            # The jobs before that are costly, within bounds.
+            assert max(polls for polls, _ in wrong) <= 20
+            assert max(late_s for _, late_s in wrong) <= 4 * MEAN_S
 
 
-@pytest.mark.parametrize(
-    "means_s",
-    [
-        pytest.param([MEAN_S + 73.0 * step / 399 for step in range(400)], id="slowly"),
-        pytest.param([MEAN_S] * 200 + [100.0] * 200, id="suddenly up"),
-        pytest.param([100.0] * 200 + [MEAN_S] * 200, id="suddenly down"),
-    ],
-)
-def test_changing_latencies_keep_polls_and_lateness_bounded(means_s: list[float]) -> None:
-    results = poll_jobs(LatencyEstimator(MEAN_S), draw_latencies(means_s))
-    for start in range(0, 400, 50):
-        polls, late_s = get_means(results[start : start + 50])
-        assert polls <= 15, f"jobs from {start}"
-        assert late_s <= 10, f"jobs from {start}"
-    assert get_means(results[-50:])[0] <= 9
+def test_changing_latencies_keep_polls_and_lateness_bounded(subtests: pytest.Subtests) -> None:
+    for case, means_s in (
+        ("slowly", [MEAN_S + 73.0 * step / 399 for step in range(400)]),
+        ("suddenly up", [MEAN_S] * 200 + [100.0] * 200),
+        ("suddenly down", [100.0] * 200 + [MEAN_S] * 200),
+    ):
+        with subtests.test(case):
+            results = poll_jobs(LatencyEstimator(MEAN_S), draw_latencies(means_s))
+            for start in range(0, 400, 50):
+                polls, late_s = get_means(results[start : start + 50])
+                assert polls <= 15, f"jobs from {start}"
+                assert late_s <= 10, f"jobs from {start}"
+            assert get_means(results[-50:])[0] <= 9
 
 
-@pytest.mark.parametrize("poll_cost_s", [POLL_COSTS_S[0], POLL_COSTS_S[3]])
-def test_it_polls_far_less_than_a_fixed_interval_of_the_same_lateness(poll_cost_s: float) -> None:
-    latencies_s = draw_latencies([MEAN_S] * 300, seed=11)
-    polls, late_s = get_means(poll_jobs(LatencyEstimator(MEAN_S), latencies_s, poll_cost_s))
-    interval_s = 2 * late_s  # on average half of it passes until the end is seen
-    assert polls <= 0.65 * mean(math.ceil(latency_s / interval_s) for latency_s in latencies_s)
+def test_it_polls_far_less_than_a_fixed_interval_of_the_same_lateness(subtests: pytest.Subtests) -> None:
+    for poll_cost_s in (POLL_COSTS_S[0], POLL_COSTS_S[3]):
+        with subtests.test(poll_cost_s=poll_cost_s):
+            latencies_s = draw_latencies([MEAN_S] * 300, seed=11)
+            polls, late_s = get_means(poll_jobs(LatencyEstimator(MEAN_S), latencies_s, poll_cost_s))
+            interval_s = 2 * late_s  # on average half of it passes until the end is seen
+            assert polls <= 0.65 * mean(math.ceil(latency_s / interval_s) for latency_s in latencies_s)
 
 
 def test_a_higher_poll_cost_means_fewer_polls_and_more_lateness() -> None:
@@ -122,13 +122,14 @@ def test_a_higher_poll_cost_means_fewer_polls_and_more_lateness() -> None:
     assert [late_s for _, late_s in means] == sorted(late_s for _, late_s in means)
 
 
-@pytest.mark.parametrize("nonsense", [0.0, -5.0, math.nan, math.inf, 1e9])
-def test_impossible_latencies_are_ignored(nonsense: float) -> None:
-    estimator, untouched = LatencyEstimator(MEAN_S), LatencyEstimator(MEAN_S)
-    for _ in range(20):
-        estimator.add_sample(nonsense)
-    assert estimator.expected_s == untouched.expected_s
-    assert estimator.next_poll_age(10.0, 1.0) == untouched.next_poll_age(10.0, 1.0)
+def test_impossible_latencies_are_ignored(subtests: pytest.Subtests) -> None:
+    for nonsense in (0.0, -5.0, math.nan, math.inf, 1e9):
+        with subtests.test(nonsense=nonsense):
+            estimator, untouched = LatencyEstimator(MEAN_S), LatencyEstimator(MEAN_S)
+            for _ in range(20):
+                estimator.add_sample(nonsense)
+            assert estimator.expected_s == untouched.expected_s
+            assert estimator.next_poll_age(10.0, 1.0) == untouched.next_poll_age(10.0, 1.0)
 
 
 def test_a_time_scale_applies_to_every_time() -> None:

@@ -36,19 +36,17 @@ def test_no_job_is_popped_before_its_first_due_time() -> None:
     assert (queue.pop_due(4.9), queue.pop_due(5.0), queue.pop_due(99.0)) == (None, "a", None)
 
 
-@pytest.mark.parametrize(
-    ("now", "min_priority", "order"),
-    [
-        pytest.param(6, 0, "ab", id="same priority: the longest waiting first"),
-        pytest.param(12, 0, "cab", id="the higher priority first"),
-        pytest.param(12, 1, "c", id="lower priorities stay"),
-        pytest.param(32, 0, "acb", id="every priority rises"),
-        pytest.param(99, 2, "acb", id="at the highest by the time they reached it"),
-    ],
-)
-def test_the_order(now: float, min_priority: int, order: str) -> None:
-    queue = make_queue(a=(5, 20, 30), b=(5.5, 21, 50), c=(7, 10, 40))
-    assert pop_all(queue, now, min_priority) == order
+def test_the_order(subtests: pytest.Subtests) -> None:
+    for case, now, min_priority, order in (
+        ("same priority: the longest waiting first", 6, 0, "ab"),
+        ("the higher priority first", 12, 0, "cab"),
+        ("lower priorities stay", 12, 1, "c"),
+        ("every priority rises", 32, 0, "acb"),
+        ("at the highest by the time they reached it", 99, 2, "acb"),
+    ):
+        with subtests.test(case):
+            queue = make_queue(a=(5, 20, 30), b=(5.5, 21, 50), c=(7, 10, 40))
+            assert pop_all(queue, now, min_priority) == order
 
 
 def test_the_first_added_wins_a_tie() -> None:

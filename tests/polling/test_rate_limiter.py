@@ -70,12 +70,13 @@ def get_rate(times: list[float], start: float, seconds: float) -> float:
     return sum(start <= time < start + seconds for time in times) / seconds * 60
 
 
-@pytest.mark.parametrize("per_minute", [1.0, 60.0, 1000.0])
-def test_a_configured_limit_is_kept_and_fully_used(per_minute: float) -> None:
-    limiter = AdaptiveRateLimiter(per_minute, 100.0)
-    (granted,) = send_all([limiter], 100.0, 600.0)
-    assert len(granted) == pytest.approx(10 * per_minute, abs=1 + per_minute / 60 * BURST_S, rel=0.07)
-    assert limiter.per_minute == per_minute
+def test_a_configured_limit_is_kept_and_fully_used(subtests: pytest.Subtests) -> None:
+    for per_minute in (1.0, 60.0, 1000.0):
+        with subtests.test(per_minute=per_minute):
+            limiter = AdaptiveRateLimiter(per_minute, 100.0)
+            (granted,) = send_all([limiter], 100.0, 600.0)
+            assert len(granted) == pytest.approx(10 * per_minute, abs=1 + per_minute / 60 * BURST_S, rel=0.07)
+            assert limiter.per_minute == per_minute
 
 
 def test_after_a_quiet_time_a_small_burst_may_go_at_once() -> None:
@@ -87,11 +88,12 @@ def test_after_a_quiet_time_a_small_burst_may_go_at_once() -> None:
     assert limiter.delay_s(500.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("per_minute", [3.0, 29.0])
-def test_a_small_limit_saves_up_one_request_and_no_more(per_minute: float) -> None:
-    limiter = AdaptiveRateLimiter(per_minute)
-    limiter.acquire(1000.0)
-    assert limiter.delay_s(1000.0) == pytest.approx(60 / per_minute)
+def test_a_small_limit_saves_up_one_request_and_no_more(subtests: pytest.Subtests) -> None:
+    for per_minute in (3.0, 29.0):
+        with subtests.test(per_minute=per_minute):
+            limiter = AdaptiveRateLimiter(per_minute)
+            limiter.acquire(1000.0)
+            assert limiter.delay_s(1000.0) == pytest.approx(60 / per_minute)
 
 
 def test_the_rate_doubles_quickly_until_the_first_429_and_then_grows_slowly() -> None:
@@ -186,12 +188,13 @@ def test_the_rate_reaches_its_bounds() -> None:
     assert (rising.per_minute, falling.per_minute) == (MAX_PER_MINUTE, MIN_PER_MINUTE)
 
 
-@pytest.mark.parametrize("per_minute", [5, 60, 600])
-def test_it_finds_the_limit_of_a_gateway_and_is_seldom_refused(per_minute: int) -> None:
-    gateway = WindowGateway(per_minute)
-    send_all([AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
-    assert get_rate(gateway.granted, 1200.0, 2400.0) == pytest.approx(per_minute, rel=0.25)
-    assert get_rate(gateway.refused, 1200.0, 2400.0) <= 1.05
+def test_it_finds_the_limit_of_a_gateway_and_is_seldom_refused(subtests: pytest.Subtests) -> None:
+    for per_minute in (5, 60, 600):
+        with subtests.test(per_minute=per_minute):
+            gateway = WindowGateway(per_minute)
+            send_all([AdaptiveRateLimiter()], 0.0, 3600.0, gateway)
+            assert get_rate(gateway.granted, 1200.0, 2400.0) == pytest.approx(per_minute, rel=0.25)
+            assert get_rate(gateway.refused, 1200.0, 2400.0) <= 1.05
 
 
 def test_the_first_minutes_at_a_small_gateway_bring_few_refusals() -> None:

@@ -30,34 +30,30 @@ MIN_GAP_S = get_timing().min_poll_gap_s
 AGES = st.floats(min_value=-1e4, max_value=1e5)
 
 
-@pytest.mark.parametrize(
-    ("age_s", "last_polled_age_s", "left_s", "min_delay_s", "delay_s"),
-    [
-        pytest.param(0, 0, 900, 0, FIRST_S, id="a new job is not polled for a while"),
-        pytest.param(5, 0, 900, 0, FIRST_S - 5, id="the first poll is at an age"),
-        pytest.param(FIRST_S - 0.1, 0, 900, 0, MIN_GAP_S, id="never sooner than the shortest gap"),
-        pytest.param(600, 20, 900, 0, MIN_GAP_S, id="an overdue poll comes soon"),
-        pytest.param(90_000, 90_000, 1e6, 0, MAX_POLL_GAP_S, id="an overdue job is polled at the longest gap"),
-        pytest.param(20, 20, 900, 50, 50, id="a longer pause of the API is kept"),
-        pytest.param(0, 0, 900, 2, FIRST_S, id="a shorter one changes nothing"),
-        pytest.param(20, 20, 0.5, 0, 0.5, id="the last poll is at the deadline"),
-        pytest.param(20, 20, 4, 8, None, id="a pause beyond the deadline ends polling"),
-        pytest.param(20, 20, -9, 0, None, id="a past deadline ends polling"),
-        pytest.param(-600, -300, 900, 0, FIRST_S, id="a submission in the future counts as now"),
-    ],
-)
-def test_the_delay_of_the_next_poll(
-    age_s: float, last_polled_age_s: float, left_s: float, min_delay_s: float, delay_s: float | None
-) -> None:
-    found = next_poll_delay_s(
-        QUICK_MODEL,
-        age_s,
-        left_s,
-        SINGLE_JOB_POLL_COST_S,
-        last_polled_age_s=last_polled_age_s,
-        min_delay_s=min_delay_s,
-    )
-    assert found == (None if delay_s is None else pytest.approx(delay_s))
+def test_the_delay_of_the_next_poll(subtests: pytest.Subtests) -> None:
+    for case, age_s, last_polled_age_s, left_s, min_delay_s, delay_s in (
+        ("a new job is not polled for a while", 0, 0, 900, 0, FIRST_S),
+        ("the first poll is at an age", 5, 0, 900, 0, FIRST_S - 5),
+        ("never sooner than the shortest gap", FIRST_S - 0.1, 0, 900, 0, MIN_GAP_S),
+        ("an overdue poll comes soon", 600, 20, 900, 0, MIN_GAP_S),
+        ("an overdue job is polled at the longest gap", 90_000, 90_000, 1e6, 0, MAX_POLL_GAP_S),
+        ("a longer pause of the API is kept", 20, 20, 900, 50, 50),
+        ("a shorter one changes nothing", 0, 0, 900, 2, FIRST_S),
+        ("the last poll is at the deadline", 20, 20, 0.5, 0, 0.5),
+        ("a pause beyond the deadline ends polling", 20, 20, 4, 8, None),
+        ("a past deadline ends polling", 20, 20, -9, 0, None),
+        ("a submission in the future counts as now", -600, -300, 900, 0, FIRST_S),
+    ):
+        with subtests.test(case):
+            found = next_poll_delay_s(
+                QUICK_MODEL,
+                age_s,
+                left_s,
+                SINGLE_JOB_POLL_COST_S,
+                last_polled_age_s=last_polled_age_s,
+                min_delay_s=min_delay_s,
+            )
+            assert found == (None if delay_s is None else pytest.approx(delay_s))
 
 
 def test_a_slow_model_may_wait_longer_than_the_longest_gap_but_not_past_its_mean() -> None:
@@ -123,18 +119,19 @@ def test_a_learnt_model_is_polled_by_its_distribution_alone() -> None:
     assert compute_max_gap_s(latency, waiting_jobs=1, requests_per_second=10.0) == math.inf
 
 
-@pytest.mark.parametrize("factor", [0.1, 1 / 3, 1.0, 3.0, 10.0])
-def test_the_first_jobs_are_seen_soon_however_wrong_the_registry_is(factor: float) -> None:
-    jitter = random.Random(7)
-    lateness_s, polls, usual_polls = [], 0, 0
-    for _ in range(100):
-        latency_s = 27.0 * factor * jitter.lognormvariate(0, 0.25)
-        usual_polls += poll_first_job(latency_s, math.inf)[0]
-        count, late_s = poll_first_job(latency_s, MAX_UNLEARNT_GAP_S)
-        polls += count
-        lateness_s.append(late_s)
-    assert mean(lateness_s) <= 1.5
-    assert polls + 100 <= 3 * (usual_polls + 100)  # and one request for each result
+def test_the_first_jobs_are_seen_soon_however_wrong_the_registry_is(subtests: pytest.Subtests) -> None:
+    for factor in (0.1, 1 / 3, 1.0, 3.0, 10.0):
+        with subtests.test(factor=factor):
+            jitter = random.Random(7)
+            lateness_s, polls, usual_polls = [], 0, 0
+            for _ in range(100):
+                latency_s = 27.0 * factor * jitter.lognormvariate(0, 0.25)
+                usual_polls += poll_first_job(latency_s, math.inf)[0]
+                count, late_s = poll_first_job(latency_s, MAX_UNLEARNT_GAP_S)
+                polls += count
+                lateness_s.append(late_s)
+            assert mean(lateness_s) <= 1.5
+            assert polls + 100 <= 3 * (usual_polls + 100)  # and one request for each result
 
 
 def poll_first_job(latency_s: float, max_gap_s: float) -> tuple[int, float]:

@@ -38,19 +38,21 @@ def test_an_outcome_ends_the_wait(kind: OutcomeKind) -> None:
     assert make_state().on_status(outcome, LATER) == (outcome, None)
 
 
-@pytest.mark.parametrize("age_s", [-50.0, 0.0, RECORD_GRACE_S - 0.1])
-def test_a_missing_record_of_a_young_job_ends_nothing(age_s: float) -> None:
-    assert make_state().on_status(WaitOutcome(OutcomeKind.EXPIRED, SUMMARY), START + age_s) == (None, None)
+def test_a_missing_record_of_a_young_job_ends_nothing(subtests: pytest.Subtests) -> None:
+    for age_s in (-50.0, 0.0, RECORD_GRACE_S - 0.1):
+        with subtests.test(age_s=age_s):
+            assert make_state().on_status(WaitOutcome(OutcomeKind.EXPIRED, SUMMARY), START + age_s) == (None, None)
 
 
-@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.PROCESSING, JobState.COMPLETED])
-def test_a_status_is_logged_when_it_changes_and_ends_nothing(state: JobState) -> None:
-    wait = make_state()
-    results = [wait.on_status(make_status(state), LATER) for _ in range(3)]
-    assert [outcome for outcome, _ in results] == [None] * 3
-    assert [line and (line.line, line.problem) for _, line in results] == [(f"Job r-1: {state.value}", False)] + [
-        None
-    ] * 2
+def test_a_status_is_logged_when_it_changes_and_ends_nothing(subtests: pytest.Subtests) -> None:
+    for state in (JobState.QUEUED, JobState.PROCESSING, JobState.COMPLETED):
+        with subtests.test(state=state):
+            wait = make_state()
+            results = [wait.on_status(make_status(state), LATER) for _ in range(3)]
+            assert [outcome for outcome, _ in results] == [None] * 3
+            assert [line and (line.line, line.problem) for _, line in results] == [
+                (f"Job r-1: {state.value}", False)
+            ] + [None] * 2
 
 
 def test_each_undocumented_status_is_one_warning() -> None:
@@ -62,19 +64,18 @@ def test_each_undocumented_status_is_one_warning() -> None:
     assert "THROTTLED" in str(lines[2])
 
 
-@pytest.mark.parametrize("kind", [NoUsableResponseError, UnreachableError, ThrottledError])
-def test_a_failed_poll_ends_nothing_and_is_logged_once_until_a_response_comes(
-    kind: type[NoUsableResponseError],
-) -> None:
-    wait = make_state()
-    results = [wait.on_error(kind("no use."), LATER) for _ in range(3)]
-    assert [outcome for outcome, _, _ in results] == [None] * 3
-    assert [line is None for _, line, _ in results] == [False, True, True]
-    assert results[0][1] is not None
-    assert results[0][1].problem
-    assert results[0][1].line == "Job r-1: no use. Polling goes on until the deadline."
-    wait.on_status(make_status(JobState.PROCESSING), LATER)
-    assert wait.on_error(kind("no use."), LATER)[1] is not None
+def test_a_failed_poll_ends_nothing_and_is_logged_once_until_a_response_comes(subtests: pytest.Subtests) -> None:
+    for kind in (NoUsableResponseError, UnreachableError, ThrottledError):
+        with subtests.test(kind=kind):
+            wait = make_state()
+            results = [wait.on_error(kind("no use."), LATER) for _ in range(3)]
+            assert [outcome for outcome, _, _ in results] == [None] * 3
+            assert [line is None for _, line, _ in results] == [False, True, True]
+            assert results[0][1] is not None
+            assert results[0][1].problem
+            assert results[0][1].line == "Job r-1: no use. Polling goes on until the deadline."
+            wait.on_status(make_status(JobState.PROCESSING), LATER)
+            assert wait.on_error(kind("no use."), LATER)[1] is not None
 
 
 def test_a_failed_poll_does_not_log_the_known_status_again() -> None:
@@ -84,17 +85,15 @@ def test_a_failed_poll_does_not_log_the_known_status_again() -> None:
     assert wait.on_status(make_status(JobState.PROCESSING), LATER) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("error", "pause_s"),
-    [
-        pytest.param(ThrottledError("429.", reset_at=LATER + 12.5), 12.5, id="reset to come"),
-        pytest.param(ThrottledError("429.", reset_at=LATER - 12.5), 0.0, id="reset in the past"),
-        pytest.param(ThrottledError("429."), 0.0, id="no reset"),
-        pytest.param(NoUsableResponseError("503."), 0.0, id="no 429"),
-    ],
-)
-def test_the_pause_lasts_until_the_reset_of_a_429(error: RunwayError, pause_s: float) -> None:
-    assert make_state().on_error(error, LATER)[2] == pause_s
+def test_the_pause_lasts_until_the_reset_of_a_429(subtests: pytest.Subtests) -> None:
+    for case, error, pause_s in (
+        ("reset to come", ThrottledError("429.", reset_at=LATER + 12.5), 12.5),
+        ("reset in the past", ThrottledError("429.", reset_at=LATER - 12.5), 0.0),
+        ("no reset", ThrottledError("429."), 0.0),
+        ("no 429", NoUsableResponseError("503."), 0.0),
+    ):
+        with subtests.test(case):
+            assert make_state().on_error(error, LATER)[2] == pause_s
 
 
 @pytest.mark.parametrize("kind", [ForbiddenError, BadInputError, BadConnectionError], ids=lambda kind: kind.code)

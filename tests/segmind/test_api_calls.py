@@ -10,9 +10,10 @@ import pytest
 from airflow_provider_runway.exceptions import (
     BadRequestError,
     ForbiddenError,
+    ModelRetiredError,
     NotFoundError,
     NoUsableResponseError,
-    RunwayError,
+    RefusedError,
     ThrottledError,
     UnauthorizedError,
 )
@@ -50,20 +51,22 @@ def parse(call: ApiCall[Any], response: Response) -> Any:
     return call.parse(call.request, response)
 
 
-@pytest.mark.parametrize(
-    ("call", "method", "path", "idempotent"),
-    [
+def test_only_a_billable_call_may_not_be_repeated(subtests: pytest.Subtests) -> None:
+    for call, method, path, idempotent in (
         (SUBMIT, "POST", "/v2/runway-gen3-alphaturbo", False),
         (SYNC, "POST", "/v1/m", False),
         (STATUS, "GET", f"/v2/requests/{ID}/status", True),
         (RESULT, "GET", f"/v2/requests/{ID}", True),
         (CREDITS, "GET", "/v1/get-user-credits", True),
-    ],
-)
-def test_only_a_billable_call_may_not_be_repeated(call: Any, method: str, path: str, idempotent: bool) -> None:
-    request = call.request
-    assert (request.method, request.url, request.idempotent) == (method, "https://api.segmind.com" + path, idempotent)
-    assert request.not_after == (5.0 if call is SUBMIT else None)
+    ):
+        with subtests.test(call=call, method=method, path=path, idempotent=idempotent):
+            request = call.request
+            assert (request.method, request.url, request.idempotent) == (
+                method,
+                "https://api.segmind.com" + path,
+                idempotent,
+            )
+            assert request.not_after == (5.0 if call is SUBMIT else None)
 
 
 def test_a_submit_response_becomes_a_job(respond: Respond, now: float) -> None:
@@ -79,60 +82,81 @@ def test_a_submit_response_without_a_usable_id_names_no_job(respond: Respond) ->
             parse(SUBMIT, respond(200, body))
 
 
-@pytest.mark.parametrize(
-    ("raw_status", "state"),
-    [
+@pytest.mark.parametrize("make_call", [api_calls.make_submit_call, api_calls.make_sync_call])
+def test_a_submit_that_a_retired_model_may_have_refused_names_its_successor(
+    subtests: pytest.Subtests, respond: Respond, make_call: Any
+) -> None:
+    for status, error in ((403, ForbiddenError), (404, NotFoundError), (410, ModelRetiredError)):
+        with subtests.test(status=status):
+            refusal = respond(status, {"error": "no"})
+            with pytest.raises(error, match="nothing is billed") as caught:
+                parse(make_call(BaseUrls(), "runway-gen3-alphaturbo", {}), refusal)
+            assert str(caught.value).endswith(
+                "If Segmind has retired runway-gen3-alphaturbo, use model='runway-gen4-turbo'; its ratio is one of "
+                "'1280:720', '720:1280', '1104:832', '832:1104', '960:960', '1584:672'."
+            )
+            assert caught.value.facts["http_status"] == status
+            with pytest.raises(error, match="it needs prompt_image"):
+                parse(make_call(BaseUrls(), "runway-gen4-aleph", {}), refusal)
+            with pytest.raises(error) as unknown:
+                parse(make_call(BaseUrls(), "veo-9", {}), refusal)
+            assert "retired veo-9" not in str(unknown.value)
+
+
+def test_a_refusal_that_says_nothing_about_the_model_names_no_successor(respond: Respond) -> None:
+    for status in (400, 401, 406, 422, 429):
+        with pytest.raises((RefusedError, ThrottledError)) as caught:
+            parse(SUBMIT, respond(status, {"error": "no"}))
+        assert "retired" not in str(caught.value)
+
+
+def test_a_status_is_parsed(subtests: pytest.Subtests, respond: Respond) -> None:
+    for raw_status, state in (
         ("QUEUED", JobState.QUEUED),
         ("PROCESSING", JobState.PROCESSING),
         (" completed ", JobState.COMPLETED),
         ("THROTTLED", JobState.UNKNOWN),
-    ],
-)
-def test_a_status_is_parsed(respond: Respond, raw_status: str, state: JobState) -> None:
-    found = parse(STATUS, respond(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
-    assert (found.state, found.raw_status, found.error) == (state, raw_status.strip(), None)
-    assert found.metrics == METRICS
+    ):
+        with subtests.test(raw_status=raw_status, state=state):
+            found = parse(STATUS, respond(200, {"status": raw_status, "request_id": ID, "metrics": METRICS}))
+            assert (found.state, found.raw_status, found.error) == (state, raw_status.strip(), None)
+            assert found.metrics == METRICS
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        pytest.param("Generation failed", "Generation failed", id="text"),
-        pytest.param({"error": {"detail": "deep"}}, "deep", id="object in an object"),
-        pytest.param(["a", "b"], "no reason given", id="a list says nothing"),
-    ],
-)
-def test_a_failed_job_is_a_result_whatever_the_4xx(respond: Respond, error: object, reason: str) -> None:
-    for status in (200, 400, 422):
-        for call in (STATUS, RESULT):
-            found = parse(call, respond(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
-            assert (found.state, found.error, found.is_final) == (JobState.FAILED, reason, True)
+def test_a_failed_job_is_a_result_whatever_the_4xx(subtests: pytest.Subtests, respond: Respond) -> None:
+    for case, error, reason in (
+        ("text", "Generation failed", "Generation failed"),
+        ("object in an object", {"error": {"detail": "deep"}}, "deep"),
+        ("a list says nothing", ["a", "b"], "no reason given"),
+    ):
+        with subtests.test(case):
+            for status in (200, 400, 422):
+                for call in (STATUS, RESULT):
+                    found = parse(call, respond(status, {"status": "FAILED", "error": error, "metrics": METRICS}))
+                    assert (found.state, found.error, found.is_final) == (JobState.FAILED, reason, True)
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
+def test_failed_in_the_body_of_these_is_not_about_the_job(subtests: pytest.Subtests, respond: Respond) -> None:
+    for status, error in (
         (302, BadRequestError),
         (401, UnauthorizedError),
         (403, ForbiddenError),
         (404, NotFoundError),
         (429, ThrottledError),
         (502, NoUsableResponseError),
-    ],
-)
-def test_failed_in_the_body_of_these_is_not_about_the_job(
-    respond: Respond, status: int, error: type[RunwayError]
-) -> None:
-    with pytest.raises(error) as caught:
-        parse(STATUS, respond(status, {"status": "FAILED", "error": "upstream"}))
-    assert type(caught.value) is error
+    ):
+        with subtests.test(status=status, error=error):
+            with pytest.raises(error) as caught:
+                parse(STATUS, respond(status, {"status": "FAILED", "error": "upstream"}))
+            assert type(caught.value) is error
 
 
-@pytest.mark.parametrize("call", [STATUS, RESULT])
-def test_nonsense_is_no_status_and_no_result(respond: Respond, call: ApiCall[Any]) -> None:
-    for body in NONSENSE:
-        with pytest.raises(NoUsableResponseError):
-            parse(call, respond(200, body))
+def test_nonsense_is_no_status_and_no_result(subtests: pytest.Subtests, respond: Respond) -> None:
+    for call in (STATUS, RESULT):
+        with subtests.test(call=call):
+            for body in NONSENSE:
+                with pytest.raises(NoUsableResponseError):
+                    parse(call, respond(200, body))
 
 
 def test_a_422_without_a_state_is_a_refusal(respond: Respond) -> None:
@@ -159,22 +183,20 @@ def test_a_result_has_its_outputs_and_the_last_frame(respond: Respond) -> None:
     assert parse(RESULT, respond(200, {"status": "COMPLETED", "video": A})).last_frame_url is None
 
 
-@pytest.mark.parametrize(
-    ("record", "urls"),
-    [
-        pytest.param({"output": f" {A}\n"}, [A], id="a text with white space around it"),
-        pytest.param({"output": [A, {"url": B}]}, [A, B], id="a list of texts and objects"),
-        pytest.param({"output": {"video": {"url": A}}}, [A], id="an object with a video"),
-        pytest.param({"output": [{"url": [A, B]}]}, [A, B], id="lists in objects"),
-        pytest.param({"video": {"url": A, "last_frame_url": B}}, [A], id="a video, and its last frame is no output"),
-        pytest.param({"images": [{"url": B}, A, {"url": B}]}, [B, A], id="images, one of them twice"),
-        pytest.param({"images": [C], "video": {"url": B}, "output": A}, [A, B, C], id="all three, in their order"),
-        pytest.param({"output": ["ftp://a/b", "data:image/png;base64,AA", 7, None, {}]}, [], id="nothing of use"),
-        pytest.param({"output": {"url": None}, "video": 5, "images": "none"}, [], id="fields of other types"),
-    ],
-)
-def test_outputs_are_found_in_every_form(record: dict[str, Any], urls: list[str]) -> None:
-    assert list(extract_output_urls(record)) == urls
+def test_outputs_are_found_in_every_form(subtests: pytest.Subtests) -> None:
+    for case, record, urls in (
+        ("a text with white space around it", {"output": f" {A}\n"}, [A]),
+        ("a list of texts and objects", {"output": [A, {"url": B}]}, [A, B]),
+        ("an object with a video", {"output": {"video": {"url": A}}}, [A]),
+        ("lists in objects", {"output": [{"url": [A, B]}]}, [A, B]),
+        ("a video, and its last frame is no output", {"video": {"url": A, "last_frame_url": B}}, [A]),
+        ("images, one of them twice", {"images": [{"url": B}, A, {"url": B}]}, [B, A]),
+        ("all three, in their order", {"images": [C], "video": {"url": B}, "output": A}, [A, B, C]),
+        ("nothing of use", {"output": ["ftp://a/b", "data:image/png;base64,AA", 7, None, {}]}, []),
+        ("fields of other types", {"output": {"url": None}, "video": 5, "images": "none"}, []),
+    ):
+        with subtests.test(case):
+            assert list(extract_output_urls(record)) == urls
 
 
 def test_endless_nesting_is_not_followed() -> None:
@@ -196,38 +218,33 @@ def test_a_bill_without_numbers_is_none(respond: Respond) -> None:
     assert (found.content_type, found.seed, found.cost, found.request_id) == ("application/json", None, None, None)
 
 
-@pytest.mark.parametrize("body", [b"", b"  <!doctype html>"])
-def test_the_blocking_call_without_an_output_is_not_usable(respond: Respond, body: bytes) -> None:
-    with pytest.raises(NoUsableResponseError, match="no output"):
-        parse(SYNC, respond(200, body))
+def test_the_blocking_call_without_an_output_is_not_usable(subtests: pytest.Subtests, respond: Respond) -> None:
+    for body in (b"", b"  <!doctype html>"):
+        with subtests.test(body=body), pytest.raises(NoUsableResponseError, match="no output"):
+            parse(SYNC, respond(200, body))
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "balance"),
-    [
-        pytest.param(200, {"credits": 12.5, "free-credits": 1}, (12.5, 1.0, True), id="as documented"),
-        pytest.param(200, {"credits": "12.5", "free_credits": "1"}, (12.5, 1.0, True), id="as texts"),
-        pytest.param(200, {"credits": 3}, (3.0, 0.0, True), id="one of two"),
-        pytest.param(404, "No credits found for the user", (0.0, 0.0, False), id="no balance record"),
-    ],
-)
-def test_the_balance_is_parsed(respond: Respond, status: int, body: Any, balance: tuple[float, float, bool]) -> None:
-    found = parse(CREDITS, respond(status, body))
-    assert (found.credits, found.free_credits, found.is_known) == balance
+def test_the_balance_is_parsed(subtests: pytest.Subtests, respond: Respond) -> None:
+    for case, status, body, balance in (
+        ("as documented", 200, {"credits": 12.5, "free-credits": 1}, (12.5, 1.0, True)),
+        ("as texts", 200, {"credits": "12.5", "free_credits": "1"}, (12.5, 1.0, True)),
+        ("one of two", 200, {"credits": 3}, (3.0, 0.0, True)),
+        ("no balance record", 404, "No credits found for the user", (0.0, 0.0, False)),
+    ):
+        with subtests.test(case):
+            found = parse(CREDITS, respond(status, body))
+            assert (found.credits, found.free_credits, found.is_known) == balance
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "error"),
-    [
-        pytest.param(404, {"error": "Not Found"}, NotFoundError, id="the other 404: no such address"),
-        pytest.param(401, {"error": "Unauthorized. API key is invalid"}, UnauthorizedError, id="a bad key"),
-        pytest.param(200, {"credits": [], "free-credits": None}, NoUsableResponseError, id="no number in it"),
-        pytest.param(200, b"<html>", NoUsableResponseError, id="HTML"),
-    ],
-)
-def test_anything_else_is_no_balance(respond: Respond, status: int, body: Any, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        parse(CREDITS, respond(status, body))
+def test_anything_else_is_no_balance(subtests: pytest.Subtests, respond: Respond) -> None:
+    for case, status, body, error in (
+        ("the other 404: no such address", 404, {"error": "Not Found"}, NotFoundError),
+        ("a bad key", 401, {"error": "Unauthorized. API key is invalid"}, UnauthorizedError),
+        ("no number in it", 200, {"credits": [], "free-credits": None}, NoUsableResponseError),
+        ("HTML", 200, b"<html>", NoUsableResponseError),
+    ):
+        with subtests.test(case), pytest.raises(error):
+            parse(CREDITS, respond(status, body))
 
 
 def test_an_upload_sends_a_data_url_and_may_be_repeated() -> None:
@@ -236,12 +253,13 @@ def test_an_upload_sends_a_data_url_and_may_be_repeated() -> None:
     assert UPLOAD.request.url == "https://workflows-api.segmind.com/upload-asset"
 
 
-@pytest.mark.parametrize("body", [{"file_urls": [A]}, {"file_urls": [], "urls": [A]}, {"file_urls": [{"url": A}]}, [A]])
-def test_the_url_of_an_upload_is_found(respond: Respond, body: Any) -> None:
-    assert parse(UPLOAD, respond(200, body)) == A
+def test_the_url_of_an_upload_is_found(subtests: pytest.Subtests, respond: Respond) -> None:
+    for body in ({"file_urls": [A]}, {"file_urls": [], "urls": [A]}, {"file_urls": [{"url": A}]}, [A]):
+        with subtests.test(body=body):
+            assert parse(UPLOAD, respond(200, body)) == A
 
 
-@pytest.mark.parametrize("body", [{}, {"file_urls": []}, {"urls": 7}, "nothing"])
-def test_an_upload_without_a_url_is_not_usable(respond: Respond, body: Any) -> None:
-    with pytest.raises(NoUsableResponseError, match="no URL"):
-        parse(UPLOAD, respond(200, body))
+def test_an_upload_without_a_url_is_not_usable(subtests: pytest.Subtests, respond: Respond) -> None:
+    for body in ({}, {"file_urls": []}, {"urls": 7}, "nothing"):
+        with subtests.test(body=body), pytest.raises(NoUsableResponseError, match="no URL"):
+            parse(UPLOAD, respond(200, body))

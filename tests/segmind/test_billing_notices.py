@@ -10,17 +10,22 @@ from airflow_provider_runway.segmind.billing_notices import how_to_resume, job_s
 SUBMITTED_AT = 1_800_000_000.0
 
 
-@pytest.mark.parametrize(
-    ("submitted_at", "until"),
-    [(SUBMITTED_AT, "until 2027-01-15T09:00:00+00:00"), (None, "for an hour from its submission")],
-)
-def test_a_job_that_goes_on_is_named_with_its_bill_and_the_way_to_resume(
-    submitted_at: float | None, until: str
-) -> None:
-    text = job_still_running("r-1", submitted_at, "the task was stopped.")
-    assert how_to_resume("r-1", submitted_at) in text
-    for words in ("r-1", "billed", until, 'RunwayJobSensor(request_id="r-1")', "the task was stopped. The job goes on"):
-        assert words in text
+def test_a_job_that_goes_on_is_named_with_its_bill_and_the_way_to_resume(subtests: pytest.Subtests) -> None:
+    for submitted_at, until in (
+        (SUBMITTED_AT, "until 2027-01-15T09:00:00+00:00"),
+        (None, "for an hour from its submission"),
+    ):
+        with subtests.test(submitted_at=submitted_at, until=until):
+            text = job_still_running("r-1", submitted_at, "the task was stopped.")
+            assert how_to_resume("r-1", submitted_at) in text
+            for words in (
+                "r-1",
+                "billed",
+                until,
+                'RunwayJobSensor(request_id="r-1")',
+                "the task was stopped. The job goes on",
+            ):
+                assert words in text
 
 
 def test_the_place_of_an_output_is_said_without_a_password() -> None:

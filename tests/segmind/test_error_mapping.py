@@ -17,7 +17,6 @@ from airflow_provider_runway.exceptions import (
     NoUsableResponseError,
     OutOfCreditsError,
     RefusedError,
-    RunwayError,
     SpendLimitError,
     ThrottledError,
     UnauthorizedError,
@@ -85,22 +84,18 @@ def test_a_429_refuses_a_submit_whatever_its_body(submit: Request, respond: Resp
         assert type(map_response_to_error(submit, respond(429, body))) is ThrottledError
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        pytest.param(307, b"<html>", BadRequestError, id="a redirect"),
-        pytest.param(402, JSON_ERROR, RefusedError, id="a 4xx that is not documented"),
-        pytest.param(404, b"", NotFoundError, id="a 404 without a body"),
-        pytest.param(404, b"<html>", NoUsableResponseError, id="a web page"),
-        pytest.param(408, JSON_ERROR, NoUsableResponseError, id="a proxy's timeout"),
-        pytest.param(520, JSON_ERROR, NoUsableResponseError, id="a server fault"),
-        pytest.param(200, b"", NoUsableResponseError, id="a success that is none"),
-    ],
-)
-def test_a_get_is_repeated_where_that_may_help(
-    get: Request, respond: Respond, status: int, body: Any, kind: type[RunwayError]
-) -> None:
-    assert type(map_response_to_error(get, respond(status, body))) is kind
+def test_a_get_is_repeated_where_that_may_help(subtests: pytest.Subtests, get: Request, respond: Respond) -> None:
+    for case, status, body, kind in (
+        ("a redirect", 307, b"<html>", BadRequestError),
+        ("a 4xx that is not documented", 402, JSON_ERROR, RefusedError),
+        ("a 404 without a body", 404, b"", NotFoundError),
+        ("a web page", 404, b"<html>", NoUsableResponseError),
+        ("a proxy's timeout", 408, JSON_ERROR, NoUsableResponseError),
+        ("a server fault", 520, JSON_ERROR, NoUsableResponseError),
+        ("a success that is none", 200, b"", NoUsableResponseError),
+    ):
+        with subtests.test(case):
+            assert type(map_response_to_error(get, respond(status, body))) is kind
 
 
 def test_a_redirect_says_why_it_is_not_followed(get: Request, submit: Request, respond: Respond) -> None:
@@ -108,69 +103,59 @@ def test_a_redirect_says_why_it_is_not_followed(get: Request, submit: Request, r
         assert "the key stays with the connection's own hosts" in str(map_response_to_error(request, respond(307, b"")))
 
 
-@pytest.mark.parametrize(
-    ("body", "advice"),
-    [
+def test_the_two_kinds_of_401_are_told_apart(subtests: pytest.Subtests, get: Request, respond: Respond) -> None:
+    for body, advice in (
         ({"error": "Missing Authorization or x-api-key in header"}, "No key arrived"),
         ({"error": "unauthorized", "error_description": "Missing Authorization in header"}, "No key arrived"),
         ({"error": "unauthorized", "error_description": "API key is invalid", "status_code": 401}, "Put a valid key"),
         ("Unauthorized", "Put a valid key"),
-    ],
-)
-def test_the_two_kinds_of_401_are_told_apart(get: Request, respond: Respond, body: Any, advice: str) -> None:
-    error = map_response_to_error(get, respond(401, body))
-    assert isinstance(error, UnauthorizedError)
-    assert advice in str(error)
+    ):
+        with subtests.test(body=body, advice=advice):
+            error = map_response_to_error(get, respond(401, body))
+            assert isinstance(error, UnauthorizedError)
+            assert advice in str(error)
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "advice"),
-    [
+def test_the_kinds_of_406_are_told_apart_by_their_text(
+    subtests: pytest.Subtests, submit: Request, respond: Respond
+) -> None:
+    for text, kind, advice in (
         ("Insufficient credits", OutOfCreditsError, "Top up"),
         ("Your balance is too low", OutOfCreditsError, "Top up"),
         ("Spend limit of team credits reached", SpendLimitError, "spend limit"),
         ("Invalid content type", BadRequestError, "application/json"),
         ("Unsupported Content-Type", BadRequestError, "application/json"),
         ("Parameter not acceptable: ratio", BadRequestError, "parameter"),
-    ],
-)
-def test_the_kinds_of_406_are_told_apart_by_their_text(
-    submit: Request, respond: Respond, text: str, kind: type[RunwayError], advice: str
-) -> None:
-    error = map_response_to_error(submit, respond(406, {"error": text}))
-    assert type(error) is kind
-    assert advice in str(error)
+    ):
+        with subtests.test(text=text, kind=kind, advice=advice):
+            error = map_response_to_error(submit, respond(406, {"error": text}))
+            assert type(error) is kind
+            assert advice in str(error)
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
+def test_each_transport_failure_is_the_error_of_what_it_proves(subtests: pytest.Subtests, get: Request) -> None:
+    for kind, error, words in (
         (FailureKind.NOT_SENT, UnreachableError, "Nothing was sent"),
         (FailureKind.MAYBE_SENT, NoUsableResponseError, "may have arrived"),
         (FailureKind.UNTRUSTED, BadConnectionError, '"verify"'),
-    ],
-)
-def test_each_transport_failure_is_the_error_of_what_it_proves(
-    get: Request, kind: FailureKind, error: type[RunwayError], words: str
-) -> None:
-    found = map_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
-    assert type(found) is error
-    assert words in str(found)
-    assert KEY not in str(found)
+    ):
+        with subtests.test(kind=kind, error=error, words=words):
+            found = map_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
+            assert type(found) is error
+            assert words in str(found)
+            assert KEY not in str(found)
 
 
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        pytest.param({"error": "a", "error_description": "b", "message": "c"}, "a: b: c", id="several texts"),
-        pytest.param({"detail": {"message": "m"}}, "m", id="an object in it"),
-        pytest.param({"error": 7}, "", id="no text"),
-        pytest.param({"error": " two \n lines "}, "two lines", id="one line"),
-        pytest.param(b"<html>", "", id="HTML is not quoted"),
-    ],
-)
-def test_the_apis_own_words_are_quoted(respond: Respond, body: Any, text: str) -> None:
-    assert extract_error_text(respond(400, body)) == text
+def test_the_apis_own_words_are_quoted(subtests: pytest.Subtests, respond: Respond) -> None:
+    for case, body, text in (
+        ("several texts", {"error": "a", "error_description": "b", "message": "c"}, "a: b: c"),
+        ("an object in it", {"detail": {"message": "m"}}, "m"),
+        ("no text", {"error": 7}, ""),
+        ("one line", {"error": " two \n lines "}, "two lines"),
+        ("HTML is not quoted", b"<html>", ""),
+    ):
+        with subtests.test(case):
+            assert extract_error_text(respond(400, body)) == text
 
 
 def test_a_long_text_is_cut() -> None:
@@ -192,25 +177,23 @@ def test_any_response_can_be_mapped(body: bytes, status: int, idempotent: bool) 
 RESET = "x-rate-limit-reset-at-utc"
 
 
-@pytest.mark.parametrize(
-    ("headers", "after_s"),
-    [
-        pytest.param({RESET: "2026-08-27T10:00:30Z"}, 30.0, id="ISO"),
-        pytest.param({RESET: "2026-08-27 10:00:30"}, 30.0, id="ISO without T and zone"),
-        pytest.param({RESET: str(int(NOW) + 30)}, 30.0, id="epoch seconds"),
-        pytest.param({RESET: str((int(NOW) + 30) * 1000)}, 30.0, id="epoch milliseconds"),
-        pytest.param({"retry-after": "30"}, 30.0, id="Retry-After in seconds"),
-        pytest.param({"retry-after": "Thu, 27 Aug 2026 10:00:30 GMT"}, 30.0, id="Retry-After as a date"),
-        pytest.param({"retry-after": "5", RESET: str(NOW + 30)}, 30.0, id="the later one counts"),
-        pytest.param({RESET: "2020-01-01T00:00:00Z"}, 0.0, id="a time in the past"),
-        pytest.param({"retry-after": "86400"}, MAX_RESET_S, id="a time too far away"),
-        pytest.param({RESET: "soon", "retry-after": "?"}, None, id="no time"),
-        pytest.param({RESET: "now"}, None, id="a word that means a time"),
-        pytest.param({}, None, id="no header"),
-    ],
-)
-def test_the_reset_of_the_rate_limit_is_read(headers: dict[str, str], after_s: float | None) -> None:
-    assert parse_rate_limit_reset(headers, NOW) == (None if after_s is None else NOW + after_s)
+def test_the_reset_of_the_rate_limit_is_read(subtests: pytest.Subtests) -> None:
+    for case, headers, after_s in (
+        ("ISO", {RESET: "2026-08-27T10:00:30Z"}, 30.0),
+        ("ISO without T and zone", {RESET: "2026-08-27 10:00:30"}, 30.0),
+        ("epoch seconds", {RESET: str(int(NOW) + 30)}, 30.0),
+        ("epoch milliseconds", {RESET: str((int(NOW) + 30) * 1000)}, 30.0),
+        ("Retry-After in seconds", {"retry-after": "30"}, 30.0),
+        ("Retry-After as a date", {"retry-after": "Thu, 27 Aug 2026 10:00:30 GMT"}, 30.0),
+        ("the later one counts", {"retry-after": "5", RESET: str(NOW + 30)}, 30.0),
+        ("a time in the past", {RESET: "2020-01-01T00:00:00Z"}, 0.0),
+        ("a time too far away", {"retry-after": "86400"}, MAX_RESET_S),
+        ("no time", {RESET: "soon", "retry-after": "?"}, None),
+        ("a word that means a time", {RESET: "now"}, None),
+        ("no header", {}, None),
+    ):
+        with subtests.test(case):
+            assert parse_rate_limit_reset(headers, NOW) == (None if after_s is None else NOW + after_s)
 
 
 @given(reset=st.text(), after=st.text(), seconds=st.integers(min_value=-3600, max_value=3600))
@@ -228,9 +211,8 @@ def test_a_429_carries_its_reset(get: Request, respond: Respond, now: float) -> 
     assert error.reset_at == error.facts["reset_at"] == now + 7
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_these_texts_are_a_content_block(subtests: pytest.Subtests) -> None:
+    for error in (
         "Content blocked by RAI",
         "The prompt violates our safety policy",
         "NSFW-content",
@@ -240,15 +222,13 @@ def test_a_429_carries_its_reset(get: Request, respond: Respond, now: float) -> 
         "Flagged by moderation",
         "The input has prohibited material",
         "Inappropriate content",
-    ],
-)
-def test_these_texts_are_a_content_block(error: str) -> None:
-    assert is_content_block_error(error)
+    ):
+        with subtests.test(error=error):
+            assert is_content_block_error(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_these_texts_are_no_content_block(subtests: pytest.Subtests) -> None:
+    for error in (
         "Failed to fetch content",
         "Failed to fetch the image: blocked by CORS policy",
         "Could not download image: the bucket policy denies access",
@@ -263,7 +243,6 @@ def test_these_texts_are_a_content_block(error: str) -> None:
         "Discontented",
         "",
         None,
-    ],
-)
-def test_these_texts_are_no_content_block(error: str | None) -> None:
-    assert not is_content_block_error(error)
+    ):
+        with subtests.test(error=error):
+            assert not is_content_block_error(error)

@@ -11,7 +11,6 @@ from airflow_provider_runway.exceptions import (
     BadConnectionError,
     BadRequestError,
     NoUsableResponseError,
-    RunwayError,
     SubmitOutcomeUnknownError,
     ThrottledError,
     UnreachableError,
@@ -78,18 +77,19 @@ def test_a_poll_without_a_usable_response_is_repeated(drive: Drive, outcome: Any
     assert played.value.request_id == "r-1"
 
 
-@pytest.mark.parametrize(
-    ("first", "max_pause_s"),
-    [pytest.param((429, {"error": "rate_limit_exceeded"}), 1.0, id="429"), pytest.param(NOT_SENT, 0.5, id="not sent")],
-)
 def test_what_was_certainly_not_accepted_is_sent_again(
-    drive: Drive, outcome: Any, respond: Respond, first: Any, max_pause_s: float
+    subtests: pytest.Subtests, drive: Drive, outcome: Any, respond: Respond
 ) -> None:
-    for call in (SUBMIT, STATUS):
-        played = drive(execute(call, POLICY), [outcome(first), respond(200, QUEUED)])
-        assert played.value.request_id == "r-1"
-        assert [type(step) for step in played.steps] == [Send, Sleep, Send]
-        assert 0 < played.pauses[0].seconds <= max_pause_s
+    for case, first, max_pause_s in (
+        ("429", (429, {"error": "rate_limit_exceeded"}), 1.0),
+        ("not sent", NOT_SENT, 0.5),
+    ):
+        with subtests.test(case):
+            for call in (SUBMIT, STATUS):
+                played = drive(execute(call, POLICY), [outcome(first), respond(200, QUEUED)])
+                assert played.value.request_id == "r-1"
+                assert [type(step) for step in played.steps] == [Send, Sleep, Send]
+                assert 0 < played.pauses[0].seconds <= max_pause_s
 
 
 def test_a_submit_after_a_429_waits_for_the_reset(drive: Drive, respond: Respond) -> None:
@@ -98,18 +98,16 @@ def test_a_submit_after_a_429_waits_for_the_reset(drive: Drive, respond: Respond
     assert [pause.seconds for pause in played.pauses] == [42.0]
 
 
-@pytest.mark.parametrize(
-    ("row", "error"),
-    [
-        pytest.param(NOT_SENT, UnreachableError, id="unreachable"),
-        pytest.param(MAYBE_SENT, NoUsableResponseError, id="lost"),
-        pytest.param((503, b"<html>"), NoUsableResponseError, id="503"),
-    ],
-)
-def test_a_poll_ends_with_the_last_error(drive: Drive, outcome: Any, row: Any, error: type[RunwayError]) -> None:
-    played = drive(execute(STATUS, POLICY), [outcome(row)] * 3)
-    assert type(played.error) is error
-    assert len(played.sent) == POLICY.attempts
+def test_a_poll_ends_with_the_last_error(subtests: pytest.Subtests, drive: Drive, outcome: Any) -> None:
+    for case, row, error in (
+        ("unreachable", NOT_SENT, UnreachableError),
+        ("lost", MAYBE_SENT, NoUsableResponseError),
+        ("503", (503, b"<html>"), NoUsableResponseError),
+    ):
+        with subtests.test(case):
+            played = drive(execute(STATUS, POLICY), [outcome(row)] * 3)
+            assert type(played.error) is error
+            assert len(played.sent) == POLICY.attempts
 
 
 def test_a_submit_that_was_never_sent_is_not_unknown(drive: Drive) -> None:
@@ -122,14 +120,15 @@ def test_a_submit_is_in_doubt_at_most_once(drive: Drive, respond: Respond) -> No
     assert len(played.sent) == 3
 
 
-@pytest.mark.parametrize(("not_after_s", "sends"), [(0.2, 1), (3.0, 3)])
 def test_no_retry_is_planned_for_after_a_request_has_expired(
-    drive: Drive, now: float, not_after_s: float, sends: int
+    subtests: pytest.Subtests, drive: Drive, now: float
 ) -> None:
-    call = api_calls.make_submit_call(BaseUrls(), "m", {}, not_after=now + not_after_s)
-    played = drive(execute(call, POLICY), [NOT_SENT] * 3)
-    assert type(played.error) is UnreachableError
-    assert len(played.sent) == sends
+    for not_after_s, sends in ((0.2, 1), (3.0, 3)):
+        with subtests.test(not_after_s=not_after_s, sends=sends):
+            call = api_calls.make_submit_call(BaseUrls(), "m", {}, not_after=now + not_after_s)
+            played = drive(execute(call, POLICY), [NOT_SENT] * 3)
+            assert type(played.error) is UnreachableError
+            assert len(played.sent) == sends
 
 
 def test_the_elapsed_time_counts_from_the_first_response(drive: Drive, respond: Respond, now: float) -> None:
@@ -139,18 +138,16 @@ def test_the_elapsed_time_counts_from_the_first_response(drive: Drive, respond: 
     assert len(played.sent) == 2
 
 
-@pytest.mark.parametrize(
-    ("row", "error"),
-    [
-        pytest.param((400, {"error": "x"}), BadRequestError, id="400"),
-        pytest.param((422, {"error": "x", "status": "FAILED"}), BadRequestError, id="422"),
-        pytest.param(TransportFailure(FailureKind.UNTRUSTED, "x"), BadConnectionError, id="an untrusted host"),
-    ],
-)
-def test_a_refusal_is_not_repeated(drive: Drive, outcome: Any, row: Any, error: type[RunwayError]) -> None:
-    played = drive(execute(SUBMIT, POLICY), [outcome(row)])
-    assert type(played.error) is error
-    assert len(played.sent) == 1
+def test_a_refusal_is_not_repeated(subtests: pytest.Subtests, drive: Drive, outcome: Any) -> None:
+    for case, row, error in (
+        ("400", (400, {"error": "x"}), BadRequestError),
+        ("422", (422, {"error": "x", "status": "FAILED"}), BadRequestError),
+        ("an untrusted host", TransportFailure(FailureKind.UNTRUSTED, "x"), BadConnectionError),
+    ):
+        with subtests.test(case):
+            played = drive(execute(SUBMIT, POLICY), [outcome(row)])
+            assert type(played.error) is error
+            assert len(played.sent) == 1
 
 
 def test_a_transport_that_mixes_up_its_results_is_a_bug(respond: Respond) -> None:

@@ -27,34 +27,33 @@ LOCAL = BaseUrls("http://localhost:8081", "https://storage.example:444/base/", "
 SUBMIT = Request("submit", "POST", "https://h", body=b"secret", idempotent=False, not_after=100.0)
 
 
-@pytest.mark.parametrize(
-    ("url", "may"),
-    [
-        pytest.param("HTTP://LOCALHOST:8081/v2/m", True, id="the gateway, in any case"),
-        pytest.param("https://storage.example:444/elsewhere", True, id="the storage, any path"),
-        pytest.param("https://history.example:443/", True, id="the scheme's own port, written out"),
-        pytest.param("https://localhost:8081/", False, id="another scheme"),
-        pytest.param("http://localhost/", False, id="another port"),
-        pytest.param("http://localhost.evil.example:8081/", False, id="a host that begins alike"),
-        pytest.param("http://xlocalhost:8081/", False, id="a host that ends alike"),
-        pytest.param("https://images.history.example/", False, id="a subdomain"),
-        pytest.param("http://localhost:8081@evil.example/", False, id="the host as a user"),
-        pytest.param("http://evil.example/http://localhost:8081/", False, id="the host in a path"),
-        pytest.param("http://user:pw@localhost:8081/", False, id="a user part"),
-        pytest.param("http://localhost:port/", False, id="an unreadable port"),
-        pytest.param("//localhost:8081/", False, id="no scheme"),
-    ],
-)
-def test_only_the_connections_own_hosts_receive_the_key(url: str, may: bool) -> None:
-    assert LOCAL.may_receive_key(url) is may
+def test_only_the_connections_own_hosts_receive_the_key(subtests: pytest.Subtests) -> None:
+    for case, url, may in (
+        ("the gateway, in any case", "HTTP://LOCALHOST:8081/v2/m", True),
+        ("the storage, any path", "https://storage.example:444/elsewhere", True),
+        ("the scheme's own port, written out", "https://history.example:443/", True),
+        ("another scheme", "https://localhost:8081/", False),
+        ("another port", "http://localhost/", False),
+        ("a host that begins alike", "http://localhost.evil.example:8081/", False),
+        ("a host that ends alike", "http://xlocalhost:8081/", False),
+        ("a subdomain", "https://images.history.example/", False),
+        ("the host as a user", "http://localhost:8081@evil.example/", False),
+        ("the host in a path", "http://evil.example/http://localhost:8081/", False),
+        ("a user part", "http://user:pw@localhost:8081/", False),
+        ("an unreadable port", "http://localhost:port/", False),
+        ("no scheme", "//localhost:8081/", False),
+    ):
+        with subtests.test(case):
+            assert LOCAL.may_receive_key(url) is may
 
 
-@pytest.mark.parametrize("field", ["gateway", "storage", "history"])
-def test_a_malformed_base_url_is_refused_without_its_password(field: str) -> None:
-    for url in ("", "localhost", "ftp://x", "https://u:p@x", "https://x:99999", "https://["):
-        with pytest.raises(BadConnectionError) as caught:
-            BaseUrls(**{field: url})
-        assert ":p@" not in str(caught.value)
+def test_a_malformed_base_url_is_refused_without_its_password(subtests: pytest.Subtests) -> None:
+    for field in ("gateway", "storage", "history"):
+        with subtests.test(field=field):
+            for url in ("", "localhost", "ftp://x", "https://u:p@x", "https://x:99999", "https://["):
+                with pytest.raises(BadConnectionError) as caught:
+                    BaseUrls(**{field: url})
+                assert ":p@" not in str(caught.value)
 
 
 def test_urls_are_built_from_the_base_urls() -> None:
@@ -81,11 +80,12 @@ def test_a_path_segment_never_leads_to_another_path(text: str) -> None:
         assert ".." not in found
 
 
-@pytest.mark.parametrize("make_url", [LOCAL.make_record_url, LOCAL.make_history_row_url])
-def test_an_id_that_would_lead_to_another_path_is_refused(make_url: Any) -> None:
-    for request_id in ("", "../x", "a/b", "a?b=c", None, 7, "-r"):
-        with pytest.raises(BadInputError, match="request_id="):
-            make_url(request_id)
+def test_an_id_that_would_lead_to_another_path_is_refused(subtests: pytest.Subtests) -> None:
+    for make_url in (LOCAL.make_record_url, LOCAL.make_history_row_url):
+        with subtests.test(make_url=make_url):
+            for request_id in ("", "../x", "a/b", "a?b=c", None, 7, "-r"):
+                with pytest.raises(BadInputError, match="request_id="):
+                    make_url(request_id)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=9))
@@ -122,15 +122,13 @@ def test_a_request_expires_after_its_latest_time() -> None:
     assert "3.5 s too late" in failure.detail
 
 
-@pytest.mark.parametrize(
-    ("date", "offset_s"),
-    [
+def test_the_date_header_tells_how_far_the_servers_clock_is_off(subtests: pytest.Subtests) -> None:
+    for date, offset_s in (
         ("Fri, 15 Jan 2027 08:05:00 GMT", 300.0),
         ("Fri, 15 Jan 2027 07:55:00 GMT", -300.0),
         ("yesterday", None),
         (None, None),
-    ],
-)
-def test_the_date_header_tells_how_far_the_servers_clock_is_off(date: str | None, offset_s: float | None) -> None:
-    headers = {} if date is None else {"date": date}
-    assert Response(200, headers, received_at=1_800_000_000.0).clock_offset_s == offset_s
+    ):
+        with subtests.test(date=date, offset_s=offset_s):
+            headers = {} if date is None else {"date": date}
+            assert Response(200, headers, received_at=1_800_000_000.0).clock_offset_s == offset_s

@@ -18,31 +18,27 @@ from airflow_provider_runway.segmind.images import (
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.mark.parametrize(
-    ("data", "mime"),
-    [
-        pytest.param(b"\xff\xd8\xff\xe0", "image/jpeg", id="JPEG"),
-        pytest.param(b"RIFF\x10\x00\x00\x00WEBPVP8 ", "image/webp", id="WebP"),
-        pytest.param(PNG + bytes(MAX_IMAGE_BYTES - len(PNG)), "image/png", id="PNG of exactly 16 MB"),
-    ],
-)
-def test_the_three_types_are_detected(data: bytes, mime: str) -> None:
-    assert check_image(data, "a.txt") == mime
+def test_the_three_types_are_detected(subtests: pytest.Subtests) -> None:
+    for case, data, mime in (
+        ("JPEG", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("WebP", b"RIFF\x10\x00\x00\x00WEBPVP8 ", "image/webp"),
+        ("PNG of exactly 16 MB", PNG + bytes(MAX_IMAGE_BYTES - len(PNG)), "image/png"),
+    ):
+        with subtests.test(case):
+            assert check_image(data, "a.txt") == mime
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"RIFF\x10\x00\x00\x00WAVE", "JPEG, PNG or WebP", id="another RIFF"),
-        pytest.param(b"<html>", "JPEG, PNG or WebP", id="a page"),
-        pytest.param(PNG + bytes(MAX_IMAGE_BYTES), "more than 16 MB", id="too large"),
-    ],
-)
-def test_anything_else_is_refused_by_its_name(data: bytes, words: str) -> None:
-    with pytest.raises(BadInputError, match=words) as caught:
-        check_image(data, "a.png")
-    assert "a.png" in str(caught.value)
+def test_anything_else_is_refused_by_its_name(subtests: pytest.Subtests) -> None:
+    for case, data, words in (
+        ("empty", b"", "is empty"),
+        ("another RIFF", b"RIFF\x10\x00\x00\x00WAVE", "JPEG, PNG or WebP"),
+        ("a page", b"<html>", "JPEG, PNG or WebP"),
+        ("too large", PNG + bytes(MAX_IMAGE_BYTES), "more than 16 MB"),
+    ):
+        with subtests.test(case):
+            with pytest.raises(BadInputError, match=words) as caught:
+                check_image(data, "a.png")
+            assert "a.png" in str(caught.value)
 
 
 @given(st.binary(max_size=32))

@@ -64,41 +64,36 @@ def test_validating_a_text_raises_nothing_but_bad_input(text: str) -> None:
             assert str(problem).startswith("x ")
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "valid"),
-    [
-        pytest.param(ModelField("x", NUMBER), "0.5", 0.5, id="a number as text"),
-        pytest.param(ModelField("x", NUMBER), 3, 3, id="a whole number for a number"),
-        pytest.param(ModelField("x", BOOLEAN), " True ", True, id="yes as a template renders it"),
-        pytest.param(ModelField("x", BOOLEAN), "false", False, id="no as text"),
-        pytest.param(ModelField("x", INTEGER, low=-9, high=9), " -5 ", -5, id="a whole number below zero"),
-        pytest.param(ModelField("x", TEXT), "two\nlines\tand more", "two\nlines\tand more", id="white space in a text"),
-    ],
-)
-def test_a_value_becomes_what_the_api_takes(field: ModelField, value: Any, valid: Any) -> None:
-    assert field.validate(value) == valid
-    assert type(field.validate(value)) is type(valid)
+def test_a_value_becomes_what_the_api_takes(subtests: pytest.Subtests) -> None:
+    for case, field, value, valid in (
+        ("a number as text", ModelField("x", NUMBER), "0.5", 0.5),
+        ("a whole number for a number", ModelField("x", NUMBER), 3, 3),
+        ("yes as a template renders it", ModelField("x", BOOLEAN), " True ", True),
+        ("no as text", ModelField("x", BOOLEAN), "false", False),
+        ("a whole number below zero", ModelField("x", INTEGER, low=-9, high=9), " -5 ", -5),
+        ("white space in a text", ModelField("x", TEXT), "two\nlines\tand more", "two\nlines\tand more"),
+    ):
+        with subtests.test(case):
+            assert field.validate(value) == valid
+            assert type(field.validate(value)) is type(valid)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        pytest.param(ModelField("x", CHOICE, allowed=(1, 2)), True, id="True is not 1"),
-        pytest.param(ModelField("x", BOOLEAN), 1, id="1 is not True"),
-        pytest.param(ModelField("x", NUMBER), True, id="True is no number"),
-        pytest.param(ModelField("x", INTEGER), 5.0, id="a broken number is not whole"),
-        pytest.param(ModelField("x", INTEGER, low=1), 0, id="below the range"),
-        pytest.param(ModelField("x", INTEGER, high=1), 2, id="above the range"),
-        pytest.param(ModelField("x", URL), "http://a.invalid/x.png", id="http"),
-        pytest.param(ModelField("x", URL), "/tmp/x.png", id="a path"),
-        pytest.param(ModelField("x", URL), "https://", id="no host"),
-        pytest.param(ModelField("x", URL), "https://a.invalid/x.png\n", id="a line break"),
-        pytest.param(ModelField("x", URL), "https://a.invalid:port/x.png", id="a port that is none"),
-    ],
-)
-def test_a_value_of_another_type_or_outside_the_rules_is_refused(field: ModelField, value: Any) -> None:
-    with pytest.raises(BadInputError, match="allowed"):
-        field.validate(value)
+def test_a_value_of_another_type_or_outside_the_rules_is_refused(subtests: pytest.Subtests) -> None:
+    for case, field, value in (
+        ("True is not 1", ModelField("x", CHOICE, allowed=(1, 2)), True),
+        ("1 is not True", ModelField("x", BOOLEAN), 1),
+        ("True is no number", ModelField("x", NUMBER), True),
+        ("a broken number is not whole", ModelField("x", INTEGER), 5.0),
+        ("below the range", ModelField("x", INTEGER, low=1), 0),
+        ("above the range", ModelField("x", INTEGER, high=1), 2),
+        ("http", ModelField("x", URL), "http://a.invalid/x.png"),
+        ("a path", ModelField("x", URL), "/tmp/x.png"),
+        ("no host", ModelField("x", URL), "https://"),
+        ("a line break", ModelField("x", URL), "https://a.invalid/x.png\n"),
+        ("a port that is none", ModelField("x", URL), "https://a.invalid:port/x.png"),
+    ):
+        with subtests.test(case), pytest.raises(BadInputError, match="allowed"):
+            field.validate(value)
 
 
 class Unprintable:

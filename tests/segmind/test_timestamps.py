@@ -32,26 +32,24 @@ ANYTHING = st.one_of(
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("2026-08-27T10:00:00Z", Timestamp(TIME), id="ISO with Z"),
-        pytest.param(" 2026-08-27T12:00:00.000+02:00 ", Timestamp(TIME), id="another zone"),
-        pytest.param("2026-08-27 10:00:00 UTC", Timestamp(TIME), id="the zone as a word"),
-        pytest.param("2026-08-27 10:00:00", Timestamp(TIME, has_time_zone=False), id="no zone and no T"),
-        pytest.param("2026-08-27T10:00", Timestamp(TIME, False, 60.0), id="minutes"),
-        pytest.param("2026-08-27T10:00Z", Timestamp(TIME, True, 60.0), id="minutes with a zone"),
-        pytest.param("2026-08-27", Timestamp(TIME - 10 * HOUR, False, 86_400.0), id="a day"),
-        pytest.param("Thu, 27 Aug 2026 10:00:00 GMT", Timestamp(TIME), id="an HTTP date"),
-        pytest.param("Aug 27, 2026 10:00 AM", Timestamp(TIME, False, 60.0), id="a month by its name"),
-        pytest.param("2026/08/27 10:00:00+00:00", Timestamp(TIME), id="slashes, the year first"),
-        pytest.param(TIME, Timestamp(TIME), id="epoch seconds"),
-        pytest.param(str(int(TIME * 1000)), Timestamp(TIME), id="epoch milliseconds as text"),
-    ],
-)
-def test_a_timestamp_is_read_with_its_zone_and_precision(text: object, expected: Timestamp) -> None:
-    assert parse_timestamp_details(text) == expected
-    assert parse_timestamp(text) == expected.seconds
+def test_a_timestamp_is_read_with_its_zone_and_precision(subtests: pytest.Subtests) -> None:
+    for case, text, expected in (
+        ("ISO with Z", "2026-08-27T10:00:00Z", Timestamp(TIME)),
+        ("another zone", " 2026-08-27T12:00:00.000+02:00 ", Timestamp(TIME)),
+        ("the zone as a word", "2026-08-27 10:00:00 UTC", Timestamp(TIME)),
+        ("no zone and no T", "2026-08-27 10:00:00", Timestamp(TIME, has_time_zone=False)),
+        ("minutes", "2026-08-27T10:00", Timestamp(TIME, False, 60.0)),
+        ("minutes with a zone", "2026-08-27T10:00Z", Timestamp(TIME, True, 60.0)),
+        ("a day", "2026-08-27", Timestamp(TIME - 10 * HOUR, False, 86_400.0)),
+        ("an HTTP date", "Thu, 27 Aug 2026 10:00:00 GMT", Timestamp(TIME)),
+        ("a month by its name", "Aug 27, 2026 10:00 AM", Timestamp(TIME, False, 60.0)),
+        ("slashes, the year first", "2026/08/27 10:00:00+00:00", Timestamp(TIME)),
+        ("epoch seconds", TIME, Timestamp(TIME)),
+        ("epoch milliseconds as text", str(int(TIME * 1000)), Timestamp(TIME)),
+    ):
+        with subtests.test(case):
+            assert parse_timestamp_details(text) == expected
+            assert parse_timestamp(text) == expected.seconds
 
 
 def test_a_timestamp_without_a_zone_may_mean_any_zone() -> None:
@@ -90,9 +88,8 @@ def test_no_timestamp_is_written_as_nothing() -> None:
     assert format_timestamp(TIME) == "2026-08-27T10:00:00+00:00"
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
+def test_a_number_is_read_from_itself_or_its_text(subtests: pytest.Subtests) -> None:
+    for value, number in (
         (" 0.50 ", 0.5),
         (7, 7.0),
         ("7 USD", None),
@@ -101,7 +98,6 @@ def test_no_timestamp_is_written_as_nothing() -> None:
         (10**400, None),
         ([7], None),
         (None, None),
-    ],
-)
-def test_a_number_is_read_from_itself_or_its_text(value: object, number: float | None) -> None:
-    assert parse_number(value) == number
+    ):
+        with subtests.test(value=value, number=number):
+            assert parse_number(value) == number

@@ -210,36 +210,30 @@ def make_entry(phase: Phase = Phase.SUBMITTED, max_tries: int = 2) -> JournalEnt
     return JournalEntry(phase, "0123", "model", 0, 7, 1, max_tries, 1e9)
 
 
-@pytest.mark.parametrize(
-    ("entry", "try_number", "max_tries", "attempt"),
-    [
-        pytest.param(None, 1, 2, Attempt.FIRST, id="first try"),
-        pytest.param(None, 2, 2, Attempt.AGAIN, id="a later try without an entry"),
-        pytest.param(make_entry(), 1, 2, Attempt.AGAIN, id="the same try again: a restart"),
-        pytest.param(make_entry(), 2, 2, Attempt.AGAIN, id="a retry"),
-        pytest.param(make_entry(), 2, 3, Attempt.CLEARED, id="a clear after the first try"),
-        pytest.param(make_entry(max_tries=3), 3, 3, Attempt.AGAIN, id="a retry after the clear"),
-        pytest.param(make_entry(), 2, 2, Attempt.AGAIN, id="a clear while it ran leaves max_tries"),
-        pytest.param(make_entry(max_tries=0), 2, 1, Attempt.CLEARED, id="a clear of a task without retries"),
-        pytest.param(None, 3, 4, Attempt.AGAIN, id="a clear that empties the store"),
-    ],
-)
-def test_a_clear_is_told_from_a_retry_by_max_tries(
-    entry: JournalEntry | None, try_number: int, max_tries: int, attempt: Attempt
-) -> None:
-    assert attempt_of(entry, try_number, max_tries) is attempt
+def test_a_clear_is_told_from_a_retry_by_max_tries(subtests: pytest.Subtests) -> None:
+    for case, entry, try_number, max_tries, attempt in (
+        ("first try", None, 1, 2, Attempt.FIRST),
+        ("a later try without an entry", None, 2, 2, Attempt.AGAIN),
+        ("the same try again: a restart", make_entry(), 1, 2, Attempt.AGAIN),
+        ("a retry", make_entry(), 2, 2, Attempt.AGAIN),
+        ("a clear after the first try", make_entry(), 2, 3, Attempt.CLEARED),
+        ("a retry after the clear", make_entry(max_tries=3), 3, 3, Attempt.AGAIN),
+        ("a clear while it ran leaves max_tries", make_entry(), 2, 2, Attempt.AGAIN),
+        ("a clear of a task without retries", make_entry(max_tries=0), 2, 1, Attempt.CLEARED),
+        ("a clear that empties the store", None, 3, 4, Attempt.AGAIN),
+    ):
+        with subtests.test(case):
+            assert attempt_of(entry, try_number, max_tries) is attempt
 
 
-@pytest.mark.parametrize(
-    ("entry", "state"),
-    [
+def test_a_journal_entry_is_read_as_a_state(subtests: pytest.Subtests) -> None:
+    for entry, state in (
         (None, JournalState.EMPTY),
         (make_entry(Phase.STARTED), JournalState.NOT_ACCEPTED),
         (make_entry(Phase.NOT_ACCEPTED), JournalState.NOT_ACCEPTED),
         (make_entry(Phase.INTENT), JournalState.INTENT),
         (make_entry(Phase.SUBMITTED), JournalState.SUBMITTED),
         (make_entry(Phase.DELIVERED), JournalState.DELIVERED),
-    ],
-)
-def test_a_journal_entry_is_read_as_a_state(entry: JournalEntry | None, state: JournalState) -> None:
-    assert journal_state_of(entry) is state
+    ):
+        with subtests.test(entry=entry, state=state):
+            assert journal_state_of(entry) is state

@@ -136,21 +136,19 @@ def test_a_model_that_is_not_known_has_the_records_hour() -> None:
     assert max_latency_s("some-slug") == RECORD_LIFETIME_S
 
 
-@pytest.mark.parametrize(
-    ("rows", "why"),
-    [
-        pytest.param([], "no complete row", id="no row at all"),
-        pytest.param([make_row("other", body={"seed": 8}, model_created=None)], "no complete row", id="no times"),
-        pytest.param([ANOTHER_JOB, "text"], "1 rows cannot be read", id="a row that is none"),
-        pytest.param([ANOTHER_JOB, HALF_LANDED], "half", id="a row without a body"),
-        pytest.param([ANOTHER_JOB, make_row(body={"promptText": "a city at night"})], "ours", id="another prompt"),
-    ],
-)
-def test_what_cannot_be_read_or_matched_is_waited_for_and_never_proves_absence(rows: list[Any], why: str) -> None:
-    assert ask_once(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
-    given_up = ask_once(rows, GIVE_UP_S)
-    assert given_up.history is HistoryLookup.UNCLEAR
-    assert why in given_up.why
+def test_what_cannot_be_read_or_matched_is_waited_for_and_never_proves_absence(subtests: pytest.Subtests) -> None:
+    for case, rows, why in (
+        ("no row at all", [], "no complete row"),
+        ("no times", [make_row("other", body={"seed": 8}, model_created=None)], "no complete row"),
+        ("a row that is none", [ANOTHER_JOB, "text"], "1 rows cannot be read"),
+        ("a row without a body", [ANOTHER_JOB, HALF_LANDED], "half"),
+        ("another prompt", [ANOTHER_JOB, make_row(body={"promptText": "a city at night"})], "ours"),
+    ):
+        with subtests.test(case):
+            assert ask_once(rows, SETTLED_S).history is HistoryLookup.NOT_SETTLED
+            given_up = ask_once(rows, GIVE_UP_S)
+            assert given_up.history is HistoryLookup.UNCLEAR
+            assert why in given_up.why
 
 
 def test_a_history_that_may_hold_more_rows_than_it_sends_never_proves_absence() -> None:
@@ -198,24 +196,20 @@ def test_more_jobs_with_our_own_seed_are_named() -> None:
     assert found.others == ("older",)
 
 
-@pytest.mark.parametrize(
-    ("status", "at_settled"),
-    [
+def test_a_history_that_refuses_is_given_up_and_one_that_is_down_is_waited_for(subtests: pytest.Subtests) -> None:
+    for status, at_settled in (
         (401, HistoryLookup.UNCLEAR),
         (404, HistoryLookup.NOT_SETTLED),
         (429, HistoryLookup.NOT_SETTLED),
         (503, HistoryLookup.NOT_SETTLED),
-    ],
-)
-def test_a_history_that_refuses_is_given_up_and_one_that_is_down_is_waited_for(
-    status: int, at_settled: HistoryLookup
-) -> None:
-    history = History(lambda _: [], status)
-    assert history.ask(5).history is HistoryLookup.NOT_SETTLED, "the first try may still be alive"
-    assert history.ask(SETTLED_S).history is at_settled
-    given_up = history.ask(GIVE_UP_S)
-    assert given_up.history is HistoryLookup.UNCLEAR
-    assert str(status) in given_up.why
+    ):
+        with subtests.test(status=status, at_settled=at_settled):
+            history = History(lambda _: [], status)
+            assert history.ask(5).history is HistoryLookup.NOT_SETTLED, "the first try may still be alive"
+            assert history.ask(SETTLED_S).history is at_settled
+            given_up = history.ask(GIVE_UP_S)
+            assert given_up.history is HistoryLookup.UNCLEAR
+            assert str(status) in given_up.why
 
 
 @pytest.mark.parametrize("clock_ahead_s", [-300.0, 300.0])

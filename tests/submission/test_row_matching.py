@@ -67,58 +67,52 @@ def make_row(body: Mapping[str, Any] | None = None, without: str = "", **fields:
 OURS, ALONE, UNCLEAR, NOT_OURS = RowMatch.OURS, RowMatch.OURS_IF_ALONE, RowMatch.UNCLEAR, RowMatch.NOT_OURS
 
 
-@pytest.mark.parametrize(
-    ("row", "match"),
-    [
-        pytest.param(make_row(), OURS, id="the body as it was sent"),
-        pytest.param(make_row({"seed": "7"}), OURS, id="the seed as text"),
-        pytest.param(make_row(without="promptText promptImage"), OURS, id="the seed alone"),
-        pytest.param(make_row({"promptImage": "https://cdn.example/copy.png"}), OURS, id="a copied image"),
-        pytest.param(make_row({"promptText": f"  {PROMPT.replace(' ', '  ')} "}), OURS, id="other white space"),
-        pytest.param(make_row({"promptText": PROMPT[:20]}), OURS, id="a prompt that was cut off"),
-        pytest.param(make_row(model_name="Runway Gen-4 Turbo"), OURS, id="a display name"),
-        pytest.param(make_row(model_name=None, model_created=None), OURS, id="no model and no time"),
-        pytest.param(make_row({"promptText": OTHER_PROMPT}), UNCLEAR, id="our seed, another prompt"),
-        pytest.param(
+def test_a_row_is_compared_with_a_submit_of_a_derived_seed(subtests: pytest.Subtests) -> None:
+    for case, row, match in (
+        ("the body as it was sent", make_row(), OURS),
+        ("the seed as text", make_row({"seed": "7"}), OURS),
+        ("the seed alone", make_row(without="promptText promptImage"), OURS),
+        ("a copied image", make_row({"promptImage": "https://cdn.example/copy.png"}), OURS),
+        ("other white space", make_row({"promptText": f"  {PROMPT.replace(' ', '  ')} "}), OURS),
+        ("a prompt that was cut off", make_row({"promptText": PROMPT[:20]}), OURS),
+        ("a display name", make_row(model_name="Runway Gen-4 Turbo"), OURS),
+        ("no model and no time", make_row(model_name=None, model_created=None), OURS),
+        ("our seed, another prompt", make_row({"promptText": OTHER_PROMPT}), UNCLEAR),
+        (
+            "our seed, another image, no prompt",
             make_row({"promptImage": "https://cdn.example/copy.png"}, without="promptText"),
             UNCLEAR,
-            id="our seed, another image, no prompt",
         ),
-        pytest.param(make_row({"seed": 8}), NOT_OURS, id="another seed"),
-        pytest.param(make_row(request_id="a-sibling"), NOT_OURS, id="the id of another task's job"),
-        pytest.param(make_row(model_name="runway-gen3-alphaturbo"), NOT_OURS, id="another known model"),
-        pytest.param(make_row(without="seed"), ALONE, id="no seed, prompt and image match"),
-        pytest.param(make_row(without="seed promptImage"), ALONE, id="no seed, no image, the prompt matches"),
-        pytest.param(
+        ("another seed", make_row({"seed": 8}), NOT_OURS),
+        ("the id of another task's job", make_row(request_id="a-sibling"), NOT_OURS),
+        ("another known model", make_row(model_name="runway-gen3-alphaturbo"), NOT_OURS),
+        ("no seed, prompt and image match", make_row(without="seed"), ALONE),
+        ("no seed, no image, the prompt matches", make_row(without="seed promptImage"), ALONE),
+        (
+            "no seed, the prompt matches, a copied image",
             make_row({"promptImage": "https://cdn.example/copy.png"}, without="seed"),
             UNCLEAR,
-            id="no seed, the prompt matches, a copied image",
         ),
-        pytest.param(make_row(without="seed promptText"), UNCLEAR, id="no seed, no prompt"),
-        pytest.param(make_row({"promptText": OTHER_PROMPT}, without="seed"), NOT_OURS, id="no seed, another prompt"),
-        pytest.param(make_row({"promptText": PROMPT.upper()}, without="seed"), UNCLEAR, id="no seed, other letters"),
-        pytest.param(make_row(request_body=None), UNCLEAR, id="no body"),
-        pytest.param(make_row(request_body="<unreadable>"), UNCLEAR, id="a body in an unknown form"),
-    ],
-)
-def test_a_row_is_compared_with_a_submit_of_a_derived_seed(row: HistoryRow, match: RowMatch) -> None:
-    assert classify_row(row, LOST) is match
+        ("no seed, no prompt", make_row(without="seed promptText"), UNCLEAR),
+        ("no seed, another prompt", make_row({"promptText": OTHER_PROMPT}, without="seed"), NOT_OURS),
+        ("no seed, other letters", make_row({"promptText": PROMPT.upper()}, without="seed"), UNCLEAR),
+        ("no body", make_row(request_body=None), UNCLEAR),
+        ("a body in an unknown form", make_row(request_body="<unreadable>"), UNCLEAR),
+    ):
+        with subtests.test(case):
+            assert classify_row(row, LOST) is match
 
 
-@pytest.mark.parametrize(
-    ("row", "match"),
-    [
-        pytest.param(make_row(), ALONE, id="seed, prompt and image match"),
-        pytest.param(make_row({"promptText": OTHER_PROMPT}), NOT_OURS, id="the same seed, another prompt"),
-        pytest.param(
-            make_row({"promptImage": "https://cdn.example/2.png"}), UNCLEAR, id="the same seed, another image"
-        ),
-        pytest.param(make_row(without="promptText"), UNCLEAR, id="the same seed, no prompt"),
-        pytest.param(make_row({"seed": 8}), NOT_OURS, id="another seed"),
-    ],
-)
-def test_an_authors_own_seed_is_not_enough(row: HistoryRow, match: RowMatch) -> None:
-    assert classify_row(row, AUTHORS_SEED) is match
+def test_an_authors_own_seed_is_not_enough(subtests: pytest.Subtests) -> None:
+    for case, row, match in (
+        ("seed, prompt and image match", make_row(), ALONE),
+        ("the same seed, another prompt", make_row({"promptText": OTHER_PROMPT}), NOT_OURS),
+        ("the same seed, another image", make_row({"promptImage": "https://cdn.example/2.png"}), UNCLEAR),
+        ("the same seed, no prompt", make_row(without="promptText"), UNCLEAR),
+        ("another seed", make_row({"seed": 8}), NOT_OURS),
+    ):
+        with subtests.test(case):
+            assert classify_row(row, AUTHORS_SEED) is match
 
 
 def test_a_model_without_seeds_is_recognised_by_prompt_and_image() -> None:
@@ -142,27 +136,23 @@ def test_the_digest_of_the_sent_prompt_is_enough_to_recognise_it() -> None:
     assert classify_row(make_row({"promptText": PROMPT[:30]}, without="seed"), CHANGED_PROMPT) is UNCLEAR
 
 
-@pytest.mark.parametrize(
-    ("created", "is_possible"),
-    [
-        pytest.param(SENT_AT - CLOCK_TOLERANCE_S + 1, True, id="a clock that is behind"),
-        pytest.param(SENT_AT - CLOCK_TOLERANCE_S - 5, False, id="older than any clock explains"),
-        pytest.param(LOST.latest_row_at + CLOCK_TOLERANCE_S, True, id="written when the job ended"),
-        pytest.param(LOST.latest_row_at + CLOCK_TOLERANCE_S + 5, False, id="later than the job can have ended"),
-        pytest.param(1000 * SENT_AT, True, id="milliseconds"),
-        pytest.param("2026-09-21T23:13:22", True, id="no zone: nine hours ahead, as in Japan"),
-        pytest.param("2026-09-21T07:13:22", True, id="no zone: seven hours behind, as in California"),
-        pytest.param("2026-09-22T06:13:22", False, id="no zone: sixteen hours ahead, as nowhere"),
-        pytest.param("2026-09-20T23:13:22", False, id="no zone: fifteen hours behind, as nowhere"),
-        pytest.param("2026-09-21", True, id="a date alone"),
-        pytest.param("2026-09-21T14:13Z", True, id="minutes"),
-        pytest.param("yesterday", True, id="no time that can be read"),
-    ],
-)
-def test_a_time_excludes_a_row_only_where_no_clock_and_no_zone_could_bring_it_in(
-    created: float | str, is_possible: bool
-) -> None:
-    assert (classify_row(make_row(model_created=created), LOST) is not NOT_OURS) is is_possible
+def test_a_time_excludes_a_row_only_where_no_clock_and_no_zone_could_bring_it_in(subtests: pytest.Subtests) -> None:
+    for case, created, is_possible in (
+        ("a clock that is behind", SENT_AT - CLOCK_TOLERANCE_S + 1, True),
+        ("older than any clock explains", SENT_AT - CLOCK_TOLERANCE_S - 5, False),
+        ("written when the job ended", LOST.latest_row_at + CLOCK_TOLERANCE_S, True),
+        ("later than the job can have ended", LOST.latest_row_at + CLOCK_TOLERANCE_S + 5, False),
+        ("milliseconds", 1000 * SENT_AT, True),
+        ("no zone: nine hours ahead, as in Japan", "2026-09-21T23:13:22", True),
+        ("no zone: seven hours behind, as in California", "2026-09-21T07:13:22", True),
+        ("no zone: sixteen hours ahead, as nowhere", "2026-09-22T06:13:22", False),
+        ("no zone: fifteen hours behind, as nowhere", "2026-09-20T23:13:22", False),
+        ("a date alone", "2026-09-21", True),
+        ("minutes", "2026-09-21T14:13Z", True),
+        ("no time that can be read", "yesterday", True),
+    ):
+        with subtests.test(case):
+            assert (classify_row(make_row(model_created=created), LOST) is not NOT_OURS) is is_possible
 
 
 def test_failed_jobs_are_left_out_for_they_are_not_billed() -> None:

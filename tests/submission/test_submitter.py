@@ -36,6 +36,7 @@ from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import build_request
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.timing import get_timing
+from airflow_provider_runway.submission.decision import decide
 from airflow_provider_runway.submission.journal import KEY
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
@@ -168,7 +169,7 @@ def test_a_try_whose_successor_has_written_sends_nothing_more(gateway: Emulator,
         ti.retry()
         job = submit_or_resume(ti)
         with pytest.raises(NoUsableResponseError, match="Another try of this task has written"):
-            stopped._submit(request, is_new_generation=False)
+            stopped._submit(request, decide(known_before))
     assert ti.store.entry["request_id"] == job.request_id
     assert list_own_billable_ids(gateway) == [job.request_id]
 

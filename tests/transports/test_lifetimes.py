@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import requests
@@ -89,23 +88,21 @@ def test_a_submit_never_uses_a_kept_connection(settings: ClientSettings) -> None
         assert closed == [None]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param({"status_code": 204}, id="204"),
-        pytest.param({"status_code": 207, "text": "x"}, id="207"),
-        pytest.param({"status_code": 599}, id="599"),
-        pytest.param({"exc": requests.exceptions.ChunkedEncodingError}, id="broken chunks"),
-        pytest.param({"exc": requests.exceptions.ContentDecodingError}, id="broken gzip"),
-        pytest.param({"exc": requests.exceptions.ConnectionError("Connection aborted.")}, id="aborted"),
-        pytest.param({"exc": requests.exceptions.ProxyError("odd")}, id="a proxy's error without a cause"),
-        pytest.param({"exc": requests.exceptions.ReadTimeout}, id="read timeout"),
-    ],
-)
-def test_any_unexpected_end_of_a_submit_leaves_its_outcome_unknown(answer: dict[str, Any]) -> None:
-    settings = ClientSettings("SG_x", BaseUrls())
-    with requests_mock.Mocker() as mocked, RequestsTransport(settings) as transport:
-        mocked.post("https://api.segmind.com/v2/m", **answer)
-        with pytest.raises(SubmitOutcomeUnknownError):
-            transport.run(execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
-        assert mocked.call_count == 1
+def test_any_unexpected_end_of_a_submit_leaves_its_outcome_unknown(subtests: pytest.Subtests) -> None:
+    for case, answer in (
+        ("204", {"status_code": 204}),
+        ("207", {"status_code": 207, "text": "x"}),
+        ("599", {"status_code": 599}),
+        ("broken chunks", {"exc": requests.exceptions.ChunkedEncodingError}),
+        ("broken gzip", {"exc": requests.exceptions.ContentDecodingError}),
+        ("aborted", {"exc": requests.exceptions.ConnectionError("Connection aborted.")}),
+        ("a proxy's error without a cause", {"exc": requests.exceptions.ProxyError("odd")}),
+        ("read timeout", {"exc": requests.exceptions.ReadTimeout}),
+    ):
+        with subtests.test(case):
+            settings = ClientSettings("SG_x", BaseUrls())
+            with requests_mock.Mocker() as mocked, RequestsTransport(settings) as transport:
+                mocked.post("https://api.segmind.com/v2/m", **answer)
+                with pytest.raises(SubmitOutcomeUnknownError):
+                    transport.run(execute(api_calls.make_submit_call(settings.base_urls, "m", {}), NO_RETRY))
+                assert mocked.call_count == 1

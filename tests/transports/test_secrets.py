@@ -166,9 +166,10 @@ def test_a_pause_takes_its_time(run: Run, settings: ClientSettings) -> None:
     assert run(settings, flow()) >= 0.04
 
 
-@pytest.mark.parametrize("call", ["status", "run_sync", "submit"])
-def test_only_the_blocking_call_has_a_long_read_timeout(call: str) -> None:
-    short = ClientSettings("SG_x", BaseUrls(), read_timeout_s=5.0)
-    assert short.get_read_timeout_s(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
-    long = ClientSettings("SG_x", BaseUrls(), read_timeout_s=900.0)
-    assert long.get_read_timeout_s(Request(call, "GET", "https://h")) == 900.0
+def test_only_the_blocking_call_has_a_long_read_timeout(subtests: pytest.Subtests) -> None:
+    for call in ("status", "run_sync", "submit"):
+        with subtests.test(call=call):
+            short = ClientSettings("SG_x", BaseUrls(), read_timeout_s=5.0)
+            assert short.get_read_timeout_s(Request(call, "GET", "https://h")) == (600.0 if call == "run_sync" else 5.0)
+            long = ClientSettings("SG_x", BaseUrls(), read_timeout_s=900.0)
+            assert long.get_read_timeout_s(Request(call, "GET", "https://h")) == 900.0

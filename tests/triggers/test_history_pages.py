@@ -81,9 +81,8 @@ def make_row(**fields: Any) -> Any:
     return parse_row(row | fields)
 
 
-@pytest.mark.parametrize(
-    ("fields", "kind"),
-    [
+def test_rows_are_sorted_by_what_they_say(subtests: pytest.Subtests) -> None:
+    for fields, kind in (
         ({}, "completed"),
         ({"generation_url": None}, "ended"),
         ({"credits_deduction": None}, "ended"),
@@ -91,27 +90,28 @@ def make_row(**fields: Any) -> Any:
         ({"model_status": "PENDING", "generation_url": None}, "running"),
         ({"model_status": "SOMETHING", "generation_url": None}, "unclear"),
         ({"model_status": None, "generation_url": None}, "unclear"),
-    ],
-)
-def test_rows_are_sorted_by_what_they_say(fields: dict[str, Any], kind: str) -> None:
-    rows = group_rows_by_job_state([make_row(**fields)])
-    found = [name for name in ("completed", "ended", "running") if "r-1" in getattr(rows, name)]
-    assert found == ([] if kind == "unclear" else [kind])
+    ):
+        with subtests.test(fields=fields, kind=kind):
+            rows = group_rows_by_job_state([make_row(**fields)])
+            found = [name for name in ("completed", "ended", "running") if "r-1" in getattr(rows, name)]
+            assert found == ([] if kind == "unclear" else [kind])
 
 
-@pytest.mark.parametrize(
-    ("latency_ms", "metrics"), [(27_000, {"total_time": 27.0}), (27, None), (27_000_000, None), (None, {})]
-)
-def test_fields_that_a_row_lacks_or_that_cannot_be_right_are_left_out(latency_ms: Any, metrics: Any) -> None:
-    summary = JobSummary("r-1", submitted_at=1000.0)
-    outcome = make_outcome(summary, make_row(latency_ms=latency_ms), seen_at=1030.0)
-    assert outcome.job.metrics == metrics
-    assert (outcome.job.cost, outcome.job.remaining_credits) == (0.5, None)
+def test_fields_that_a_row_lacks_or_that_cannot_be_right_are_left_out(subtests: pytest.Subtests) -> None:
+    for latency_ms, metrics in ((27_000, {"total_time": 27.0}), (27, None), (27_000_000, None), (None, {})):
+        with subtests.test(latency_ms=latency_ms, metrics=metrics):
+            summary = JobSummary("r-1", submitted_at=1000.0)
+            outcome = make_outcome(summary, make_row(latency_ms=latency_ms), seen_at=1030.0)
+            assert outcome.job.metrics == metrics
+            assert (outcome.job.cost, outcome.job.remaining_credits) == (0.5, None)
 
 
-@pytest.mark.parametrize(
-    ("model", "is_single"),
-    [("runway-gen3-alphaturbo", True), ("runway-gen4-image", False), ("another-model", False), (None, False)],
-)
-def test_only_a_known_video_model_surely_has_one_output(model: str | None, is_single: bool) -> None:
-    assert has_single_output(model) is is_single
+def test_only_a_known_video_model_surely_has_one_output(subtests: pytest.Subtests) -> None:
+    for model, is_single in (
+        ("runway-gen3-alphaturbo", True),
+        ("runway-gen4-image", False),
+        ("another-model", False),
+        (None, False),
+    ):
+        with subtests.test(model=model, is_single=is_single):
+            assert has_single_output(model) is is_single

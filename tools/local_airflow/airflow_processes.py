@@ -1,8 +1,9 @@
-"""Start, stop and kill the components of a local Airflow: scheduler, triggerer, api-server, DAG processor."""
+"""Start, stop and kill the components of a local Airflow: scheduler, triggerer, api-server, DAG processor, workers."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,8 @@ class AirflowProcesses:
     :param heartbeat_timeout_s: After this long Airflow fails a task whose worker died (and retries it, if it may).
     :param start_timeout_s: How long the start of all components may take.
     :param components: The components to start, by default all. ``start`` starts others later.
+    :param copies: How many of a component run: ``{"triggerer": 2}`` adds ``triggerer-2``. With the ``CeleryExecutor``
+        there is a ``worker``, too; its broker and result backend come from ``env``.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class AirflowProcesses:
         heartbeat_timeout_s: int = 15,
         start_timeout_s: float = 120,
         components: Sequence[str] | None = None,
+        copies: Mapping[str, int] | None = None,
     ) -> None:
         self.home = home.resolve()
         self.venv = (venv or Path(sys.prefix)).absolute()
@@ -76,7 +80,7 @@ class AirflowProcesses:
             heartbeat_timeout_s=heartbeat_timeout_s,
             extra=env or {},
         )
-        self._commands = self._build_commands()
+        self._commands = self._build_commands(copies or {}, has_workers=executor == "CeleryExecutor")
         self._initial_components = tuple(self._commands if components is None else components)
         self._components: dict[str, ChildProcess] = {}
         self._killed: list[ChildProcess] = []  # commands that have ended while tasks below them may still run
@@ -193,7 +197,7 @@ class AirflowProcesses:
             raise RuntimeError(f"{line}\nexit code {process.returncode}\n{process.stdout}\n{process.stderr}")
         return process.stdout + process.stderr
 
-    def _build_commands(self) -> dict[str, list[str]]:
+    def _build_commands(self, copies: Mapping[str, int], *, has_workers: bool) -> dict[str, list[str]]:
         airflow = str(self.venv / "bin" / "airflow")
         # Logs are read from disk, so no component serves them: two Airflows on one machine would need the same ports.
         option = "--skip-serve-logs"
@@ -202,6 +206,13 @@ class AirflowProcesses:
             options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
             commands = {"api-server": [airflow, "api-server", *options]} | commands
             commands["dag-processor"] = [airflow, "dag-processor"]
+        if has_workers:
+            commands["worker"] = [airflow, "celery", "worker", option]
+        for name, count in copies.items():
+            for number in range(2, count + 1):
+                commands[f"{name}-{number}"] = commands[name]
+        for name in [name for name in commands if name.startswith("worker")]:
+            commands[name] = [*commands[name], "--celery-hostname", f"{name}@%h"]  # two on one host need two names
         return commands
 
     def _migrate_database(self) -> None:
@@ -226,7 +237,8 @@ class AirflowProcesses:
         if ended:
             raise RuntimeError("\n".join(f"Airflow's {each.name} has ended:\n{each.read_log_tail()}" for each in ended))
         health = self.client.get_health()
-        return all(health.get(name, False) for name in self._components)
+        kinds = {re.sub(r"-\d+$", "", name) for name in self._components}
+        return all(health.get(kind, False) for kind in kinds - {"worker"})  # of workers, Airflow knows nothing
 
     def _read_log_tails(self) -> str:
         return "\n".join(f"--- {name}\n{process.read_log_tail()}" for name, process in self._components.items())

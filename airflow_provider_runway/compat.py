@@ -366,7 +366,7 @@ def mask_secret(secret: str) -> None:
 
 @cache
 def has_plugin_pages() -> bool:
-    """Return whether this Airflow shows a plugin's pages in tabs, and tells the pages who asks: from 3.1.1 on.
+    """Return whether this Airflow shows a plugin's pages in tabs, and lets the pages know the user: from 3.1.1 on.
 
     3.1.0 has the tabs, but keeps the caller's token where a page inside a tab does not get it.
     """

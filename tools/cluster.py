@@ -40,7 +40,7 @@ from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.segmind.timing import Timing, set_timing
 
 # Jobs are quick here, so a history without the job proves something much sooner, too.
-set_timing(Timing(latency_scale={scale}, history_landing_s=40.0, intent_margin_s=20.0, response_margin_s=5.0))
+set_timing(Timing(latency_scale={scale}, history_lag_s=40.0, intent_margin_s=20.0, response_margin_s=5.0))
 COMMON = {{"retries": 50, "retry_delay": timedelta(seconds=2), "prompt_image": "https://example.com/image.png"}}
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), max_active_tasks=1000, default_args=COMMON)

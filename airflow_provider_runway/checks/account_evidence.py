@@ -24,7 +24,7 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class AccountEvidence:
-    """What the GETs of a check returned. Everything that was not asked, or not answered, is None or empty.
+    """What the GETs of a check returned. Everything that was not asked, or had no response, is None or empty.
 
     :param checked_at: epoch seconds. :param clock_offset_s: the API's clock minus ours.
     :param rate_limit_headers: names of headers about a rate limit in the responses.
@@ -136,14 +136,14 @@ def _try_filter_and_lookup(
             found["model_filter"] = model
             found["model_filter_page"] = yield from _execute(call, policy, responses)
     except RunwayError:
-        pass  # no page is the answer
+        pass  # there is no such page
     try:
         if lookup_id is not None:
             found["lookup_id"] = lookup_id
             row_call = make_history_row_call(base_urls, lookup_id)
             found["lookup_row"] = yield from _execute(row_call, policy, responses)
     except RunwayError:
-        pass  # no row is the answer
+        pass  # there is no such row
 
 
 def _compare_job(
@@ -155,7 +155,7 @@ def _compare_job(
         row_call = make_history_row_call(base_urls, request_id)
         found["job_row"] = yield from _execute(row_call, policy, responses)
     except NotFoundError:
-        pass  # no row is the answer
+        pass  # there is no such row
     except RunwayError as problem:
         found["job_problem"] = problem
     try:

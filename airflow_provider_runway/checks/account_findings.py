@@ -107,7 +107,7 @@ def get_exit_code(findings: Iterable[Finding], verdict: Verdict) -> int:
 def summarize_for_connection_test(evidence: AccountEvidence) -> tuple[bool, str]:
     """Return whether a connection can be used, and a short text for the test of a connection.
 
-    A history that cannot be read does not stop anybody from making videos, so it is only reported.
+    A history that cannot be read does not keep videos from being made, so it is only reported.
     """
     if evidence.credits_problem is not None:
         return False, str(evidence.credits_problem)

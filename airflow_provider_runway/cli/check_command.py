@@ -1,4 +1,4 @@
-"""The command ``check``: tells what an account settles of the API's open questions. It sends GETs only, which are free.
+"""The command ``check``: reports what an account settles of the API's open questions. It sends free GETs only.
 
 It runs as ``python -m airflow_provider_runway check``, and as ``airflow runway check`` where Airflow takes commands of
 providers.

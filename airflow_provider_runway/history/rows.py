@@ -105,7 +105,7 @@ class Page:
     """One page of rows.
 
     :param row_count: what the server sent, duplicates and unreadable rows included.
-    :param unreadable_count: items that are no rows at all. They may be anything, so they are never left aside.
+    :param unreadable_count: items that are no rows at all. They may be anything, so they are never ignored.
     :param total: how many rows the server says that it has.
     :param clock_offset_s: the server's clock minus ours.
     """

@@ -87,7 +87,7 @@ def _read_pages(
         except (NotFoundError, NoUsableResponseError) as error:
             if pages and error.facts.get("http_status") in (204, 404):
                 # It may mean that there are no more rows. The rows so far count, but a missing row means nothing
-                # unless the server has told that these are all.
+                # unless the server's total says that these are all.
                 total = pages[0].total
                 return pages, query, total is not None and sum(page.row_count for page in pages) >= total
             raise

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How far back ``find_requests`` searches when it is not told: a day.
+#: How far back ``find_requests`` searches by default: a day.
 DEFAULT_HISTORY_WINDOW_S = 86_400.0
 
 

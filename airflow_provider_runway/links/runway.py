@@ -1,7 +1,7 @@
 """The link buttons on a task's page: the finished video, Segmind's console, and the task's Videos page.
 
-Airflow 2 asks a link for its URL when somebody opens the page. Airflow 3 asks every link of the operator's attribute
-``operator_extra_links`` when a worker leaves the task, also at a deferral, and stores each answer as an XCom, empty
+Airflow 2 asks a link for its URL when a person opens the page. Airflow 3 asks every link of the operator's attribute
+``operator_extra_links`` when a worker leaves the task, also at a deferral, and stores each result as an XCom, empty
 ones too. To read a missing XCom there would log an error. So a running task gets its links one by one, each with its
 URL, and a task without a job has none.
 """

@@ -53,7 +53,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     :param prompt_text: what should happen in the video. (templated)
     :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the
         path of a local file, any URL that ``ObjectStoragePath`` takes, such an object, bytes, or a ``data:`` URL,
-        which an XCom can carry. Mapped instances of one run upload the same picture once. (templated)
+        which an XCom can carry. Mapped instances of one run upload the same image once. (templated)
     :param duration: seconds of video, 5 or 10. (templated)
     :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
     :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
@@ -65,7 +65,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     :param deferrable: wait in the triggerer, without a worker slot; False: poll in the worker.
     :param timeout: seconds from the submission after which the waiting ends. The job goes on then.
     :param durable: remember the job across tries (Airflow 3.3 and later), or look for it in the account's
-        history (before). False: **a retry after a lost answer pays again**.
+        history (before). False: **a retry after a lost response pays again**.
     :param request_id: wait for this job instead of submitting one; costs nothing. (templated)
     :param output_path: store the video in this file, or in this folder if it ends in "/": a local path, or
         any URL that ``ObjectStoragePath`` takes. ``{request_id}``, ``{model}``, ``{seed}`` and ``{index}`` (0 for
@@ -78,8 +78,8 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     :param max_output_bytes: the largest output that is stored, in bytes; beyond it the task fails without a
         retry, and the job stays paid for. The default is 2 GiB.
     :param on_orphaned_intent: what to do where an earlier submit may have become a job that cannot be found: "fail",
-        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after a look
-        into Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
+        or "resubmit", which **may pay twice**. Take it from the run's conf, so that a person can decide after checking
+        Segmind's console: ``"{{ dag_run.conf.get('on_orphaned_intent', 'fail') }}"``. (templated)
     :param cost_limit: USD that this task may spend on its jobs, over all its tries and clears. A job that would make
         it more is not submitted, and neither is one whose price is not known. None: no limit. (templated)
     :param estimate_only: submit nothing, and return the estimate: ``job_count``, ``estimated_cost`` (USD; None where a

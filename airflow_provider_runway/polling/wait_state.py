@@ -1,6 +1,6 @@
 """State of one wait for a job: what each poll means for it, and what is worth a log line.
 
-Used by the wait in a worker (``poll.poll_until_done``) and by the poller of a triggerer. Time is passed in.
+Used by the wait in a worker (``poll_exchanges.poll_until_done``) and by the poller of a triggerer. Time is passed in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,15 @@ from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
 
 #: A new record may not be readable yet. A 404 for a job younger than this proves nothing.
 RECORD_GRACE_S = 30.0
+
+
+def may_be_too_new(result: WaitOutcome | JobStatus, started_at: float, now: float) -> bool:
+    """Is the record missing, but perhaps only because the job is new?
+
+    :param started_at: when the job was submitted, or the wait began where that is not known (epoch seconds).
+    """
+    is_missing = isinstance(result, WaitOutcome) and result.kind is OutcomeKind.EXPIRED
+    return is_missing and now - started_at < RECORD_GRACE_S
 
 
 @dataclass(slots=True)
@@ -35,7 +44,7 @@ class WaitState:
     def on_status(self, result: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogLine | None]:
         """Take the result of a poll; return the outcome if the wait is over, and a log line if there is news."""
         if isinstance(result, WaitOutcome):
-            if result.kind is not OutcomeKind.EXPIRED or now - self.started_at >= RECORD_GRACE_S:
+            if not may_be_too_new(result, self.started_at, now):
                 return result, None
             self.early_expired = result
             return None, None

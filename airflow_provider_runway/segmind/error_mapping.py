@@ -141,7 +141,7 @@ def _describe_unusable(response: Response) -> str:
     if 300 <= response.status < 400:
         return (
             ": redirects are not followed, so that the key stays with the connection's own hosts. Set the "
-            "connection's host to the address that answers."
+            "connection's host to the address that responds."
         )
     if response.status < 500 and response.is_html:
         return ", a web page and no response of the API. Check the connection's host, and any proxy on the way."

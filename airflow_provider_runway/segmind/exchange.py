@@ -1,7 +1,7 @@
 """Exchanges with the API as generators: they yield the next step, and are sent its result. No I/O happens here.
 
-Both transports drive the same generators, so a rule about retries is written once. A transport answers
-:class:`Send` with a :class:`Received`, and every other step with a :class:`Resumed`.
+Both transports drive the same generators, so a rule about retries is written once. A transport sends
+back a :class:`Received` after a :class:`Send`, and a :class:`Resumed` after every other step.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def run_step(step: Sleep | LogLine | GetTime) -> Exchange[float]:
     """Do a step that is no request, and return the time after it (epoch seconds)."""
     resumed = yield step
     if not isinstance(resumed, Resumed):
-        raise TypeError("only a Send is answered with Received")
+        raise TypeError("only a Send gets a Received")
     return resumed.now
 
 
@@ -86,7 +86,7 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
     for attempt in count(1):
         received = yield Send(request)
         if not isinstance(received, Received):
-            raise TypeError("a Send is answered with Received")
+            raise TypeError("a Send gets a Received")
         now = received.outcome.received_at
         started_at = now if started_at is None else started_at
         try:

@@ -18,7 +18,7 @@ class Timing:
     :param min_poll_gap_s: the shortest pause between two polls of one job.
     :param min_wait_s: how soon after the deferral a trigger may fire.
     :param history_pauses_s: pauses between two reads of the history while a lost submit is searched; the last repeats.
-    :param history_landing_s: how long after a job's end its history row may still be missing or incomplete.
+    :param history_lag_s: how long after a job's end its history row may still be missing or incomplete.
     :param intent_margin_s: how long an intent is good for beyond the pauses of its submit: writing it down takes time.
     :param response_margin_s: how much longer than the connection's timeouts a response may take.
     :param read_retry: for GETs of a worker.
@@ -30,7 +30,7 @@ class Timing:
     min_poll_gap_s: float = 1.0
     min_wait_s: float = 10.0
     history_pauses_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-    history_landing_s: float = 120.0
+    history_lag_s: float = 120.0
     intent_margin_s: float = 60.0
     response_margin_s: float = 30.0
     read_retry: RetryPolicy = field(default_factory=RetryPolicy)

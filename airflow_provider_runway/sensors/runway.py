@@ -29,7 +29,7 @@ from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMetho
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import TaskLineage, describe_job_lineage
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
-from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
+from airflow_provider_runway.polling.wait_state import may_be_too_new
 from airflow_provider_runway.segmind.billing_notices import describe_completed
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
@@ -204,8 +204,7 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
         """Is the record missing, but perhaps only because the job is new? Not on the last poke before the timeout."""
         now = time.time()
         is_last_poke = now - self._started_at + self.poke_interval >= self.timeout
-        is_new = now - (job.submitted_at or self._started_at) < RECORD_GRACE_S
-        return outcome.kind is OutcomeKind.EXPIRED and is_new and not is_last_poke
+        return may_be_too_new(outcome, job.submitted_at or self._started_at, now) and not is_last_poke
 
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""

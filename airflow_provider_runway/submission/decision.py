@@ -188,7 +188,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         EarlierSubmit.UNKNOWN,
         Action.COME_BACK_LATER,
-        "the job's history row may still land",
+        "the job's history row may still appear",
         history=_any_of(HistoryLookup.NOT_SETTLED),
     ),
     Rule(

@@ -64,7 +64,7 @@ class HistoryLookup(StrEnum):
     NOT_ASKED = "not asked"
     FOUND = "found"
     ABSENT = "surely absent"
-    NOT_SETTLED = "not settled"  # its row may still land
+    NOT_SETTLED = "not settled"  # its row may still appear
     UNCLEAR = "unclear"  # the history cannot be read, or has rows that may be ours
 
 

@@ -104,7 +104,8 @@ class JournalSession:
                 current = self._read_current()
                 if current != self.entry and (current is None or current.try_number >= self._attempt.try_number):
                     raise NoUsableResponseError(
-                        "Another try of this task has written to the submit journal meanwhile, so this one stops."
+                        "Another try of this task has written to the submit journal since this one read it. "
+                        "So this one stops."
                     )
                 self._journal.write(entry)
             except RunwayError:

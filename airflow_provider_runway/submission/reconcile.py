@@ -1,7 +1,7 @@
 """Finds out from the account's history whether a lost submit became a job. A flow without I/O, for either transport.
 
 It concludes that nothing was accepted only where the history was shown to be readable, every row of the window is
-surely another job's, and the row would have landed by now. In every other case it says so, and nobody pays.
+surely another job's, and the row would be there by now. In every other case it says so, and nothing more is paid.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class LookupWindow:
     @classmethod
     def for_submit(cls, model: str, sent_from: float, accepted_until: float) -> LookupWindow:
         """Return the window of a submit that was sent and accepted between two times, if at all."""
-        landing_s = get_timing().history_landing_s
-        settled_at = accepted_until + max_latency_s(model) + landing_s
-        return cls(sent_from, accepted_until, settled_at, settled_at + landing_s)
+        lag_s = get_timing().history_lag_s
+        settled_at = accepted_until + max_latency_s(model) + lag_s
+        return cls(sent_from, accepted_until, settled_at, settled_at + lag_s)
 
     def next_lookup_at(self, now: float) -> float:
         """Return when to ask again: less and less often, and at the times at which something is decided.
 
-        Once the row would have landed, it is asked often: on a busy account any lookup can meet a row of another job
+        Once the row would be there, it is asked often: on a busy account any lookup can meet a row of another job
         that is not complete yet, and one lookup without such a row settles it.
         """
         pause_s = get_timing().history_pauses_s[-1]
@@ -153,7 +153,7 @@ def judge_search(
     if ours:
         return LookupResult(waiting, why="a row that matches has no request id", asked_at=now)
     if not is_settled:
-        return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still land", asked_at=now)
+        return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still appear", asked_at=now)
     if doubtful := (*matched.alone, *matched.unlikely, *matched.unclear):
         return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
     if search.unreadable_count:

@@ -92,7 +92,7 @@ class AiohttpTransport:
                 ssl_context = await asyncio.to_thread(_make_ssl_context, self.settings.verify, dict(os.environ))
             except OSError as problem:
                 raise make_ca_bundle_error(problem) from None
-            if self._session is None:  # another job of this transport may have opened it meanwhile
+            if self._session is None:  # another job of this transport may have opened it during the wait
                 # Without ``trust_env``, which would also take an Authorization header from a .netrc file.
                 connector = aiohttp.TCPConnector(ssl=ssl_context)
                 self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_CONNECT_TIMEOUT_S = 10.0
 #: How long the next byte of a response may take to come.
 DEFAULT_READ_TIMEOUT_S = 60.0
-#: The blocking v1 call answers when the video is ready; the vendor's SDK gives v2 jobs 600 s.
+#: The blocking v1 call responds when the video is ready; the vendor's SDK gives v2 jobs 600 s.
 SYNC_READ_TIMEOUT_S = 600.0
 #: A request whose bytes leave slower than this is cut; an upload has up to 22 MB.
 MIN_UPLOAD_BYTES_PER_S = 50_000

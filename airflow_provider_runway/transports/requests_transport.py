@@ -65,7 +65,7 @@ class RequestsTransport:
 
     def _send(self, request: Request) -> Response | TransportFailure:
         if not request.idempotent:
-            # The server may have closed a kept connection meanwhile. A request on that one would be lost in a way
+            # The server may have closed a kept connection since. A request on that one would be lost in a way
             # that looks as if it could have arrived; a new connection costs one handshake.
             self.session.close()
         try:

@@ -147,7 +147,7 @@ class Poller:
         """Schedule some of the new jobs; thousands may arrive in one turn of the event loop."""
         for _ in range(min(len(self._new_jobs), MAX_ENQUEUED_AT_ONCE)):
             job = self._new_jobs.popleft()
-            if job in self._jobs:  # else it was cancelled meanwhile
+            if job in self._jobs:  # else it was cancelled during the poll
                 self._schedule(job)
 
     def _schedule(self, job: PendingJob) -> None:

@@ -97,7 +97,7 @@ PROMISES: dict[str, tuple[Callable[[DecisionInput], bool], set[Action]]] = {
         lambda known: may_have_sent(known) and known.history is HistoryLookup.NOT_ASKED,
         {Action.ASK_HISTORY},
     ),
-    "a row that may still land is waited for": (
+    "a row that may still appear is waited for": (
         lambda known: may_have_sent(known) and known.history is HistoryLookup.NOT_SETTLED,
         {Action.COME_BACK_LATER},
     ),

@@ -91,7 +91,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     short = Timing(
         latency_scale=0.002,
         history_pauses_s=(0.1,),
-        history_landing_s=0.6,
+        history_lag_s=0.6,
         intent_margin_s=20.0,
         response_margin_s=-REQUEST_S + 0.2,
         read_retry=retry,

@@ -129,7 +129,7 @@ def test_absence_counts_only_after_late_latency_and_landing_time() -> None:
     assert ask_once([ANOTHER_JOB], SETTLED_S - 1).history is HistoryLookup.NOT_SETTLED
     assert ask_once([ANOTHER_JOB], SETTLED_S).history is HistoryLookup.ABSENT
     late_s = LATE_LATENCY_FACTOR * MODELS[MODEL].latency_s
-    assert pytest.approx(100 + late_s + get_timing().history_landing_s) == SETTLED_S
+    assert pytest.approx(100 + late_s + get_timing().history_lag_s) == SETTLED_S
 
 
 def test_a_model_that_is_not_known_has_the_records_hour() -> None:

@@ -27,7 +27,7 @@ from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing, set_timing
 
-set_timing(Timing(0.001, history_landing_s=0.1, intent_margin_s=0.1, response_margin_s=0.1,
+set_timing(Timing(0.001, history_lag_s=0.1, intent_margin_s=0.1, response_margin_s=0.1,
     submit_retry=RetryPolicy(attempts=3, first_pause_s=0.01, max_elapsed_s=1.5)))
 submit = RunwayHook.submit
 

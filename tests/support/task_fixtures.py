@@ -40,7 +40,7 @@ def quick(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
         min_poll_gap_s=GAP_S,
         min_wait_s=GAP_S,
         history_pauses_s=(0.05,),
-        history_landing_s=0.1,
+        history_lag_s=0.1,
         intent_margin_s=0.1,
         response_margin_s=0.1,
         read_retry=hasty(),

@@ -20,7 +20,7 @@ set_timing(
     Timing(
         latency_scale=0.03,
         history_pauses_s=(1.0, 2.0, 4.0),
-        history_landing_s=40.0,
+        history_lag_s=40.0,
         intent_margin_s=2.0,
         response_margin_s=1.0,
     )

@@ -26,7 +26,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 integration chaos cluster test mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
+.PHONY: help env lint types unit unit-2.11 integration chaos cluster test matrix mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
 
 help: ## List the targets
@@ -102,6 +102,9 @@ cluster: $(VENV_CLUSTER)/.ready ## Kill all parts of a Celery cluster by turns w
 
 test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
 
+matrix: env ## Run the unit tests on each Airflow and Python that is supported, and write docs/versions.md (ARGS: rows, such as 3.1)
+	@$(BIN)/python tools/matrix.py --uv $(UV) $(ARGS)
+
 mutants: env ## Make known mistakes one by one and check that the tests catch each (ARGS: words of their names)
 	@$(BIN)/python tools/mutants.py $(ARGS)
 
@@ -161,4 +164,4 @@ clean: ## Remove the files that builds and tests leave
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
-	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)
+	@rm -rf .uv .matrix $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)

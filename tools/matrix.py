@@ -147,7 +147,16 @@ def make_environment(row: Row, uv: str) -> Path | None:
     print(f"Making {folder.relative_to(ROOT)}", flush=True)
     subprocess.run([uv, "venv", "-q", "--clear", "--no-project", "--python", python, folder], check=True)
     airflow = f"apache-airflow=={row.airflow}" if row.airflow.count(".") > 1 else f"apache-airflow=={row.airflow}.*"
-    command = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", folder / "bin" / "python", *row.options]
+    command = [
+        uv,
+        "pip",
+        "install",
+        "-q",
+        "--compile-bytecode",
+        "--python",
+        str(folder / "bin" / "python"),
+        *row.options,
+    ]
     subprocess.run([*command, "-e", f"{ROOT}[test]", airflow, *row.pins], check=True, cwd=ROOT)
     ready.touch()
     return folder
@@ -155,7 +164,7 @@ def make_environment(row: Row, uv: str) -> Path | None:
 
 def run_unit_tests(folder: Path, log: Path, arguments: Sequence[str]) -> str:
     """Run the unit tests in an environment and return pytest's summary, such as ``3310 passed, 5 skipped``."""
-    command = [folder / "bin" / "python", "-m", "pytest", "-q", "-n", "2", "--tb=short", "-p", "no:cacheprovider"]
+    command = [str(folder / "bin" / "python"), "-m", "pytest", "-q", "-n", "2", "--tb=short", "-p", "no:cacheprovider"]
     slow = ["--ignore=tests/integration", "--ignore=tests/chaos", "--ignore=tests/cluster"]
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     with log.open("w") as out:

@@ -28,13 +28,38 @@ class Listener:
     events: Path
     video: Path
 
-    def name_all(datasets: list[dict[str, Any]]) -> list[str]:
+    def read_events(self, job_name: str) -> dict[str, dict[str, Any]]:
+        """Return the last event of each type that the provider wrote for a task."""
+        lines = self.events.read_text().splitlines() if self.events.exists() else []
+        return {event["eventType"]: event for event in map(json.loads, lines) if event["job"]["name"] == job_name}
+
+
+@pytest.fixture(scope="module", params=list(VENVS))
+def listener(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, runway_default: str
+) -> Iterator[Listener]:
+    venv = VENVS[request.param]
+    if not list(venv.glob("lib/python*/site-packages/airflow/providers/openlineage")):
+        pytest.skip(f"no OpenLineage provider in {venv.name}: `make env` installs it where there is a Python for it")
+    folder = tmp_path_factory.mktemp(f"lineage-{request.param}")
+    (folder / "dags").mkdir()
+    shutil.copy(Path(__file__).parent / "dags" / "lineage.py", folder / "dags")
+    transport = {"type": "file", "log_file_path": str(folder / "events.jsonl"), "append": True}
+    env = {
+        "AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default,
+        "AIRFLOW_VAR_VIDEO_FOLDER": str(folder / "videos"),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+    }
+    home = tmp_path_factory.mktemp(f"airflow-lineage-{request.param}")
+    with LocalAirflow(home, folder / "dags", venv=venv, env=env, heartbeat_timeout_s=60) as airflow:
+        yield Listener(airflow, folder / "events.jsonl", folder / "videos" / "video.mp4")
+
+
+def name_all(datasets: list[dict[str, Any]]) -> list[str]:
     return sorted(f"{each['namespace']} {each['name']}" for each in datasets)
 
 
-def test_a_dag_runs_when_a_video_is_there_and_lineage_says_what_it_cost(
-    listener: Listener, emulator: Emulator
-) -> None:
+def test_a_dag_runs_when_a_video_is_there_and_lineage_says_what_it_cost(listener: Listener, emulator: Emulator) -> None:
     airflow, video = listener.airflow, listener.video
     airflow.unpause("following_videos")
     run = airflow.trigger("making_videos")

@@ -14,6 +14,7 @@ UV := .uv/bin/uv
 VENV := .venv
 VENV_2 := .venv-2.11
 VENV_DOCS := .venv-docs
+VENV_FAB := .venv-fab
 VENV_CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 
@@ -26,8 +27,13 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: help env lint types unit unit-2.11 integration chaos cluster test matrix mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
 	clean distclean
+=======
+.PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test mutants docs docs-tables demo emulator build check-wheel \
+	constraints demo-image screenshots clean distclean
+>>>>>>> main
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9.-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,8 +90,19 @@ unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 		echo "SKIPPED: found no Python 3.11 or 3.12, which Airflow 2.11 needs: nothing was tested on 2.11"; \
 	fi
 
+# The Videos pages are tested with Flask-AppBuilder's permissions, too. Its environment has no tools for tests.
+$(VENV_FAB)/.ready: setup.cfg constraints/airflow-3.3-fab.txt | $(UV)
+	@echo "Making $(VENV_FAB) with Airflow 3.3 and Flask-AppBuilder"
+	@test -x $(VENV_FAB)/bin/python || $(UV) venv -q --no-project --python "$$(command -v $(PYTHON))" $(VENV_FAB)
+	@$(UV) pip install -q --compile-bytecode --python $(VENV_FAB)/bin/python -c constraints/airflow-3.3-fab.txt -e . \
+		'apache-airflow==3.3.*' apache-airflow-providers-fab
+	@touch $@
+
+browser: ## Install the browser of the tests (Debian's Chromium; skipped with a message elsewhere)
+	@bash tools/install_chromium.sh
+
 # These tests mostly wait. Two cores carry three workers, each with an Airflow of its own.
-integration: env $(VENV_2)/.ready ## Run the tests that start a real Airflow, 3.3 and 2.11
+integration: env $(VENV_2)/.ready $(VENV_FAB)/.ready browser ## Run the tests that start a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
 
 chaos: env $(VENV_2)/.ready ## Run the tests that kill the processes of a real Airflow, 3.3 and 2.11
@@ -145,6 +162,11 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 		{ echo "# What is installed to test with Airflow $$1. Written by: make constraints"; cat $$out.new; } > $$out; \
 		rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"; \
 	done
+	@set -e; out=constraints/airflow-3.3-fab.txt; \
+	printf '%s\n' "$(AIRFLOW_3)" apache-airflow-providers-fab | $(UV) pip compile -q --upgrade --universal --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --strip-extras -c constraints/airflow-3.3.txt setup.cfg - > $$out.new; \
+	{ echo "# What is installed to test the Videos pages with Flask-AppBuilder. Written by: make constraints"; cat $$out.new; } > $$out; \
+	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 	@set -e; out=constraints/cluster.txt; \
 	echo "$(AIRFLOW_3)" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra cluster \
 		-c constraints/airflow-3.3.txt --no-header --no-annotate --no-emit-index-url --strip-extras setup.cfg - > $$out.new; \
@@ -156,6 +178,9 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 	{ echo "# What builds the docs. Written by: make constraints"; cat $$out.new; } > $$out; \
 	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 
+screenshots: env browser ## Take the pictures of docs/videos.md again
+	@$(BIN)/python tools/take_screenshots.py docs/pictures
+
 demo-image: env ## Draw the demo's image again
 	@$(BIN)/python tools/make_demo_image.py
 
@@ -164,4 +189,8 @@ clean: ## Remove the files that builds and tests leave
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
+<<<<<<< HEAD
 	@rm -rf .uv .matrix $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)
+=======
+	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_FAB) $(VENV_CLUSTER)
+>>>>>>> main

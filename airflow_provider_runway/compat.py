@@ -11,12 +11,12 @@ import time
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import (
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
         BaseOperatorLink,
         BaseSensorOperator,
         Connection,
+        DecoratedOperator,
         ObjectStoragePath,
         PokeReturnValue,
+        TaskDecorator,
+        task_decorator_factory,
     )
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -48,12 +51,18 @@ _AIRFLOW_CLASSES = {
             "BaseOperator",
             "BaseOperatorLink",
             "BaseSensorOperator",
+            "DecoratedOperator",
             "PokeReturnValue",
+            "TaskDecorator",
+            "task_decorator_factory",
         ),
         "airflow.providers.common.compat.sdk",
     ),
     **dict.fromkeys(("BaseTrigger", "TriggerEvent"), "airflow.triggers.base"),
 }
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: The Airflow Variable that tells two deployments with one API key apart.
 DEPLOYMENT_VARIABLE = "runway_deployment_id"
@@ -70,8 +79,11 @@ __all__ = [
     "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",
+    "DecoratedOperator",
     "PokeReturnValue",
+    "TaskDecorator",
     "TriggerEvent",
+    "call_decorated_function",
     "compute_next_retry_delay_s",
     "get_config",
     "get_connection_async",
@@ -81,6 +93,7 @@ __all__ = [
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
+    "get_unrendered",
     "has_plugin_pages",
     "is_asset",
     "is_asset_alias",
@@ -90,12 +103,15 @@ __all__ = [
     "make_operator_lineage",
     "make_storage_path",
     "make_timer_trigger",
+    "make_unrendered",
     "mask_secret",
     "read_connection_in_command",
     "read_hook_lineage",
     "read_link_xcom",
     "report_read_file",
     "report_written_file",
+    "run_in_thread",
+    "task_decorator_factory",
     "to_openlineage_dataset",
 ]
 
@@ -106,6 +122,18 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value = getattr(import_module(_AIRFLOW_CLASSES[name]), name)
     return value
+
+
+def call_decorated_function(task: DecoratedOperator, context: Any) -> Any:
+    """Call the function of a decorated task with its rendered arguments, and with what it takes of the context."""
+    from airflow.providers.common.compat.sdk import context_merge
+
+    try:
+        from airflow.sdk.bases.decorator import determine_kwargs
+    except ImportError:  # Airflow 2
+        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+    context_merge(context, task.op_kwargs)
+    return task.python_callable(*task.op_args, **determine_kwargs(task.python_callable, task.op_args, context))
 
 
 async def get_connection_async(conn_id: str) -> Connection:
@@ -124,6 +152,17 @@ async def get_connection_async(conn_id: str) -> Connection:
         connection: Connection = await lookup(conn_id)
         return connection
     return await asyncio.to_thread(BaseHook.get_connection, conn_id)
+
+
+async def run_in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call a function that blocks, such as one of a storage, without blocking the event loop of a triggerer.
+
+    With asgiref, and not with ``asyncio.to_thread``: a lookup of a connection in the thread finds its way back to the
+    event loop then, in which Airflow 3 talks to its supervisor.
+    """
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(function, thread_sensitive=False)(*arguments, **named)
 
 
 async def is_connection_missing(conn_id: str) -> bool:
@@ -357,6 +396,49 @@ def make_operator_lineage(inputs: list[Any], outputs: list[Any], run_facets: dic
     return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=run_facets)
 
 
+def make_unrendered(value: Any) -> Any:
+    """Return a value for a template field in which no Jinja is rendered. Outputs of other tasks are, also inside it."""
+    if hasattr(value, "resolve"):
+        return value
+    try:
+        from airflow.sdk.definitions._internal.templater import LiteralValue
+    except ImportError:  # Airflow 2
+        from airflow.template.templater import LiteralValue  # type: ignore[no-redef, import-not-found]
+
+    class UnrenderedValue(LiteralValue):
+        def iter_references(self) -> Iterator[Any]:
+            for inner in _find_resolvable(self.value):
+                yield from inner.iter_references()
+
+        def resolve(self, context: Any, **options: Any) -> Any:
+            return _resolve_inside(self.value, context, options)
+
+    return UnrenderedValue(value)
+
+
+def get_unrendered(value: Any) -> Any:
+    """Return the value in what :func:`make_unrendered` returned, for a task whose templates were not rendered."""
+    return value.value if type(value).__name__ == "UnrenderedValue" else value
+
+
+def _find_resolvable(value: Any) -> Iterator[Any]:
+    if hasattr(value, "iter_references"):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _find_resolvable(inner)
+
+
+def _resolve_inside(value: Any, context: Any, options: Mapping[str, Any]) -> Any:
+    if hasattr(value, "iter_references"):
+        return value.resolve(context, **options)
+    if isinstance(value, dict):
+        return {name: _resolve_inside(inner, context, options) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolve_inside(inner, context, options) for inner in value]
+    return value
+
+
 def mask_secret(secret: str) -> None:
     """Hide a secret in every log of this process."""
     from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
@@ -412,14 +494,18 @@ def read_connection_in_command(conn_id: str) -> Connection:
 def make_cli_group(
     group: str,
     group_help: str,
-    command: str,
-    command_help: str,
-    run: Callable[[Namespace], None],
-    options: Iterable[tuple[tuple[str, ...], Mapping[str, Any]]],
+    commands: Iterable[
+        tuple[str, str, Callable[[Namespace], None], Iterable[tuple[tuple[str, ...], Mapping[str, Any]]]]
+    ],
 ) -> Any:
-    """Return a group with one command for Airflow's own command line."""
+    """Return a group of commands for Airflow's own command line.
+
+    :param commands: name, help, function and options of each.
+    """
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
-    arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
-    action = ActionCommand(name=command, help=command_help, func=run, args=arguments)
-    return GroupCommand(name=group, help=group_help, subcommands=[action])
+    actions = []
+    for name, command_help, run, options in commands:
+        arguments = [Arg(flags, **details) for flags, details in options]  # type: ignore[no-untyped-call]
+        actions.append(ActionCommand(name=name, help=command_help, func=run, args=arguments))
+    return GroupCommand(name=group, help=group_help, subcommands=actions)

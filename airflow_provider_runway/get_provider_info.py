@@ -38,10 +38,23 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.hooks.runway"]}],
-        "operators": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.operators.runway"]}],
+        "operators": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.operators.runway", f"{_PACKAGE}.operators.batch"],
+            }
+        ],
         "sensors": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.sensors.runway"]}],
-        "triggers": [{"integration-name": "Runway", "python-modules": [f"{_PACKAGE}.triggers.runway"]}],
-        "cli": [f"{_PACKAGE}.cli.check_command.get_airflow_commands"],
+        "task-decorators": [
+            {"class-name": f"{_PACKAGE}.decorators.batch.runway_batch_task", "name": "runway_batch"},
+        ],
+        "triggers": [
+            {
+                "integration-name": "Runway",
+                "python-modules": [f"{_PACKAGE}.triggers.runway", f"{_PACKAGE}.triggers.batch"],
+            }
+        ],
+        "cli": [f"{_PACKAGE}.cli.commands.get_airflow_commands"],
         "config": {
             "runway": {
                 "description": "Options of the Runway provider (airflow-provider-runway).",
@@ -50,7 +63,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Path of a JSON file with models of your own, on every worker and triggerer:\n"
                             '{"slug": {"latency_s": seconds, "fields": [{"name", "kind", "argument", "required",\n'
-                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"}}}.\n'
+                            '"allowed", "low", "high", "default"}], "price": {"usd"} or {"usd_by_duration"},\n'
+                            '"makes"}}. '
                             "They are checked like the built-in ones. An entry of a built-in slug corrects what it\n"
                             "names and keeps the rest. Each process reads the file once.\n"
                         ),
@@ -90,6 +104,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.runway.RunwayVideoLink",
             f"{_PACKAGE}.links.runway.RunwayConsoleLink",
+            f"{_PACKAGE}.links.batch.RunwayResultsLink",
             f"{_PACKAGE}.links.runway.RunwayVideosPageLink",
         ],
     }

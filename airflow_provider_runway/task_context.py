@@ -19,7 +19,7 @@ from airflow_provider_runway.compat import (
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.links.runway import show_link
-from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.spending.reservations import Reservation
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.journal_session import TaskAttempt
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Under this key a task pushes the job that it waits for. It is stored in the XComs of waiting tasks, so it stays.
 JOB_XCOM_KEY = "runway_job"
+#: Under this key a mapped task pushes what it is about to spend, where the connection has a limit of the day.
+RESERVATION_XCOM_KEY = "runway_reservation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +105,28 @@ class TaskContext:
         ti = self.task_instance
         return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
 
-    def list_sibling_jobs(self) -> dict[str, float]:
-        """Return the jobs that mapped siblings have submitted: request id -> when (epoch seconds by our clock)."""
-        ti = self.task_instance
-        if ti.map_index in (None, -1):
-            return {}
-        pushed = [value for key in (JOB_XCOM_KEY, "return_value") for value in _pull_all(ti, key)]
-        jobs = [(job.get("request_id"), parse_timestamp(job.get("submitted_at"))) for job in pushed if _is_dict(job)]
-        return {request_id: at for request_id, at in jobs if isinstance(request_id, str) and at is not None}
+    @property
+    def map_index(self) -> int:
+        """The index of a mapped task instance; -1 for another."""
+        return -1 if self.task_instance.map_index is None else int(self.task_instance.map_index)
+
+    def push_reservation(self, reservation: Reservation) -> None:
+        """Tell mapped siblings what this task is about to spend."""
+        self.push_xcom(RESERVATION_XCOM_KEY, reservation.to_json())
+
+    def list_reservations(self) -> list[Reservation]:
+        """Return what the mapped instances of this task have reserved, this one among them."""
+        return [Reservation.from_json(value) for value in _pull_all(self.task_instance, RESERVATION_XCOM_KEY)]
 
     def make_shared_upload_cache(self) -> UploadCache:
         """Return the cache of uploaded images that the mapped instances of this task share through XComs."""
-        return UploadCache(
-            read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY),
-            write_entry=lambda entry: self.push_xcom(UPLOAD_XCOM_KEY, entry),
-        )
+        written: list[dict[str, Any]] = []
+
+        def write_entry(entry: dict[str, Any]) -> None:
+            written.append(entry)
+            self.push_xcom(UPLOAD_XCOM_KEY, entry if len(written) == 1 else written)
+
+        return UploadCache(read_entries=lambda: _pull_all(self.task_instance, UPLOAD_XCOM_KEY), write_entry=write_entry)
 
 
 def _open_journal(context: Mapping[str, Any], read_identity: Callable[[], JobIdentity]) -> Journal | None:
@@ -134,10 +143,6 @@ def _pull_all(ti: Any, key: str) -> list[Any]:
     if pulled is None:
         return []
     return [pulled] if isinstance(pulled, str | Mapping) else list(pulled)
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _earliest_submit_at(run: Any) -> float:

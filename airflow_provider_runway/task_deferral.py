@@ -12,7 +12,7 @@ from airflow_provider_runway.exceptions import (
     NoUsableResponseError,
     WaitTimeoutError,
 )
-from airflow_provider_runway.segmind.billing_notices import job_still_running
+from airflow_provider_runway.segmind.billing_notices import describe_running_job
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
@@ -77,7 +77,7 @@ def read_event(event: Any, task_id: str, job: JobSummary | None) -> WaitOutcome:
     if job is not None and outcome.job.request_id != job.request_id:
         raise WaitTimeoutError(
             f"A stale event is ignored: it is of job {outcome.job.request_id}, but this task waits for "
-            f"{job.request_id}. {job_still_running(job.request_id, job.submitted_at, 'it was not polled')}"
+            f"{job.request_id}. {describe_running_job(job.request_id, job.submitted_at, 'it was not polled')}"
         )
     return outcome
 
@@ -134,7 +134,7 @@ def log_trigger_failure(log: Log, job: JobSummary, next_kwargs: Mapping[str, Any
 def log_kill(log: Log, job: JobSummary) -> None:
     """Log that the job goes on although its task was ended: the API has no cancel."""
     why = "the task was ended, and the API has no cancel"
-    log.warning("%s", job_still_running(job.request_id, job.submitted_at, why))
+    log.warning("%s", describe_running_job(job.request_id, job.submitted_at, why))
 
 
 def read_job(value: Any, model: str | None = None) -> JobSummary:

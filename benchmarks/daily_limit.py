@@ -1,6 +1,6 @@
 """How soft ``daily_cost_limit`` is: twenty tasks at once under a limit that pays for ten, in a real Airflow 3.3.
 
-Mapped tasks know of the jobs of their siblings. Tasks that are not mapped know only what the history shows, and there a
+Mapped tasks see what their siblings reserve. Tasks that are not mapped know only what the history shows, and there a
 job's row comes when the job is done. The last way has no Airflow: twenty submits are released in the same moment, the
 worst that can happen. Every job costs USD 0.50.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import check_site
+from airflow_provider_runway.batch.results import RowStatus
 from airflow_provider_runway.exceptions import list_error_classes
 from docs_reference import ERROR_HELP, list_argument_rows
 from docs_tables import ROOT
@@ -25,10 +26,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(DOCS).as_posix()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_page_has_no_code_that_no_test_runs(page: Path) -> None:
-    languages = re.findall(r"^ *```([a-z]\w*)", page.read_text(), re.MULTILINE)
-    assert set(languages) <= {"json", "text", "mermaid"}, "put the code into docs/snippets and include it"
+def test_no_page_has_code_that_no_test_runs(subtests: pytest.Subtests) -> None:
+    for page in PAGES:
+        with subtests.test(name_of(page)):
+            languages = re.findall(r"^ *```([a-z]\w*)", page.read_text(), re.MULTILINE)
+            assert set(languages) <= {"json", "text", "mermaid"}, "put the code into docs/snippets and include it"
 
 
 def test_each_snippet_is_on_a_page() -> None:
@@ -52,14 +54,20 @@ def test_the_code_of_the_readme_is_that_of_the_snippets() -> None:
     assert [line for line in lines if line and line not in commands] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_the_links_of_a_page_outside_the_site_lead_to_files(page: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text())
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+def test_the_links_of_a_page_outside_the_site_lead_to_files(subtests: pytest.Subtests) -> None:
+    for page in ("README.md", "CONTRIBUTING.md"):
+        with subtests.test(page=page):
+            links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text())
+            assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
 def test_each_error_has_its_help() -> None:
     assert set(ERROR_HELP) == set(list_error_classes())
+
+
+def test_the_page_of_batches_names_each_status_of_a_row() -> None:
+    page = (DOCS / "operators" / "batch.md").read_text()
+    assert [status for status in RowStatus if f"\n| `{status}` |" not in page] == []
 
 
 def test_an_argument_without_a_description_fails_the_generation() -> None:

@@ -38,15 +38,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lineage": CORE | {"segmind", "transports", "compat"},
     "links": CORE | {"segmind", "compat", "videos"},
     "operators": CORE | AIRFLOW_FACING | JOB_LAYERS | {"spending", "batch"},
+    "decorators": CORE | {"compat", "airflow_errors", "batch", "operators"},
     "sensors": CORE | AIRFLOW_FACING | JOB_LAYERS,
-    "triggers": CORE | {"compat", "segmind", "history", "polling", "transports", "hooks"},
-    "cli": CORE | {"segmind", "transports", "checks", "hooks", "compat"},
+    "triggers": CORE
+    | {"compat", "segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch"},
+    "cli": CORE | {"segmind", "history", "transports", "checks", "hooks", "spending", "compat"},
     # jobs and media as values, and the storage; the plugin module itself imports nothing
     "videos": CORE | {"segmind", "outputs", "compat"},
     "__main__": {"cli"},
     "compat": set(),
     "airflow_errors": {"exceptions", "compat"},
-    "task_context": CORE | {"compat", "segmind", "inputs", "links", "submission"},
+    "task_context": CORE | {"compat", "inputs", "links", "spending", "submission"},
     "task_deferral": CORE
     | {"compat", "task_context", "segmind", "history", "polling", "transports", "hooks", "submission", "triggers"},
     "get_provider_info": {"__init__", "hooks"},

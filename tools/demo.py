@@ -88,11 +88,12 @@ def run_demo(options: argparse.Namespace, printer: ProgressPrinter) -> bool:
     videos.mkdir()
     with start_emulator_unless_live(live_connection, home, printer) as (connection, emulator):
         printer.print_event("Starting Airflow ...")
-        env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": connection}
+        env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": connection, "AIRFLOW__RUNWAY__VIDEOS_ROOTS": str(videos)}
         with LocalAirflow(home, options.dags, env=env, parallelism=4) as airflow:
             printer.print_event(f"Airflow {airflow.full_version} is running: {', '.join(sorted(airflow.pids))}")
             conf = {"prompt_image": str(options.image.resolve()), "output_path": f"{videos}/"}
-            monitor = RunMonitor(printer, airflow, airflow.trigger(DAG_ID, conf), emulator)
+            run = airflow.trigger(DAG_ID, conf)
+            monitor = RunMonitor(printer, airflow, run, emulator)
             printer.print_event(f"{DAG_ID} triggered with {options.image.name}")
             try:
                 monitor.follow(timeout_s=240 if live_connection is None else 1200)
@@ -103,7 +104,8 @@ def run_demo(options: argparse.Namespace, printer: ProgressPrinter) -> bool:
                     )
                 raise
             if options.keep:
-                printer.print_note(f"\nAirflow keeps running at {airflow.url} until Ctrl-C")
+                printer.print_note(f"\nAirflow keeps running at {airflow.url} until Ctrl-C. The run's videos:")
+                printer.print_note(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/plugin/runway-videos-run")
                 with contextlib.suppress(KeyboardInterrupt):
                     signal.pause()
     return monitor.print_summary()

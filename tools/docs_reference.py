@@ -208,15 +208,19 @@ def make_option_sections() -> str:
     return "\n" + "\n".join(sections) + "\n"
 
 
-def list_argument_rows(operator: type) -> Iterable[list[str]]:
+def list_argument_rows(operator: type, row_operator: type | None = None) -> Iterable[list[str]]:
     """Return a row for each argument that an operator documents: name, default, templated, meaning.
 
+    :param row_operator: the operator of one row of a batch. Its arguments need no description of their own here.
     :raises ValueError: an argument of its constructor has no ``:param``.
     """
     documented = {name: text for kind, name, text in _PARAM.findall(inspect.getdoc(operator) or "") if kind == "param"}
     constructor = inspect.signature(operator.__init__).parameters  # type: ignore[misc]
     own = [name for name in constructor if name not in ("self", "args", "kwargs")]
     inherited = {"poke_interval"}  # documented by Airflow
+    if row_operator is not None:
+        for name in set(inspect.signature(row_operator.__init__).parameters) - set(documented):  # type: ignore[misc]
+            documented[name] = f"as on `{row_operator.__name__}`, for rows without one"
     if missing := set(own) - set(documented) - inherited:
         raise ValueError(f"{operator.__name__} does not document {sorted(missing)}")
     for name in own:

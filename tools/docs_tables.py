@@ -25,13 +25,14 @@ from airflow_provider_runway.emulator.__main__ import make_parser
 from airflow_provider_runway.emulator.fault_rules import RULE_FIELDS
 from airflow_provider_runway.emulator.history_forms import FORM_FIELDS
 from airflow_provider_runway.hooks.connection_form import FIELDS
+from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
-from airflow_provider_runway.submission.decision import EARLIER_SUBMIT_RULES, RULES
+from airflow_provider_runway.submission.decision import RULES
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
@@ -40,6 +41,7 @@ from airflow_provider_runway.submission.decision_input import (
     OnOrphanedIntent,
     RemoteState,
 )
+from airflow_provider_runway.submission.earlier_submit import EARLIER_SUBMIT_RULES
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
 
@@ -141,9 +143,9 @@ def make_connection_table() -> str:
     return make_table(["field", "meaning"], rows)
 
 
-def make_arguments_table(operator: type) -> str:
+def make_arguments_table(operator: type, row_operator: type | None = None) -> str:
     """Return the arguments of an operator or a sensor, from its docstring and its constructor."""
-    return make_table(["argument", "default", "templated", "meaning"], list_argument_rows(operator))
+    return make_table(["argument", "default", "templated", "meaning"], list_argument_rows(operator, row_operator))
 
 
 def make_metrics_table() -> str:
@@ -290,6 +292,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),
     "options": make_option_sections,
     "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
+    "batch-arguments": lambda: make_arguments_table(RunwayGenerateBatchOperator, RunwayGenerateOperator),
     "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),
     "metrics": make_metrics_table,
     "faults": make_faults_table,

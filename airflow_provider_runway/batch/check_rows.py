@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_runway.batch.output_paths import format_first_path, get_output_path
 from airflow_provider_runway.batch.rows import BatchRow, RowSource
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.inputs.build_request import build_body_without_image, needs_image
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_checked_body
+from airflow_provider_runway.inputs.local_images import LocalImage
 from airflow_provider_runway.inputs.prompt_image_check import PromptImageChecker
+from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path
 
 #: So many rows with problems are named in the error; the others are counted.
@@ -18,8 +20,6 @@ MAX_NAMED_ROWS = 50
 #: So many rows, and so many characters of images in them, are in memory while their images are looked at.
 _CHUNK_ROWS = 256
 _CHUNK_LENGTH = 8 * 1024 * 1024
-#: The arguments that describe the job to ``build_request``.
-JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
 _NOT_SENT = " Nothing was sent."
 
 #: Told of each row without a problem: the row, and the body that it would be submitted with (without its image).
@@ -62,7 +62,7 @@ class _CheckedRow:
     row: BatchRow | None
     body: Mapping[str, Any]
     problems: list[str]
-    has_image: bool = False
+    images: Sequence[LocalImage] = ()
 
 
 class _RowChecker:
@@ -76,15 +76,11 @@ class _RowChecker:
         """Yield each row with its body and a line of all its problems, which is empty where it has none."""
         for parsed in _split_into_chunks(rows.parse_each()):
             chunk = [self._check(one) for one in parsed]
-            with_image = [one for one in chunk if one.has_image and one.row is not None]
-            found = self.images.find_problems(
-                [
-                    (one.row.arguments["prompt_image"], one.row.arguments["image_conn_id"])
-                    for one in with_image
-                    if one.row
-                ]
-            )
-            for one, problem in zip(with_image, found, strict=True):
+            with_image = [
+                (one, image, one.row.arguments["image_conn_id"]) for one in chunk if one.row for image in one.images
+            ]
+            found = self.images.find_problems([(image, conn_id) for _, image, conn_id in with_image])
+            for (one, _, _), problem in zip(with_image, found, strict=True):
                 if problem is not None:
                     one.problems.append(problem)
             for one in chunk:
@@ -96,24 +92,24 @@ class _RowChecker:
         arguments = parsed.arguments
         problems: list[str] = []
         body: Mapping[str, Any] = {}
-        has_image = False
+        images: Sequence[LocalImage] = ()
         try:
             job = {name: arguments[name] for name in JOB_ARGUMENTS}
-            body = build_body_without_image(arguments["model"], job, arguments["model_params"])
-            has_image = needs_image(arguments["model"], body)
+            body, images = build_checked_body(arguments["model"], job, arguments["model_params"])
         except BadInputError as problem:
             problems += problem.facts.get("problems") or [str(problem)]
         try:
             self._check_output_path(parsed)
         except BadInputError as problem:
             problems.append(str(problem))
-        return _CheckedRow(parsed, body, problems, has_image)
+        return _CheckedRow(parsed, body, problems, images)
 
     def _check_output_path(self, row: BatchRow) -> None:
         """Check that the row's video can be stored, and that it would not replace that of another row."""
         output_path = get_output_path(row, self.result_path)
         path = format_first_path(output_path, row)
         self._check_storage(output_path)
+        check_extension(output_path, row.arguments["model"])
         first = self.indexes_by_path.setdefault(hash(path), row.index)
         if first != row.index:
             raise BadInputError(

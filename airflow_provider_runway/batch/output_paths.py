@@ -11,8 +11,12 @@ def get_output_path(row: BatchRow, result_path: str) -> str:
     own: str | None = row.arguments.get("output_path")  # another type is refused where the template is parsed
     if own is not None:
         return own
-    folder = result_path.rstrip("/").replace("{", "{{").replace("}", "}}")  # braces in it are no placeholders
-    return f"{folder}/"
+    return f"{escape_braces(result_path.rstrip('/'))}/"
+
+
+def escape_braces(path: str) -> str:
+    """Return a path for a template of output paths in which its braces are no placeholders."""
+    return path.replace("{", "{{").replace("}", "}}")
 
 
 def format_first_path(output_path: str, row: BatchRow) -> str:

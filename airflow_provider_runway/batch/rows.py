@@ -18,6 +18,7 @@ from airflow_provider_runway.segmind.model_fields import safe_repr
 ROW_ARGUMENTS = (
     "prompt_text",
     "prompt_image",
+    "reference_images",
     "duration",
     "ratio",
     "seed",
@@ -98,25 +99,35 @@ def make_list_source(requests: Any, defaults: Mapping[str, Any]) -> RowSource:
 
     :raises BadInputError: it is no list, or it is empty.
     """
+    values = list_requests(requests)
+    return RowSource(lambda: ((None, value) for value in values), defaults)
+
+
+def list_requests(requests: Any, subject: str = "requests") -> list[Any]:
+    """Return a list of rows as it is, once it is sure that it is one.
+
+    :param subject: what it is, for messages.
+    :raises BadInputError: it is no list, or it is empty.
+    """
     if isinstance(requests, (str, bytes, bytearray)):
         raise BadInputError(
-            f"requests is a {'text' if isinstance(requests, str) else 'bytes value'}, not a list of dicts. Where a "
+            f"{subject} is a {'text' if isinstance(requests, str) else 'bytes value'}, not a list of dicts. Where a "
             "template made a text of it, give the task's output itself: requests=upstream.output. For a file use "
             "requests_path. Nothing was sent."
         )
     if isinstance(requests, Mapping) or not isinstance(requests, Sequence):
         what = "one dict" if isinstance(requests, Mapping) else f"of type {type(requests).__name__}"
         raise BadInputError(
-            f"requests is {what}; give a list of dicts, one for each job, such as "
+            f"{subject} is {what}; give a list of dicts, one for each job, such as "
             "[{'custom_id': 'shoe-1', 'prompt_image': 'https://…'}]. Nothing was sent."
         )
     values = list(requests)  # an XCom of mapped tasks is fetched item by item
     if not values:
         raise BadInputError(
-            "requests is an empty list, so there is no job to submit. If that is all right, skip this task where "
+            f"{subject} is an empty list, so there is no job to submit. If that is all right, skip this task where "
             "there is nothing to do, such as with @task.short_circuit. Nothing was sent."
         )
-    return RowSource(lambda: ((None, value) for value in values), defaults)
+    return values
 
 
 def parse_row(index: int, value: Any, defaults: Mapping[str, Any], label: str | None = None) -> BatchRow:

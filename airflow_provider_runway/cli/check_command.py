@@ -26,10 +26,8 @@ from airflow_provider_runway.checks.account_findings import (
     list_findings,
 )
 from airflow_provider_runway.checks.redacted_transcript import make_transcript
-from airflow_provider_runway.compat import AirflowNotFoundException, read_connection_in_command
+from airflow_provider_runway.cli.command_connection import make_conn_id_option, read_settings
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.hooks.async_hook import make_settings
-from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error
 from airflow_provider_runway.segmind.retry import UI_RETRY
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
 #: Options of the command: (flags, argparse arguments). Airflow's own parser takes the same.
 OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--conn-id",), {"default": DEFAULT_CONN_ID, "help": f"Airflow connection to check (default: {DEFAULT_CONN_ID})"}),
+    make_conn_id_option("to check"),
     (
         ("--request-id",),
         {"help": "a job of the account, best while it is running: shows when its row appears in the history"},
@@ -52,16 +50,6 @@ HELP = "Check an account for free: key, balance, clock and request history"
 _MARKS = {Level.OK: "ok", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM", Level.UNKNOWN: "not known"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m airflow_provider_runway")
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help=HELP, description=f"{HELP}. Sends GETs only.")
-    for flags, options in OPTIONS:
-        check.add_argument(*flags, **options)
-    return run_check(parser.parse_args(arguments))
-
-
 def run_check(arguments: argparse.Namespace) -> int:
     """Check the account of a connection, print what was found, and return the exit code.
 
@@ -69,7 +57,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     """
     with contextlib.redirect_stdout(sys.stderr):  # where Airflow logs to standard output, the report stays clean
         try:
-            settings = _read_settings(arguments.conn_id)
+            settings = read_settings(arguments.conn_id)
         except RunwayError as problem:
             findings = [Finding("connection", Level.PROBLEM, str(problem))]
             verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
@@ -106,13 +94,6 @@ def _record(evidence: AccountEvidence, path: Path) -> Finding:
     )
 
 
-def _read_settings(conn_id: str) -> ClientSettings:
-    try:
-        return make_settings(conn_id, read_connection_in_command(conn_id))
-    except AirflowNotFoundException:
-        raise make_missing_connection_error(conn_id) from None
-
-
 def _format_text(conn_id: str, findings: Sequence[Finding], verdict: Verdict) -> str:
     width = max(len(mark) for mark in _MARKS.values())
     lines = [f"{_MARKS[finding.level]:<{width}}  {finding.name:<13} {finding.text}" for finding in findings]
@@ -127,14 +108,3 @@ def _format_json(conn_id: str, findings: Sequence[Finding], verdict: Verdict) ->
         "reason": verdict.reason,
     }
     return json.dumps(report, indent=2, ensure_ascii=False)
-
-
-def get_airflow_commands() -> list[Any]:
-    """Return the commands that Airflow adds to its own: ``airflow runway check`` (provider info, key ``cli``)."""
-    from airflow_provider_runway.compat import make_cli_group
-
-    return [make_cli_group("runway", "Runway's models on Segmind", "check", HELP, _run_in_airflow, OPTIONS)]
-
-
-def _run_in_airflow(arguments: argparse.Namespace) -> None:
-    sys.exit(run_check(arguments))

@@ -99,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--model", action="append", default=[], help="slug that exists, repeatable (default: every slug)")
     add("--last-frame", action="store_true", help="also return the last_frame_url of a video")
+    add("--last-frame-base-url", metavar="URL", default="", help="begin of that URL (the emulator's own address)")
     add("--credits", type=float, default=defaults.credits, help="initial balance of each account, in USD (%(default)s)")
     add("--seed", type=int, default=defaults.seed, help="seed of the emulator's random numbers (%(default)s)")
     add("--fault", action="append", default=[], help="a fault rule, repeatable; see below")

@@ -173,13 +173,14 @@ async def get_result(call: ApiCall) -> ApiResponse:
     if job is None:
         return make_unknown_request_error()
     now = call.state.clock()
+    options = call.state.options
     return build_result_response(
         job,
         now,
         call.base_url,
         _get_remaining_credits(call, job, now),
         len(read_sample_file(job.sample_file)),
-        has_last_frame=call.state.options.last_frame,
+        last_frame_base_url=(options.last_frame_base_url or call.base_url) if options.last_frame else "",
     )
 
 

@@ -34,6 +34,8 @@ class EmulatorOptions:
     :param clock_offset: seconds by which the emulator's clock is ahead of the real time; negative for behind.
     :param upload_field: field of the upload's response with the URLs, one of ``UPLOAD_FIELDS``.
     :param last_frame: also return ``last_frame_url`` in the ``video`` of a result.
+    :param last_frame_base_url: begin of that URL in place of the emulator's own, which is plain http: an image of a job
+        must be https, so a clip can only go on from such a frame. Nothing need be there.
     :param keys: accepted API keys. Each is an account of its own; ``"KEY1,KEY2"`` is one account with two keys,
         for trying a key rotation. Empty: every key of the right form is accepted.
     :param models: slugs that exist. Empty: every well-formed slug does.
@@ -54,6 +56,7 @@ class EmulatorOptions:
     state: str | None = None
     upload_field: str = "file_urls"
     last_frame: bool = False
+    last_frame_base_url: str = ""
     keys: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     credits: float = 1000.0

@@ -182,11 +182,11 @@ def build_status_response(job: Job, now: float, base_url: str, remaining_credits
 
 
 def build_result_response(
-    job: Job, now: float, base_url: str, remaining_credits: float, file_size: int, *, has_last_frame: bool = False
+    job: Job, now: float, base_url: str, remaining_credits: float, file_size: int, *, last_frame_base_url: str = ""
 ) -> ApiResponse:
     """Return the result of a job. Before completion it equals the status, because no document says what comes then.
 
-    :param has_last_frame: whether a video has a ``last_frame_url``.
+    :param last_frame_base_url: what a video's ``last_frame_url`` begins with; "": it has none.
     """
     response = build_status_response(job, now, base_url, remaining_credits)
     if job.get_status(now) is not JobStatus.COMPLETED:
@@ -198,8 +198,9 @@ def build_result_response(
         "file_name": urls[0].rpartition("/")[2],
         "file_size": file_size,
     }
-    if has_last_frame:
-        video["last_frame_url"] = urls[0].removesuffix(".mp4") + LAST_FRAME_SUFFIX
+    if last_frame_base_url:
+        path = job.output_paths[0].removesuffix(".mp4") + LAST_FRAME_SUFFIX
+        video["last_frame_url"] = last_frame_base_url + path
     body = response.parse_json() | {"output": urls[0], "video": video}
     return make_json_response(reshape_output(body, job.output_shape, len(urls), urls))
 

@@ -20,7 +20,7 @@ from airflow_provider_runway.segmind.models import MODELS
 PROMPT_NAMES = ("prompttext", "prompt", "textprompt", "inputprompt", "positiveprompt")
 IMAGE_NAMES = (
     *("promptimage", "image", "imageurl", "inputimage", "inputimageurl", "initimage", "startimage", "firstframe"),
-    *("video", "videourl", "inputvideo"),
+    *("video", "videourl", "inputvideo", "referenceimages"),
 )
 #: Objects in lists in objects: deeper than any documented form.
 _MAX_DEPTH = 6
@@ -66,12 +66,12 @@ def find_prompt(body: Any) -> str | None:
 
 
 def find_image_url(body: Any) -> str | None:
-    """Return the URL of the input image or video in a request's inputs; None without one."""
+    """Return the URL of the input image or video in a request's inputs, of reference images all; None without one."""
     found = list(_walk_fields(body))
     for wanted in IMAGE_NAMES:
         for name, value in found:
             if name == wanted and (urls := _find_any_urls(value)):
-                return urls[0]
+                return " ".join(urls) if wanted == "referenceimages" else urls[0]
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from airflow_provider_runway.segmind.model_fields import (
     INTEGER,
     KINDS,
     NUMBER,
+    REFERENCE_IMAGES,
     TEXT,
     URL,
     ModelField,
@@ -33,6 +35,7 @@ ARGUMENT_KINDS: Mapping[str, tuple[str, ...]] = {
     "duration": (INTEGER, NUMBER, CHOICE),
     "ratio": (TEXT, CHOICE),
     "seed": (INTEGER,),
+    "reference_images": (REFERENCE_IMAGES,),
 }
 
 
@@ -102,6 +105,7 @@ class ModelEntry(BaseModel):
     latency_s: float = Field(default=UNKNOWN_LATENCY_S, gt=0, allow_inf_nan=False)
     fields: list[FieldEntry] = Field(default=[], min_length=1)
     price: PriceEntry | None = None
+    makes: Literal["video", "image"] = "video"
 
     @model_validator(mode="after")
     def check_names_are_unique(self) -> ModelEntry:
@@ -115,16 +119,11 @@ class ModelEntry(BaseModel):
 
     def to_model(self, slug: str) -> Model:
         """Return the model as the registry has it."""
-        built_in = BUILT_IN_MODELS.get(slug)
-        latency_s, fields = self.latency_s, tuple(field.to_model_field() for field in self.fields)
-        price = None if self.price is None else self.price.to_price()
-        if built_in is not None and "latency_s" not in self.model_fields_set:
-            latency_s = built_in.latency_s
-        if built_in is not None and "fields" not in self.model_fields_set:
-            fields = built_in.fields
-        if built_in is not None and "price" not in self.model_fields_set:
-            price = built_in.price
-        return Model(slug, latency_s, fields, price, None if built_in is None else built_in.successor)
+        given: dict[str, Any] = {"latency_s": self.latency_s, "makes": self.makes}
+        given["fields"] = tuple(field.to_model_field() for field in self.fields)
+        given["price"] = None if self.price is None else self.price.to_price()
+        model = BUILT_IN_MODELS.get(slug) or Model(slug, UNKNOWN_LATENCY_S, ())
+        return replace(model, **{name: value for name, value in given.items() if name in self.model_fields_set})
 
 
 def _check_slug(slug: str) -> str:
@@ -178,8 +177,8 @@ def _find_contradictions(field: ModelField) -> Iterator[str]:
         yield f"the argument {field.argument} fills a field of kind {kinds}, not {field.kind}"
     if field.kind == CHOICE and not field.allowed:
         yield "a choice needs the list of allowed values"
-    if (field.low is not None or field.high is not None) and field.kind not in (INTEGER, NUMBER):
-        yield f"low and high are for kind integer or number, not {field.kind}"
+    if (field.low is not None or field.high is not None) and field.kind not in (INTEGER, NUMBER, REFERENCE_IMAGES):
+        yield f"low and high are for kind integer, number or reference_images, not {field.kind}"
     if field.low is not None and field.high is not None and field.low > field.high:
         yield f"low is {field.low}, and high is {field.high}"
     for value in field.allowed:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import ClientSettings
     from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
-__all__ = ["RunwayAsyncHook", "RunwayHook", "read_image_file"]
+__all__ = ["RunwayAsyncHook", "RunwayHook", "read_local_image"]
 
 T = TypeVar("T")
 
@@ -90,6 +90,12 @@ class RunwayHook(BaseHook):
 
         return RequestsTransport(self.settings)
 
+    def copy_for_thread(self) -> RunwayHook:
+        """Return a hook on the same connection with a session of its own, for another thread."""
+        copy = type(self)(self.runway_conn_id, self.policy)
+        copy.__dict__["settings"] = self.settings
+        return copy
+
     def get_conn(self) -> RequestsTransport:
         """Return the transport, which holds the ``requests`` session."""
         return self._transport
@@ -145,7 +151,7 @@ class RunwayHook(BaseHook):
 
         :raises BadInputError: no such file, or its bytes are not such an image; nothing was sent.
         """
-        return self.upload_bytes(read_image_file(path), os.fspath(path))
+        return self.upload_bytes(read_local_image(path), os.fspath(path))
 
     def upload_bytes(self, data: bytes, name: str = "image") -> str:
         """Upload an image's bytes; ``name`` is for messages only. See :meth:`upload_asset`."""
@@ -211,7 +217,7 @@ class RunwayHook(BaseHook):
         return self._transport.run(exchange.execute(call, policy or self.policy))
 
 
-def read_image_file(path: str | os.PathLike[str], name: str = "") -> bytes:
+def read_local_image(path: str | os.PathLike[str], name: str = "") -> bytes:
     """Return the bytes of a local image, as many as are needed to see that it is too large.
 
     :param name: what messages call it; empty: its path.

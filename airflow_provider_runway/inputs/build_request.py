@@ -8,50 +8,46 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.hooks.custom_models_file import load_models
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
-from airflow_provider_runway.inputs.prompt_image_upload import (
-    UploadCache,
-    check_conn_id,
-    is_url_for_segmind,
-    read_prompt_image,
-    upload_once,
+from airflow_provider_runway.inputs.local_images import (
+    PROMPT_IMAGE_PLACEHOLDER,
+    LocalImage,
+    find_image_field,
+    read_local_images,
+    replace_local_images,
+    replace_texts,
+    select_needed_images,
+    upload_all,
 )
+from airflow_provider_runway.inputs.prompt_image_upload import UploadCache, check_conn_id
 from airflow_provider_runway.segmind.http import encode_json
 from airflow_provider_runway.segmind.model_fields import check_rendered
-from airflow_provider_runway.segmind.models import MODELS, build_body, image_field_name, seed_field_name
+from airflow_provider_runway.segmind.models import MODELS, build_body, seed_field_name
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
 
-#: Stands in for the URL of an image that is not uploaded yet, while the other fields are checked.
-_PENDING_URL = "https://pending.invalid/image"
+
+#: The operator's arguments that describe a job.
+JOB_ARGUMENTS = ("prompt_text", "prompt_image", "reference_images", "duration", "ratio", "seed")
 
 
-def build_body_without_image(
+def build_checked_body(
     model: str, arguments: Mapping[str, Any], extra: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the checked body of a submit, without the URL of an image that is still to be read and uploaded.
+) -> tuple[dict[str, Any], list[LocalImage]]:
+    """Return the checked body of a submit, and the images that must be read and uploaded for it.
 
-    It is as JSON has it, so that the fingerprint, the submit and the history all compare the same values.
+    In the body stand placeholders for the URLs of these images. It is as JSON has it, so that the fingerprint, the
+    submit and the history all compare the same values.
 
     :raises BadInputError: an input would be refused.
     """
     check_rendered("model", model)
-    check_rendered("prompt_image", arguments.get("prompt_image"))
-    checked_arguments = dict(arguments)
-    prompt_image = arguments.get("prompt_image")
-    if prompt_image is not None and not is_url_for_segmind(prompt_image):
-        checked_arguments["prompt_image"] = _PENDING_URL
+    replaced, images = replace_local_images(arguments)
     load_models()
-    body: dict[str, Any] = json.loads(encode_json(build_body(model, checked_arguments, extra)))
+    body: dict[str, Any] = json.loads(encode_json(build_body(model, replaced, extra)))
     if model not in MODELS:  # build_body has checked the prompt of a listed model
         check_rendered("prompt_text", arguments.get("prompt_text"))
-    return body
-
-
-def needs_image(model: str, body: Mapping[str, Any]) -> bool:
-    """Must ``prompt_image`` be read and uploaded for this body? Not where ``model_params`` has replaced it."""
-    image_field = image_field_name(model)
-    return image_field is not None and body.get(image_field) == _PENDING_URL
+    return body, select_needed_images(images, body)
 
 
 def build_request(
@@ -70,31 +66,35 @@ def build_request(
     uploaded only when a body is built for a submit, so not where an earlier job is found again.
 
     :param arguments: the operator's arguments by their own names.
-    :param extra: ``model_params``. :param image_conn_id: the connection of the image's storage.
+    :param extra: ``model_params``. :param image_conn_id: the connection of the images' storage.
     :raises BadInputError: an input would be refused; nothing was sent.
     :raises BadConnectionError: there is no usable connection.
     :raises UnreachableError: the image's storage did not respond; nothing was sent.
     """
-    body = build_body_without_image(model, arguments, extra)
+    body, local_images = build_checked_body(model, arguments, extra)
     check_conn_id("runway_conn_id", hook.runway_conn_id)
-    image_field, seed_field = image_field_name(model), seed_field_name(model)
-    image = read_prompt_image(arguments["prompt_image"], image_conn_id) if needs_image(model, body) else None
-    uploaded_urls: list[str] = []
+    seed_field = seed_field_name(model)
+    images = read_local_images(local_images, image_conn_id)
+    urls: dict[str, str] = {}
 
     def build_body_with_seed(seed: int | None, *, sending: bool) -> Mapping[str, Any]:
         with_seed = dict(body) if seed is None else {**body, seed_field: seed}
-        if sending and image_field is not None and image is not None:
-            if not uploaded_urls:
-                uploaded_urls.append(upload_once(hook, image, uploads))
-            with_seed[image_field] = uploaded_urls[0]
-        return with_seed
+        if not sending or not images:
+            return with_seed
+        if not urls:
+            urls.update(upload_all(hook, images, uploads))
+        return {name: replace_texts(value, urls) for name, value in with_seed.items()}
 
+    prompt_image = images.get(PROMPT_IMAGE_PLACEHOLDER)
+    digests = {text: image.sha256 for text, image in images.items() if text != PROMPT_IMAGE_PLACEHOLDER}
     return JobRequest(
         identity=identity,
         model=model,
-        fingerprint=fingerprint(hook.runway_conn_id, model, body, image.sha256 if image else None),
+        fingerprint=fingerprint(
+            hook.runway_conn_id, model, replace_texts(body, digests), prompt_image.sha256 if prompt_image else None
+        ),
         build_body_with_seed=build_body_with_seed,
         derives_seed=model in MODELS and MODELS[model].seed_identifies_job and body.get(seed_field) is None,
         seed=body.get(seed_field),
-        image_field=image_field if image is not None else None,
+        image_field=find_image_field(body, images),
     )

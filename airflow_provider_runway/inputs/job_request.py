@@ -101,9 +101,9 @@ def fingerprint(conn_id: str, model: str, body: Mapping[str, Any], image_sha256:
     :param image_sha256: the digest of an uploaded image's bytes; its URL differs with every upload.
     """
     text = json.dumps([conn_id, model, body, image_sha256], sort_keys=True, ensure_ascii=False)
-    return digest_of(text)
+    return make_digest(text)
 
 
-def digest_of(value: Any) -> str:
+def make_digest(value: Any) -> str:
     """Return a short digest of a text, from which the text cannot be read."""
     return hashlib.sha256(str(value).encode()).hexdigest()[:16]

@@ -14,7 +14,8 @@ from typing import Any
 
 from airflow_provider_runway.compat import BaseHook, get_storage_conn_id, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.inputs.prompt_image_upload import check_conn_id, make_image_error, read_prompt_image
+from airflow_provider_runway.inputs.local_images import LocalImage
+from airflow_provider_runway.inputs.prompt_image_upload import check_conn_id, make_image_error, read_image
 from airflow_provider_runway.segmind.images import check_image_size, check_image_type
 from airflow_provider_runway.segmind.model_fields import safe_repr
 
@@ -33,10 +34,10 @@ class PromptImageChecker:
         self._check_path = lru_cache(_MAX_REMEMBERED)(self._find_problem)
         self._open_storage = lru_cache(None)(_open_storage_or_fail)
 
-    def find_problems(self, images: Sequence[tuple[Any, Any]]) -> list[str | None]:
+    def find_problems(self, images: Sequence[tuple[LocalImage, Any]]) -> list[str | None]:
         """Return what is wrong with each image, None where nothing is.
 
-        :param images: the ``prompt_image`` and the ``image_conn_id`` of each.
+        :param images: each with the ``image_conn_id`` of its job.
         :raises UnreachableError: a storage did not respond; a retry may help.
         """
         checks = [self._prepare(image, conn_id) for image, conn_id in images]
@@ -45,28 +46,29 @@ class PromptImageChecker:
             found = pool.map(lambda check: check(), remote)
             return [next(found) if callable(check) else check for check in checks]
 
-    def _prepare(self, image: Any, conn_id: Any) -> str | Callable[[], str | None] | None:
+    def _prepare(self, local_image: LocalImage, conn_id: Any) -> str | Callable[[], str | None] | None:
         """Return what is wrong with an image, or how to ask its storage in another thread."""
+        image, argument = local_image.source, local_image.argument
         try:
             if conn_id is not None:
                 check_conn_id("image_conn_id", conn_id)
             if (path := _get_path(image)) is None:
-                read_prompt_image(image, conn_id)
+                read_image(image, conn_id, argument)
                 return None
             if "://" in path:
                 storage = self._open_storage(*_get_storage(path, conn_id))
                 if isinstance(storage, Exception):
                     raise storage
                 if storage.fs.async_impl:  # only such a storage may be used by several threads
-                    return lambda: self._check_path(path, conn_id)
-            return self._check_path(path, conn_id)
+                    return lambda: self._check_path(path, conn_id, argument)
+            return self._check_path(path, conn_id, argument)
         except BadInputError as problem:
             return str(problem)
         except Exception as problem:
-            return str(_as_bad_input(str(image), problem))
+            return str(_as_bad_input(f"{argument}={safe_repr(str(image))}", problem))
 
-    def _find_problem(self, path: str, conn_id: str | None) -> str | None:
-        name = f"prompt_image={safe_repr(path)}"
+    def _find_problem(self, path: str, conn_id: str | None, argument: str) -> str | None:
+        name = f"{argument}={safe_repr(path)}"
         try:
             if "://" in path:
                 storage = make_storage_path(path, conn_id)
@@ -81,12 +83,12 @@ class PromptImageChecker:
         except BadInputError as problem:
             return str(problem)
         except Exception as problem:
-            return str(_as_bad_input(path, problem))
+            return str(_as_bad_input(name, problem))
         return None
 
 
-def _as_bad_input(path: str, problem: Exception) -> BadInputError:
-    error = make_image_error(path, problem)
+def _as_bad_input(name: str, problem: Exception) -> BadInputError:
+    error = make_image_error(name, problem)
     if not isinstance(error, BadInputError):
         raise error from None
     return error

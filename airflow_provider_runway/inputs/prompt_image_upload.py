@@ -9,14 +9,14 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_storage_conn_id, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
-from airflow_provider_runway.hooks.runway import read_image_file
+from airflow_provider_runway.hooks.runway import read_local_image
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField, is_https_url, safe_repr
 
@@ -71,8 +71,8 @@ class UploadCache:
     Instances that start at the same time cannot see each other's uploads, so each of them uploads; later ones
     do not. Uploads are free: nothing that costs money depends on this cache.
 
-    :param read_entries: returns the entries of all map indexes of this task and run.
-    :param write_entry: keeps the entry of this task instance.
+    :param read_entries: returns the entries of all map indexes of this task and run, each by itself or in lists.
+    :param write_entry: keeps an entry of this task instance.
     """
 
     read_entries: Callable[[], list[Any]]
@@ -81,7 +81,7 @@ class UploadCache:
     def find_url(self, sha256: str, conn_id: str) -> str | None:
         """Return the URL of an upload that is young enough. Another connection may be another account."""
         oldest = time.time() - MAX_UPLOAD_AGE_S
-        for entry in self.read_entries():
+        for entry in _flatten(self.read_entries()):
             if (
                 isinstance(entry, Mapping)
                 and (entry.get("sha256"), entry.get("conn_id")) == (sha256, conn_id)
@@ -91,6 +91,11 @@ class UploadCache:
             ):
                 return str(entry["url"])
         return None
+
+
+def _flatten(entries: list[Any]) -> Iterator[Any]:
+    for entry in entries:
+        yield from entry if isinstance(entry, list) else [entry]
 
 
 def upload_once(hook: RunwayHook, image: InputImage, uploads: UploadCache) -> str:
@@ -111,27 +116,26 @@ def is_url_for_segmind(image: Any) -> bool:
     return isinstance(image, str) and is_https_url(image)
 
 
-def read_prompt_image(image: Any, conn_id: Any = None) -> InputImage:
-    """Return the checked image that ``prompt_image`` names or holds.
+def read_image(image: Any, conn_id: Any = None, argument: str = "prompt_image") -> InputImage:
+    """Return the checked image that an argument names or holds.
 
     :param conn_id: the connection for a storage; one in the URL (``s3://conn@bucket/key``) wins.
+    :param argument: where the author wrote it, for messages.
     :raises BadInputError: there is no such image, it may not be read, or the models do not take it.
     :raises UnreachableError: the storage did not respond; a retry may help.
     """
     if conn_id is not None:
         check_conn_id("image_conn_id", conn_id)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return _check(bytes(image), "of prompt_image's bytes")
+        return _check(bytes(image), f"of {argument}'s bytes")
     if isinstance(image, str):
-        return _check(*_read_from_text(image, conn_id))
+        return _check(*_read_from_text(image, conn_id, argument))
     if hasattr(image, "protocol") and hasattr(image, "open"):  # an ObjectStoragePath; on 3.3 it is no os.PathLike
-        url = str(image)
-        return _check(_read_from_storage(url, conn_id, None if conn_id else image), f"prompt_image={safe_repr(url)}")
+        name = f"{argument}={safe_repr(str(image))}"
+        return _check(_read_from_storage(str(image), conn_id, name, None if conn_id else image), name)
     if isinstance(image, os.PathLike):
-        return _check(*_read_from_text(os.fsdecode(image), conn_id))
-    raise BadInputError(
-        f"prompt_image is of type {type(image).__name__}; allowed: {ALLOWED_SOURCES}. Nothing was sent."
-    )
+        return _check(*_read_from_text(os.fsdecode(image), conn_id, argument))
+    raise BadInputError(f"{argument} is of type {type(image).__name__}; allowed: {ALLOWED_SOURCES}. Nothing was sent.")
 
 
 def check_conn_id(name: str, value: Any) -> None:
@@ -145,27 +149,27 @@ def check_conn_id(name: str, value: Any) -> None:
         raise BadInputError(f"{problem} Nothing was sent.") from None
 
 
-def _read_from_text(image: str, conn_id: str | None) -> tuple[bytes, str]:
+def _read_from_text(image: str, conn_id: str | None, argument: str) -> tuple[bytes, str]:
     scheme = image[:10].partition(":")[0].lower()
-    name = f"prompt_image={safe_repr(image)}"
+    name = f"{argument}={safe_repr(image)}"
     if not image.strip():
-        raise BadInputError(f"prompt_image is empty; allowed: {ALLOWED_SOURCES}. Nothing was sent.")
+        raise BadInputError(f"{argument} is empty; allowed: {ALLOWED_SOURCES}. Nothing was sent.")
     if scheme == "data":
-        return decode_data_url(image), "in prompt_image's data URL"
+        return decode_data_url(image, argument), f"in {argument}'s data URL"
     if scheme in ("http", "https"):
         raise BadInputError(  # without its text: the query of a signed URL is a secret
-            f"prompt_image must be an https URL that Segmind can fetch, with a host and without blanks, not {scheme} "
+            f"{argument} must be an https URL that Segmind can fetch, with a host and without blanks, not {scheme} "
             "as it is written here. Nothing was sent."
         )
     if image.startswith(("b'", 'b"')):
         raise BadInputError(
-            "prompt_image is the text of a bytes value, as a template renders it. Hand the bytes on as they are: "
-            "prompt_image=upstream.output. Nothing was sent."
+            f"{argument} is the text of a bytes value, as a template renders it. Hand the bytes on as they are: "
+            f"{argument}=upstream.output. Nothing was sent."
         )
-    return (_read_from_storage(image, conn_id) if "://" in image else read_image_file(image, name)), name
+    return (_read_from_storage(image, conn_id, name) if "://" in image else read_local_image(image, name)), name
 
 
-def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes:
+def _read_from_storage(url: str, conn_id: str | None, name: str, path: Any = None) -> bytes:
     try:
         if (named := get_storage_conn_id(url, conn_id)) is not None:
             BaseHook.get_connection(named)  # the amazon provider would continue with anonymous credentials
@@ -173,7 +177,7 @@ def _read_from_storage(url: str, conn_id: str | None, path: Any = None) -> bytes
         with opened.open("rb", block_size=_READ_AHEAD_BYTES) as stream:
             return read_bounded(stream)
     except Exception as problem:
-        raise make_image_error(url, problem) from None
+        raise make_image_error(name, problem) from None
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
@@ -205,10 +209,12 @@ def make_read_error(subject: str, problem: Exception, allowed: str, other_conn: 
     return UnreachableError(f"{message} Nothing was sent, and nothing is billed; a retry reads it again.")
 
 
-def make_image_error(path: str, problem: Exception) -> RunwayError:
-    """Return the error for an image that could not be read."""
-    subject = f"The image prompt_image={safe_repr(path)}"
-    return make_read_error(subject, problem, ALLOWED_SOURCES, "with image_conn_id")
+def make_image_error(name: str, problem: Exception) -> RunwayError:
+    """Return the error for an image that could not be read.
+
+    :param name: where the author wrote it, and what it says there: "prompt_image='/data/1.png'".
+    """
+    return make_read_error(f"The image {name}", problem, ALLOWED_SOURCES, "with image_conn_id")
 
 
 def to_one_line(text: str) -> str:

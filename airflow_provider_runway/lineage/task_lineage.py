@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 JOB_FACTS = ("request_id", "status", "model", "cost", "seed", "submitted_at", "completed_at")
 #: Those of them that the event of an asset carries.
 ASSET_FACTS = ("request_id", "model", "cost", "seed")
+#: Of a table with a JSON object in each line.
+TABLE_CONTENT_TYPE = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,27 @@ def describe_job_lineage(
         or tuple(OutputFile(uri) for url in urls if (uri := to_lineage_uri(url)) is not None),
         run_facts={name: facts[name] for name in JOB_FACTS if name in facts},
         asset_facts={name: facts[name] for name in ASSET_FACTS if name in facts},
+    )
+
+
+def describe_batch_lineage(requests_path: Any, manifest: Mapping[str, Any] | None) -> TaskLineage:
+    """Return the lineage of a batch: the file of its rows is the input, the table of its results is the output.
+
+    Its videos are in the table. An event for each of them would be thousands.
+
+    :param requests_path: None where the rows come from elsewhere. :param manifest: None before the batch has ended.
+    """
+    rows_uri = to_lineage_uri(requests_path)
+    inputs = () if rows_uri is None else (rows_uri,)
+    if manifest is None or (table_uri := to_lineage_uri(manifest["result_uri"])) is None:
+        return TaskLineage(inputs)
+    facts = {name: manifest[name] for name in ("request_count", "counts", "cost")}
+    times = {name: manifest[name] for name in ("submitted_at", "completed_at")}
+    return TaskLineage(
+        inputs=inputs,
+        outputs=(OutputFile(table_uri, content_type=TABLE_CONTENT_TYPE, row_count=manifest["request_count"]),),
+        run_facts={**facts, **times, "status": manifest["terminal_reason"]},
+        asset_facts={**facts, "status": manifest["terminal_reason"]},
     )
 
 

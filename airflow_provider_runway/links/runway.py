@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.compat import BaseOperatorLink, get_config, has_plugin_pages, read_link_xcom
+from airflow_provider_runway.links.batch import RunwayResultsLink, make_console_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
@@ -94,6 +95,11 @@ TASK_LINKS: tuple[BaseOperatorLink, ...] = (
 _MAKE_LINKS: Mapping[str, Callable[[str], tuple[BaseOperatorLink, ...]]] = {
     "request_id": lambda _: (RunwayConsoleLink(CONSOLE_URL), *TASK_LINKS[2:]),
     "output_url": lambda url: (RunwayVideoLink(url),),
+    "result_path": lambda path: (
+        RunwayResultsLink(make_console_url(path)),
+        RunwayConsoleLink(CONSOLE_URL),
+        *TASK_LINKS[2:],
+    ),
 }
 
 

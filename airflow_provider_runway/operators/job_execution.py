@@ -19,18 +19,20 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
 from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import OutputFile, to_lineage_uri
-from airflow_provider_runway.operators.operator_inputs import JOB_ARGUMENTS, build_operator_request
+from airflow_provider_runway.operators.operator_inputs import build_operator_request
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
+from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
 from airflow_provider_runway.polling.poll_exchanges import poll_until_done
 from airflow_provider_runway.segmind.billing_notices import (
     describe_completed,
     how_to_resume,
-    retry_after_expiry_warning,
+    make_late_retry_warning,
 )
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
@@ -42,7 +44,7 @@ from airflow_provider_runway.submission.journal_session import TaskAttempt
 from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import defer_until_done, push_job, read_job
-from airflow_provider_runway.triggers.metrics import record_completed
+from airflow_provider_runway.triggers.metrics import count_completed_job
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
@@ -59,7 +61,7 @@ class JobExecution:
         self.hook = hook
         self.task = task
         self.log = operator.log
-        self.spending = SpendingCheck(hook, self.log, task.list_sibling_jobs)
+        self.spending = SpendingCheck(hook, self.log, None if task.map_index == -1 else task, task.map_index)
         self.submitter = Submitter(
             hook,
             task.attempt,
@@ -79,6 +81,8 @@ class JobExecution:
         if operator.output_path is not None:  # checked before money moves
             check_rendered("output_path", operator.output_path)
             check_output_path(operator.output_path, operator.output_conn_id)
+            if operator.request_id is None:  # else the job may be of another model than the argument's default
+                check_extension(operator.output_path, operator.model)
         if operator.request_id is None:
             job = self._submit_or_resume(throttle_count, give_up_at)
         else:
@@ -104,7 +108,7 @@ class JobExecution:
         transport = self.hook.get_conn()
         outcome = transport.run(poll_until_done(transport.settings.base_urls, job, deadline, time.time()), self.log)
         if outcome.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
-            record_completed(operator.runway_conn_id, job.merged_with(outcome.job))
+            count_completed_job(operator.runway_conn_id, job.merged_with(outcome.job))
         return self.finish(outcome, job)
 
     def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
@@ -141,7 +145,9 @@ class JobExecution:
             self.spending.skip_balance()
         while True:
             try:
-                return self.submitter.submit_or_resume(request)
+                job = self.submitter.submit_or_resume(request)
+                self.spending.confirm(job.request_id)
+                return job
             except CostLimitError as problem:
                 raise add_earlier_job(problem, self.task.attempt.journal) from None
             except ThrottledError as throttled:
@@ -198,7 +204,7 @@ def warn_of_late_retry(operator: BaseOperator, attempt: TaskAttempt) -> None:
     if attempt.try_number > attempt.max_tries:
         return
     delay_s = compute_next_retry_delay_s(operator, attempt.try_number)
-    if (warning := retry_after_expiry_warning(delay_s)) is not None:
+    if (warning := make_late_retry_warning(delay_s)) is not None:
         operator.log.warning("%s", warning)
 
 

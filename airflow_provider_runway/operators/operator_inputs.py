@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.inputs.build_request import build_request
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
-
-#: The operator's arguments that describe the job to ``build_request``.
-JOB_ARGUMENTS = ("prompt_text", "prompt_image", "duration", "ratio", "seed")
 
 
 def build_operator_request(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import BaseOperator
+from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
@@ -54,6 +55,9 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the
         path of a local file, any URL that ``ObjectStoragePath`` takes, such an object, bytes, or a ``data:`` URL,
         which an XCom can carry. Mapped instances of one run upload the same image once. (templated)
+    :param reference_images: for models that take them, such as runway-gen4-image: a list of
+        ``{"uri": image, "tag": name}``, where the image is anything that ``prompt_image`` takes, and the prompt speaks
+        of it by its name. Images are uploaded as ``prompt_image`` is. (templated)
     :param duration: seconds of video, 5 or 10. (templated)
     :param ratio: the video's shape, as the model takes it; None: the model's default. (templated)
     :param seed: 1 to 99999; None: one derived from the task instance, the same for each of its tries. (templated)
@@ -89,6 +93,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     template_fields: Sequence[str] = (
         "prompt_text",
         "prompt_image",
+        "reference_images",
         "duration",
         "ratio",
         "seed",
@@ -113,6 +118,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         *,
         prompt_text: str | None = None,
         prompt_image: str | bytes | os.PathLike[str] | ObjectStoragePath | None = None,
+        reference_images: Sequence[Mapping[str, Any]] | None = None,
         duration: int | str = 5,
         ratio: str | None = None,
         seed: int | str | None = None,
@@ -136,6 +142,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         super().__init__(**kwargs)
         self.prompt_text = prompt_text
         self.prompt_image = prompt_image
+        self.reference_images = reference_images
         self.duration = duration
         self.ratio = ratio
         self.seed = seed
@@ -172,7 +179,8 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         """Submit or resume the job; return it, or wait for its video. With ``estimate_only`` return the estimate."""
         hide_links(self)
         if self.estimate_only:
-            return self._estimate()
+            with raise_as_airflow_errors(self.log):
+                return self._estimate()
         return self.submit_again(context, give_up_at=time.time() + self.timeout)
 
     def submit_again(
@@ -225,7 +233,10 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     def dry_run(self) -> None:
         """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
         super().dry_run()
-        self._estimate()
+        try:
+            self._estimate()
+        except RunwayError as problem:
+            self.log.warning("No estimate: %s", problem)
 
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
@@ -237,9 +248,8 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         from airflow_provider_runway.operators.operator_inputs import make_estimate
         from airflow_provider_runway.spending.amounts import parse_limit
 
-        with raise_as_airflow_errors(self.log):
-            cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
-            estimate = make_estimate(self)
+        cost_limit_usd = parse_limit("cost_limit", self.cost_limit)
+        estimate = make_estimate(self)
         self.log.info("Estimate: %s. Nothing was sent.", estimate.describe())
         return estimate.to_xcom(cost_limit_usd)
 

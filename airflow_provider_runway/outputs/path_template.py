@@ -10,7 +10,9 @@ from string import Formatter
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.outputs.media_check import FILE_EXTENSIONS
 from airflow_provider_runway.segmind.model_fields import TEXT, ModelField
+from airflow_provider_runway.segmind.models import MODELS
 
 #: placeholder -> what replaces it. A value that is not known (the seed of a job known by its id only) is "unknown".
 PLACEHOLDERS = {
@@ -86,6 +88,20 @@ class OutputPathTemplate:
         folder, slash, file_name = path.rpartition("/")
         file = PurePosixPath(file_name)
         return f"{folder}{slash}{file.stem}{mark}{index}{file.suffix}"
+
+
+def check_extension(output_path: str, slug: str) -> None:
+    """Check that a file name does not say "video" where the model makes images, or the other way round.
+
+    :raises BadInputError: it does.
+    """
+    extension, model = PurePosixPath(output_path).suffix.lower(), MODELS.get(slug)
+    kind = next((mime.partition("/")[0] for mime, each in FILE_EXTENSIONS.items() if each == extension), None)
+    if model is not None and not output_path.endswith("/") and kind not in (None, model.makes):
+        raise BadInputError(
+            f"output_path {output_path!r} ends in {extension}, and {slug} makes {model.makes}s. Name a folder that "
+            "ends in '/', and each file gets the extension of its type. Nothing was sent."
+        )
 
 
 def _parse_part(

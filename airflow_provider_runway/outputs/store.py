@@ -22,7 +22,7 @@ from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 from airflow_provider_runway.outputs.storage import get_local_path, open_temporary_file, upload_file
-from airflow_provider_runway.segmind.billing_notices import how_to_resume, where_output_is
+from airflow_provider_runway.segmind.billing_notices import describe_output_location, how_to_resume
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 
@@ -123,7 +123,8 @@ def _add_job_facts(problem: DownloadFailedError, summary: JobSummary, url: str, 
     retry = "a retry would end the same way" if is_final else "a retry only downloads again"
     return type(problem)(
         f"Job {summary.request_id}: {which}{problem} The job is done and paid for; {retry}. "
-        f"{where_output_is(url, summary.submitted_at)} {how_to_resume(summary.request_id, summary.submitted_at)}",
+        f"{describe_output_location(url, summary.submitted_at)} "
+        f"{how_to_resume(summary.request_id, summary.submitted_at)}",
         **problem.facts,
     )
 

@@ -58,7 +58,7 @@ class HistoryPaging:
     _ended: dict[str, float] = field(default_factory=dict)
 
     @property
-    def unseen_ids(self) -> set[str]:
+    def completed_but_unlisted_ids(self) -> set[str]:
         """The ids of jobs that single polls saw complete and no page has shown yet."""
         return set(self._ended)
 

@@ -26,13 +26,13 @@ def how_to_resume(request_id: str, submitted_at: float | None) -> str:
     )
 
 
-def job_still_running(request_id: str, submitted_at: float | None, why: str) -> str:
+def describe_running_job(request_id: str, submitted_at: float | None, why: str) -> str:
     """Return the message about a job that goes on while nothing waits for it any more."""
     resume = how_to_resume(request_id, submitted_at)
     return f"Job {request_id}: {why.rstrip('.')}. The job goes on and is billed when it completes. {resume}"
 
 
-def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str:
+def describe_possible_job(model: str, fingerprint: str, sent_at: float, why: str) -> str:
     """Return what to say where a submit may have become a job that cannot be found, and how to go on."""
     return (
         f"One job of model {model} may exist and be billed when it completes (about USD 0.50 to 1.00), but it cannot "
@@ -48,13 +48,13 @@ def may_be_billed(model: str, fingerprint: str, sent_at: float, why: str) -> str
     )
 
 
-def where_output_is(url: str, submitted_at: float | None) -> str:
+def describe_output_location(url: str, submitted_at: float | None) -> str:
     """Return where the output of a completed job is, and until when at least."""
     until = "for 7 days" if submitted_at is None else f"until {format_timestamp(submitted_at + OUTPUT_LIFETIME_S)}"
     return f"The output is at {_USER_PART.sub('//', url)} {until}."
 
 
-def retry_after_expiry_warning(retry_delay_s: float) -> str | None:
+def make_late_retry_warning(retry_delay_s: float) -> str | None:
     """Return a warning where the next retry comes only after the job's record is gone; None where it is in time."""
     if retry_delay_s < RECORD_LIFETIME_S:
         return None

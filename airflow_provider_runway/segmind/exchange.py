@@ -106,3 +106,21 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
             problem = error
         yield Sleep(pause_s, str(problem))
     raise AssertionError("count() does not end")
+
+
+def pace(exchange: Exchange[T], gap_s: float) -> Exchange[T]:
+    """Drive an exchange with so many seconds between each response and the next request.
+
+    So a long series of requests leaves the rest of the account's rate limit to others.
+    """
+    try:
+        step = next(exchange)
+        is_first = True
+        while True:
+            if isinstance(step, Send) and not is_first:
+                yield Sleep(gap_s)
+            is_first = is_first and not isinstance(step, Send)
+            step = exchange.send((yield step))
+    except StopIteration as stop:
+        value: T = stop.value
+        return value

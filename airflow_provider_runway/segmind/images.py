@@ -74,17 +74,18 @@ def make_data_url(data: bytes) -> str:
     return f"data:{check_image(data, 'data')};base64,{base64.b64encode(data).decode()}"
 
 
-def decode_data_url(text: str) -> bytes:
+def decode_data_url(text: str, argument: str = "prompt_image") -> bytes:
     """Return the bytes in a ``data:`` URL (RFC 2397). Its media type is ignored, and so are line breaks.
 
+    :param argument: where the author wrote it, for messages.
     :raises BadInputError: it has no data, more than the models take, or malformed base64.
     """
     head, comma, data = text.partition(",")
     if not comma:
-        raise BadInputError("prompt_image is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
+        raise BadInputError(f"{argument} is a data URL without a comma: data:image/png;base64,… Nothing was sent.")
     if len(data) > _MAX_DATA_URL_LENGTH:
         raise BadInputError(
-            f"prompt_image is a data URL of more than 16 MB ({MAX_IMAGE_BYTES:,} bytes). Nothing was sent."
+            f"{argument} is a data URL of more than 16 MB ({MAX_IMAGE_BYTES:,} bytes). Nothing was sent."
         )
     raw = unquote_to_bytes(data.encode(errors="replace"))
     if not head.lower().endswith(";base64"):
@@ -92,6 +93,4 @@ def decode_data_url(text: str) -> bytes:
     try:
         return base64.b64decode(b"".join(raw.split()), validate=True)
     except binascii.Error as problem:
-        raise BadInputError(
-            f"prompt_image is a data URL whose base64 is broken: {problem}. Nothing was sent."
-        ) from None
+        raise BadInputError(f"{argument} is a data URL whose base64 is broken: {problem}. Nothing was sent.") from None

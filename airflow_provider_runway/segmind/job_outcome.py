@@ -17,7 +17,7 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
-from airflow_provider_runway.segmind.billing_notices import job_still_running
+from airflow_provider_runway.segmind.billing_notices import describe_running_job
 from airflow_provider_runway.segmind.error_mapping import is_content_block_error
 from airflow_provider_runway.segmind.jobs import JobSummary
 
@@ -110,7 +110,7 @@ def missing_output_outcome(job: JobSummary) -> WaitOutcome:
 
 def timed_out_outcome(job: JobSummary) -> WaitOutcome:
     """Return the outcome of a wait whose deadline passed while the job was running."""
-    text = job_still_running(job.request_id, job.submitted_at, "the deadline passed before it ended")
+    text = describe_running_job(job.request_id, job.submitted_at, "the deadline passed before it ended")
     text += (
         " To wait longer, raise the timeout; the operator's counts from the submission, the sensor's from its start."
     )
@@ -120,7 +120,7 @@ def timed_out_outcome(job: JobSummary) -> WaitOutcome:
 def stopped_outcome(job: JobSummary, error: RunwayError) -> WaitOutcome:
     """Return the outcome of a wait that an error stopped. The job, if there is one, goes on."""
     why = f"polling stopped: {str(error).replace(' Nothing was sent.', '')}"
-    text = job_still_running(job.request_id, job.submitted_at, why)
+    text = describe_running_job(job.request_id, job.submitted_at, why)
     if isinstance(error, BadConnectionError):
         text += " Or correct the connection and clear the task, which resumes the job."
     return WaitOutcome(OutcomeKind.ERROR, job, text, error.code)

@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 from airflow_provider_runway.exceptions import BadInputError
 
 TEXT, URL, INTEGER, NUMBER, CHOICE, BOOLEAN = "text", "url", "integer", "number", "choice", "boolean"
+#: A list of images, each with the tag by which the prompt speaks of it.
+REFERENCE_IMAGES = "reference_images"
 
 #: At most 18 digits: Python refuses to turn thousands of them into a number.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 #: Control characters other than white space, and halves of a character: no prompt holds them on purpose.
 _FORBIDDEN_IN_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+#: Runway's own API takes such tags. It also says that they have at least 3 characters, but not everywhere.
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
 _FORBIDDEN_IN_URL = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 #: How many characters of a value an error shows.
 _MAX_SHOWN = 60
@@ -34,10 +38,10 @@ class _InvalidValueError(Exception):
 class ModelField:
     """One field of a model's body.
 
-    :param kind: one of the six names above.
+    :param kind: one of the names above.
     :param argument: the operator's argument that fills it; None where only ``model_params`` does.
     :param allowed: the values that the model takes; empty means any.
-    :param low: the smallest value. :param high: the largest value.
+    :param low: the smallest value, or the smallest length of a list. :param high: the largest one.
     :param default: what the API uses where the field is missing; None: not known.
     """
 
@@ -61,7 +65,10 @@ class ModelField:
             value = _CONVERTERS[self.kind](value)
         except _InvalidValueError as wrong:
             raise BadInputError(f"{self.label} {wrong}; allowed: {self.allowed_text}.") from None
-        outside = (self.low is not None and value < self.low) or (self.high is not None and value > self.high)
+        size = len(value) if isinstance(value, list) else value
+        outside = (self.low is not None and size < self.low) or (self.high is not None and size > self.high)
+        if outside and isinstance(value, list):  # which is not shown: its URLs may be signed
+            raise BadInputError(f"{self.label} has {size} of them; allowed: {self.allowed_text}.")
         if outside or (self.allowed and not any(_is_same_json(value, one) for one in self.allowed)):
             raise BadInputError(f"{self.label} is {safe_repr(value)}; allowed: {self.allowed_text}.")
         return value
@@ -147,6 +154,28 @@ def _check_url(value: Any) -> str:
     return _check_text(value)
 
 
+def _check_reference_images(value: Any) -> list[dict[str, str]]:
+    """Return the images as the API takes them. A problem is told with the number of its image, from 0."""
+    if isinstance(value, Mapping) or not isinstance(value, (list, tuple)):
+        raise _InvalidValueError(f"is of type {type(value).__name__}")
+    images: list[dict[str, str]] = []
+    for number, image in enumerate(value):
+        if not isinstance(image, Mapping) or set(image) != {"uri", "tag"}:
+            found = safe_repr(sorted(map(str, image))) if isinstance(image, Mapping) else type(image).__name__
+            raise _InvalidValueError(f"has {found} at position {number}")
+        try:
+            uri = _check_url(image["uri"])
+        except _InvalidValueError as wrong:
+            raise _InvalidValueError(f"has a uri at position {number} that {wrong}") from None
+        tag = image["tag"]
+        if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+            raise _InvalidValueError(f"has the tag {safe_repr(tag)} at position {number}")
+        if any(tag == each["tag"] for each in images):
+            raise _InvalidValueError(f"has the tag {tag!r} twice")
+        images.append({"uri": uri, "tag": tag})
+    return images
+
+
 def _convert_integer(value: Any) -> int:
     """Return a whole number from itself or its text, since the model's own page sends "5"."""
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
@@ -196,6 +225,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     NUMBER: _convert_number,
     CHOICE: _accept_any,
     BOOLEAN: _convert_boolean,
+    REFERENCE_IMAGES: _check_reference_images,
 }
 _NOUNS = {
     TEXT: "a text",
@@ -204,6 +234,10 @@ _NOUNS = {
     NUMBER: "a number",
     CHOICE: "one of the model's values",
     BOOLEAN: "True or False",
+    REFERENCE_IMAGES: (
+        'a list of {"uri": an image, "tag": its name, of up to 16 letters, digits and _, the first one a letter}, each '
+        "with another tag,"
+    ),
 }
 #: Every kind that a field can be of.
 KINDS = tuple(_CONVERTERS)

@@ -9,12 +9,21 @@ once in a process (``hooks.custom_models_file``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
-from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField, check_json, safe_repr
+from airflow_provider_runway.segmind.model_fields import (
+    CHOICE,
+    INTEGER,
+    REFERENCE_IMAGES,
+    TEXT,
+    URL,
+    ModelField,
+    check_json,
+    safe_repr,
+)
 from airflow_provider_runway.segmind.prices import Price, make_price
 from airflow_provider_runway.segmind.timing import get_timing
 
@@ -29,6 +38,7 @@ class Model:
 
     :param latency_s: the mean from submission to completion. :param price: None where it is not known.
     :param successor: the slug to use once this one is retired.
+    :param makes: what its outputs are: "video" or "image".
     """
 
     slug: str
@@ -36,6 +46,7 @@ class Model:
     fields: tuple[ModelField, ...]
     price: Price | None = None
     successor: str | None = None
+    makes: str = "video"
 
     def price_usd(self, body: Mapping[str, Any]) -> float | None:
         """Return what a job with these fields costs, in USD; None where that is not known.
@@ -71,6 +82,8 @@ _DURATION = ModelField("duration", INTEGER, "duration", allowed=(5, 10), default
 _PAGE_READ_ON = "2026-08-19"
 #: The pages of both models say "$0.500 - $1.00 per generation", and Segmind's documentation that 10 s cost twice 5 s.
 _TURBO_PRICE = make_price({5: 0.50, 10: 1.00}, "the model's page on Segmind", _PAGE_READ_ON)
+_GEN4_RATIOS = ("1280:720", "720:1280", "1104:832", "832:1104", "960:960", "1584:672")
+_REFERENCES = ModelField("referenceImages", REFERENCE_IMAGES, "reference_images")
 _ALEPH_PRICE = make_price(1.125, "the mean in Segmind's directory of models", _PAGE_READ_ON, is_mean=True)
 
 BUILT_IN_MODELS: Mapping[str, Model] = {
@@ -90,12 +103,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
                 _IMAGE,
                 _PROMPT,
                 _DURATION,
-                ModelField(
-                    "ratio",
-                    CHOICE,
-                    "ratio",
-                    allowed=("1280:720", "720:1280", "1104:832", "832:1104", "960:960", "1584:672"),
-                ),
+                ModelField("ratio", CHOICE, "ratio", allowed=_GEN4_RATIOS),
                 _SEED,
             ),
             _TURBO_PRICE,
@@ -112,6 +120,18 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
             _ALEPH_PRICE,
             successor="runway-gen4-turbo",
         ),
+        Model(
+            "runway-gen4-image",
+            30.6,
+            (
+                _PROMPT,
+                # The model's page shows two. That three are the most is said by Runway's own API.
+                replace(_REFERENCES, required=True, low=1, high=3),
+                ModelField("ratio", CHOICE, "ratio", allowed=(*_GEN4_RATIOS, "1920:1080", "1080:1920")),
+            ),
+            make_price(0.10, "the model's page on Segmind", _PAGE_READ_ON),
+            makes="image",
+        ),
     )
 }
 
@@ -119,7 +139,7 @@ BUILT_IN_MODELS: Mapping[str, Model] = {
 MODELS: dict[str, Model] = dict(BUILT_IN_MODELS)
 
 #: The fields of a model that is not in the registry: those that most of the family has.
-_DEFAULT_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"), _SEED)
+_DEFAULT_FIELDS = (_PROMPT, _IMAGE, _DURATION, ModelField("ratio", TEXT, "ratio"), _SEED, _REFERENCES)
 #: Arguments that always have a value. A model without such a field is submitted without it.
 _OPTIONAL_ARGUMENTS = frozenset({"duration"})
 
@@ -151,11 +171,6 @@ def describe_successor(slug: str) -> str | None:
         if field.allowed and (field.label not in known or known[field.label].allowed != field.allowed)
     ]
     return f"If Segmind has retired {slug}, use {'; '.join([f'model={successor.slug!r}', *differences])}."
-
-
-def image_field_name(slug: str) -> str | None:
-    """Return the name of the field for the input image, or None where the model has none."""
-    return _find_field_name("prompt_image", slug)
 
 
 def seed_field_name(slug: str) -> str:

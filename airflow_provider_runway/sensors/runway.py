@@ -121,7 +121,7 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
         """Poll the job once. Without a usable response the next poke polls again."""
         from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
         from airflow_provider_runway.polling.poll_exchanges import poll_once  # not needed to parse a DAG file
-        from airflow_provider_runway.triggers.metrics import record_completed
+        from airflow_provider_runway.triggers.metrics import count_completed_job
 
         job = self._job()
         try:
@@ -138,7 +138,7 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
                 self.log.info("Job %s: no record yet. Polling again.", job.request_id)
                 return PokeReturnValue(is_done=False)
             if polled.kind is OutcomeKind.COMPLETED:  # in the triggerer the poller counts it
-                record_completed(self.runway_conn_id, job.merged_with(polled.job))
+                count_completed_job(self.runway_conn_id, job.merged_with(polled.job))
                 warn_of_contradicted_price(self.log, polled.job.model, polled.job.cost)
             result = self._finish(polled, job, TaskContext.from_airflow(context, self))
             return PokeReturnValue(is_done=True, xcom_value=result)

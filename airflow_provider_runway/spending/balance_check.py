@@ -16,12 +16,16 @@ def find_balance_usd(balance: Credits) -> float | None:
     return balance.credits + max(balance.free_credits, 0.0) if balance.is_known else None
 
 
-def check_balance(balance_usd: float | None, estimate: Estimate) -> None:
+def check_balance(balance_usd: float | None, estimate: Estimate, left_usd: float | None = None) -> None:
     """Check that the balance covers the estimate, as far as both are known.
 
+    :param left_usd: what is left of a limit, so that no more than this is submitted.
     :raises BalanceTooLowError: it does not; nothing was sent.
     """
-    if balance_usd is None or estimate.total_usd is None or not is_over(estimate.total_usd, balance_usd):
+    total_usd = estimate.total_usd
+    if total_usd is not None and left_usd is not None:
+        total_usd = min(total_usd, left_usd)
+    if balance_usd is None or total_usd is None or not is_over(total_usd, balance_usd):
         return
     raise BalanceTooLowError(
         f"The account's balance is {format_usd(balance_usd)}, and the estimate is {estimate.describe()}, so nothing "

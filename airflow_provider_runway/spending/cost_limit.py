@@ -7,6 +7,8 @@ current one. The reservation is written before the POST. It is replaced by the r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from airflow_provider_runway.exceptions import CostLimitError
 from airflow_provider_runway.spending.amounts import format_usd, is_over
 from airflow_provider_runway.spending.estimate import Estimate
@@ -25,6 +27,19 @@ def add_job_to_spent(spent_usd: float | None, reserved_usd: float | None, *, may
     if not may_be_billed:
         return spent_usd
     return None if spent_usd is None or reserved_usd is None else spent_usd + reserved_usd
+
+
+def count_fitting(prices_usd: Iterable[float | None], left_usd: float) -> int:
+    """Return how many jobs fit into an amount, in their order: all up to the first that does not.
+
+    :param prices_usd: None: not known, so it does not fit.
+    """
+    count, total_usd = 0, 0.0
+    for price_usd in prices_usd:
+        if price_usd is None or is_over(total_usd + price_usd, left_usd):
+            break
+        count, total_usd = count + 1, total_usd + price_usd
+    return count
 
 
 def check_cost_limit(limit_usd: float | None, spent_usd: float | None, estimate: Estimate) -> None:

@@ -6,7 +6,7 @@ with its price. Where a row says neither, today's spend is not known, and then n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from airflow_provider_runway.exceptions import DailyCostLimitError, SpendNotKnownError
@@ -43,11 +43,12 @@ def find_day_start(now: float) -> float:
     return now - now % DAY_S
 
 
-def sum_day(search: HistorySearch, now: float, running_ids: Iterable[str] = (), price_usd: float = 0.0) -> DailySpend:
+def sum_day(search: HistorySearch, now: float, running: Mapping[str, float] | None = None) -> DailySpend:
     """Return today's spend by a search of the history that reaches back to the beginning of the day.
 
-    :param now: epoch seconds by our clock. :param running_ids: jobs that were submitted lately, by this task's mapped
-        siblings. Those that the history does not show yet count with ``price_usd`` each.
+    :param now: epoch seconds by our clock.
+    :param running: jobs that this task or its mapped siblings have submitted today: request id -> price in USD. Those
+        that the history does not show yet count with it.
     """
     if not search.is_whole:
         return DailySpend(unknown_reason="not all of its rows can be read")
@@ -58,8 +59,9 @@ def sum_day(search: HistorySearch, now: float, running_ids: Iterable[str] = (), 
     for row in search.rows:
         if row.created_between is None or row.created_between[1] >= day_start:
             spend = _add_row(spend, row)
-    unseen = set(running_ids) - {row.request_id for row in search.rows}
-    return replace(spend, pending_usd=spend.pending_usd + len(unseen) * price_usd)
+    shown = {row.request_id for row in search.rows}
+    unseen_usd = sum(price_usd for request_id, price_usd in (running or {}).items() if request_id not in shown)
+    return replace(spend, pending_usd=spend.pending_usd + unseen_usd)
 
 
 def check_daily_limit(limit_usd: float, spend: DailySpend, estimate: Estimate) -> None:

@@ -26,33 +26,37 @@ class PricedJob:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What some jobs will cost together, before any of them is submitted."""
+    """What some jobs will cost together, before any of them is submitted: equal jobs, and how many of them."""
 
-    jobs: tuple[PricedJob, ...]
+    counts: Mapping[PricedJob, int]
 
     @classmethod
     def of(cls, jobs: Iterable[PricedJob]) -> Estimate:
         """Return the estimate of these jobs."""
-        return cls(tuple(jobs))
+        return cls(Counter(jobs))
+
+    @property
+    def job_count(self) -> int:
+        """The number of jobs."""
+        return sum(self.counts.values())
 
     @property
     def total_usd(self) -> float | None:
         """The cost of all jobs; None where one of them has no price."""
-        prices = [job.price_usd for job in self.jobs if job.price_usd is not None]
-        return sum(prices) if len(prices) == len(self.jobs) else None
+        costs = [job.price_usd * count for job, count in self.counts.items() if job.price_usd is not None]
+        return sum(costs) if len(costs) == len(self.counts) else None
 
     @property
     def models_without_price(self) -> list[str]:
         """The models whose price is not known, each once."""
-        return sorted({job.model for job in self.jobs if job.price_usd is None})
+        return sorted({job.model for job in self.counts if job.price_usd is None})
 
     def describe(self) -> str:
         """Return the estimate as part of a log line: each number of jobs with its price, and the sum."""
-        counts = Counter(self.jobs)
         parts = [
             f"{_count_jobs(count)} x {'no known price' if job.price_usd is None else format_usd(job.price_usd)} "
             f"({job.model})"
-            for job, count in counts.items()
+            for job, count in self.counts.items()
         ]
         total = "not known" if self.total_usd is None else format_usd(self.total_usd)
         return f"{' + '.join(parts) or _count_jobs(0)} = {total}"
@@ -64,14 +68,16 @@ class Estimate:
         """
         total_usd = self.total_usd
         models: dict[str, dict[str, Any]] = {}
-        for job in self.jobs:
+        for job, count in self.counts.items():
             row = models.setdefault(job.model, {"job_count": 0, "estimated_cost": 0.0})
-            row["job_count"] += 1
-            known = row["estimated_cost"] is not None and job.price_usd is not None
-            row["estimated_cost"] = round(row["estimated_cost"] + job.price_usd, 6) if known else None
+            row["job_count"] += count
+            if row["estimated_cost"] is None or job.price_usd is None:
+                row["estimated_cost"] = None
+            else:
+                row["estimated_cost"] = round(row["estimated_cost"] + job.price_usd * count, 6)
         has_verdict = cost_limit_usd is not None and total_usd is not None
         return {
-            "job_count": len(self.jobs),
+            "job_count": self.job_count,
             "estimated_cost": None if total_usd is None else round(total_usd, 6),
             "currency": "USD",
             "models": models,

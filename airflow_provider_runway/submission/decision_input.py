@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
+from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
+
+T = TypeVar("T", bound=StrEnum)
 
 
 class JournalState(StrEnum):
@@ -37,7 +41,7 @@ class Inputs(StrEnum):
     CHANGED = "changed"
 
 
-class EarlierSubmit(StrEnum):
+class EarlierSubmitResult(StrEnum):
     """What an earlier submit of this task instance may have left behind."""
 
     NOTHING = "nothing was accepted"
@@ -102,7 +106,7 @@ class DecisionInput:
     on_orphaned_intent: OnOrphanedIntent = OnOrphanedIntent.FAIL
 
 
-def journal_state_of(entry: JournalEntry | None) -> JournalState:
+def classify_journal_entry(entry: JournalEntry | None) -> JournalState:
     """Return what a store with this entry says."""
     if entry is None:
         return JournalState.EMPTY
@@ -115,7 +119,7 @@ def journal_state_of(entry: JournalEntry | None) -> JournalState:
     }[entry.phase]
 
 
-def attempt_of(entry: JournalEntry | None, try_number: int, max_tries: int) -> Attempt:
+def classify_attempt(entry: JournalEntry | None, try_number: int, max_tries: int) -> Attempt:
     """Return which attempt this is. A clear raises ``max_tries``; a retry does not.
 
     Source: ``clear_task_instances`` of Airflow 2.11.2 and 3.3.2 sets ``max_tries = try_number +
@@ -124,3 +128,21 @@ def attempt_of(entry: JournalEntry | None, try_number: int, max_tries: int) -> A
     if entry is not None and max_tries > entry.max_tries:
         return Attempt.CLEARED
     return Attempt.FIRST if try_number <= 1 and entry is None else Attempt.AGAIN
+
+
+def any_of(*values: T) -> frozenset[T]:
+    """Return the values that a row of a decision table covers."""
+    return frozenset(values)
+
+
+def read_orphan_policy(value: str) -> OnOrphanedIntent:
+    """Return what the argument ``on_orphaned_intent`` asks for.
+
+    :raises BadInputError: it is neither "fail" nor "resubmit".
+    """
+    try:
+        return OnOrphanedIntent(value)
+    except ValueError:
+        raise BadInputError(
+            f'on_orphaned_intent is {str(value)[:40]!r}; allowed: "fail", "resubmit". Nothing was sent.'
+        ) from None

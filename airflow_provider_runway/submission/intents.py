@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.history.row_inputs import find_image_url, find_prompt, find_seed
-from airflow_provider_runway.inputs.job_request import JobRequest, digest_of
+from airflow_provider_runway.inputs.job_request import JobRequest, make_digest
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
-from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt
+from airflow_provider_runway.submission.row_matching import LostSubmit, make_prompt_digest
 
 if TYPE_CHECKING:
     from airflow_provider_runway.history.rows import HistoryRow
@@ -52,7 +52,7 @@ def build_intent(
         image_digest=_digest_or_none(find_image_url(body)),
         previous_request_ids=tuple(dict.fromkeys(previous)),
         expires_at=now + get_intent_lifetime_s(),
-        prompt_digest=digest_of_prompt(find_prompt(body)),
+        prompt_digest=make_prompt_digest(find_prompt(body)),
         unanswered_submits=last.unanswered_submits if last is not None and is_same_try else 0,
         spent_usd=spent_usd,
         reserved_usd=reserved_usd,
@@ -123,10 +123,10 @@ def describe_lost_submit(
     prompt, prompt_digest = find_prompt(body), entry.prompt_digest
     image_digest = entry.image_digest
     if entry.is_presumed:
-        prompt_digest = digest_of_prompt(prompt)
+        prompt_digest = make_prompt_digest(prompt)
         is_uploaded = request.image_field is not None
         image_digest = None if is_uploaded else _digest_or_none(find_image_url(body))
-    is_prompt_at_hand = digest_of_prompt(prompt) == prompt_digest
+    is_prompt_at_hand = make_prompt_digest(prompt) == prompt_digest
     return LostSubmit(
         model=entry.model,
         sent_from=entry.sent_at,
@@ -157,4 +157,4 @@ def find_generation(seed: int | None, request: JobRequest, try_number: int, know
 
 
 def _digest_or_none(text: str | None) -> str | None:
-    return None if text is None else digest_of(text)
+    return None if text is None else make_digest(text)

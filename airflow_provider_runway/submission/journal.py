@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from airflow_provider_runway.segmind.jobs import JobState, JobSummary
+
 #: Renaming it would forget the jobs of tasks that are under way during an upgrade.
 KEY = "runway_submission"
 #: Field -> its name in the store, where they differ. Stored names never change.
@@ -97,6 +99,17 @@ class JournalEntry:
 
 class UnreadableEntryError(ValueError):
     """There is a journal entry, and it cannot be read. It may say anything, so it proves nothing."""
+
+
+def make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
+    """Return what the journal knows of a submitted job."""
+    return JobSummary(
+        request_id=entry.request_id or "",
+        status=state.value,
+        model=entry.model,
+        seed=entry.seed,
+        submitted_at=entry.sent_at,
+    )
 
 
 class StateStore(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.segmind.billing_notices import how_to_resume
 from airflow_provider_runway.spending.cost_limit import add_job_to_spent
-from airflow_provider_runway.submission.decision_input import JournalState, journal_state_of
+from airflow_provider_runway.submission.decision_input import JournalState, classify_journal_entry
 from airflow_provider_runway.submission.journal import Journal, JournalEntry, Phase, UnreadableEntryError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class JournalSession:
         :raises NoUsableResponseError: the store did not respond; nothing was sent.
         """
         if self._journal is None and self.entry is not None:  # this try has sent something already
-            return journal_state_of(self.entry)
+            return classify_journal_entry(self.entry)
         if self._journal is None:
             return JournalState.NONE if self._durable else JournalState.OFF
         self.entry = None
@@ -70,7 +70,7 @@ class JournalSession:
             raise NoUsableResponseError(
                 f"The submit journal did not respond ({type(problem).__name__}: {problem}). Nothing was sent."
             ) from problem
-        return journal_state_of(self.entry)
+        return classify_journal_entry(self.entry)
 
     def get_entry(self) -> JournalEntry:
         """Return the entry of a submit.

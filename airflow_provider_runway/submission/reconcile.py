@@ -60,7 +60,7 @@ class LookupWindow:
         if now < self.settled_at:
             pause_s = max(pause_s, (now - self.accepted_until) / 2)
         milestones = [at for at in (self.settled_at, self.give_up_at) if at > now]
-        return min(now + pause_s, *milestones[:1])
+        return min([now + pause_s, *milestones[:1]])
 
 
 @dataclass(frozen=True, slots=True)

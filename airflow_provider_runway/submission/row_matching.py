@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from airflow_provider_runway.history.row_inputs import may_be_same_prompt, plain_letters
 from airflow_provider_runway.history.rows import HistoryRow
-from airflow_provider_runway.inputs.job_request import digest_of
+from airflow_provider_runway.inputs.job_request import make_digest
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.segmind.models import MODELS
 
@@ -114,7 +114,7 @@ def classify_row(row: HistoryRow, lost: LostSubmit) -> RowMatch:
     same_seed = None if row.seed is None or not lost.seeds else row.seed in lost.seeds
     same_prompt = compare_prompts(row, lost)
     same_image = (
-        None if not row.image_url or lost.image_digest is None else digest_of(row.image_url) == lost.image_digest
+        None if not row.image_url or lost.image_digest is None else make_digest(row.image_url) == lost.image_digest
     )
     if same_seed is False:
         return RowMatch.NOT_OURS
@@ -145,7 +145,7 @@ def compare_prompts(row: HistoryRow, lost: LostSubmit) -> bool | None:
     """Return whether the row's prompt is the one that was sent; None where that cannot be said."""
     if row.prompt is None or lost.prompt_digest is None:
         return None
-    row_digest = digest_of_prompt(row.prompt)
+    row_digest = make_prompt_digest(row.prompt)
     if row_digest == lost.prompt_digest:
         return True
     if lost.prompt is not None:
@@ -155,7 +155,7 @@ def compare_prompts(row: HistoryRow, lost: LostSubmit) -> bool | None:
     return False if is_different else None
 
 
-def digest_of_prompt(prompt: str | None) -> str | None:
+def make_prompt_digest(prompt: str | None) -> str | None:
     """Return two digests, of a normalised prompt's first letters and of all of it; None where there is no prompt.
 
     What the gateway cuts off or adds at the end, and how it writes letters, changes the second one only.
@@ -163,8 +163,8 @@ def digest_of_prompt(prompt: str | None) -> str | None:
     if prompt is None:
         return None
     letters = plain_letters(prompt)[:PROMPT_START]
-    start = digest_of(letters) if len(letters) == PROMPT_START else ""
-    return f"{start}.{digest_of(prompt)}"
+    start = make_digest(letters) if len(letters) == PROMPT_START else ""
+    return f"{start}.{make_digest(prompt)}"
 
 
 def _surely_start_differently(one: str, other: str) -> bool:

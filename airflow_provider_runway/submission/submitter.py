@@ -1,4 +1,4 @@
-"""Submits or resumes a task's job, as the decision tables say. The only place from which a submit is sent."""
+"""Submits or resumes a task's job: decides by the tables, acts, and writes down what happened in the journal."""
 
 from __future__ import annotations
 
@@ -8,48 +8,44 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import (
-    BadInputError,
     ContentBlockedError,
-    HistoryNotSettledError,
     JobFailedError,
     NoUsableResponseError,
-    OutputMissingError,
-    RecordExpiredError,
     RefusedError,
-    RunwayError,
     SubmitOutcomeUnknownError,
 )
 from airflow_provider_runway.inputs.job_request import JobRequest
 from airflow_provider_runway.polling.poll_exchanges import poll_once
-from airflow_provider_runway.segmind.billing_notices import may_be_billed
 from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
-from airflow_provider_runway.segmind.timestamps import format_timestamp
-from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
-from airflow_provider_runway.submission.decision import Rule, classify_earlier_submit, decide, find_earlier_submit_rule
+from airflow_provider_runway.submission.decision import Rule, decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
     DecisionInput,
-    EarlierSubmit,
+    EarlierSubmitResult,
     Inputs,
     JournalState,
-    OnOrphanedIntent,
     RemoteState,
-    attempt_of,
+    classify_attempt,
+    read_orphan_policy,
 )
+from airflow_provider_runway.submission.decision_messages import (
+    describe_decision,
+    make_final_error,
+    make_refusal,
+    make_unanswered_error,
+)
+from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit
 from airflow_provider_runway.submission.intents import (
     adopt_row,
     build_intent,
-    describe_lost_submit,
-    get_accepted_until,
-    presume_intent,
-    take_over_intent,
 )
-from airflow_provider_runway.submission.journal import JournalEntry
+from airflow_provider_runway.submission.journal import make_summary
 from airflow_provider_runway.submission.journal_session import JournalSession
-from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
+from airflow_provider_runway.submission.lost_submit_lookup import LostSubmitLookup
+from airflow_provider_runway.submission.reconcile import LookupResult
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
@@ -57,8 +53,6 @@ if TYPE_CHECKING:
     from airflow_provider_runway.submission.journal_session import TaskAttempt
     from airflow_provider_runway.transports.client_settings import Log
 
-#: For so long the worker itself asks the history for a submit of its own; then it comes back later.
-MAX_WORKER_WAIT_S = 15.0
 #: Submits without a usable response that one try may send.
 MAX_UNANSWERED_SUBMITS = 2
 
@@ -95,9 +89,9 @@ class Submitter:
         self.attempt = attempt
         self.log = log
         self.journal = JournalSession(attempt, log, durable=durable)
-        self.on_orphaned_intent = _read_orphan_policy(on_orphaned_intent)
+        self.on_orphaned_intent = read_orphan_policy(on_orphaned_intent)
         self.check_spending = check_spending
-        self._ended_at: float | None = None  # when the submit that is in doubt ended, if this object sent it
+        self.lookup = LostSubmitLookup(hook, attempt, self.journal, log)
 
     def record_start(self) -> None:
         """On the first try, write down that nothing was sent yet. A later try then need not ask the history."""
@@ -114,7 +108,7 @@ class Submitter:
         :raises ContentBlockedError: the journal's job was refused on its content.
         """
         known = self._read_journal(request)
-        lookup = LookupResult(known.history)
+        found = LookupResult(known.history)
         outcome: WaitOutcome | None = None
         while True:
             rule = decide(known)
@@ -122,8 +116,8 @@ class Submitter:
                 remote, outcome = self._poll_job()
                 known = replace(known, remote=remote)
             elif rule.action is Action.ASK_HISTORY:
-                lookup = self._ask_history(request)
-                known = replace(known, history=lookup.history)
+                found = self.lookup.ask(request)
+                known = replace(known, history=found.history)
             elif rule.action in (Action.SUBMIT, Action.SUBMIT_NEW_GENERATION):
                 self._log_decision(known, rule.why, "A job is submitted now")
                 try:
@@ -132,16 +126,17 @@ class Submitter:
                     self._check_unanswered_submits(request, problem)
                 known = DecisionInput(JournalState.INTENT, Attempt.AGAIN, on_orphaned_intent=self.on_orphaned_intent)
             elif rule.action is Action.ADOPT:
-                return self._adopt(request, lookup)
+                return self._adopt(request, found)
             elif rule.action in (Action.REATTACH, Action.DELIVER):
                 self._log_decision(known, rule.why, "Nothing is submitted")
                 return self._resume(outcome)
             elif rule.action is Action.COME_BACK_LATER:
-                raise self._make_not_settled_error(lookup)
+                raise self.lookup.make_not_settled_error(found)
             elif rule.action is Action.REFUSE:
-                raise self._make_refusal(request, lookup.why or rule.why)
+                sent_at = self.journal.entry.sent_at if self.journal.entry else self.attempt.earliest_submit_at
+                raise make_refusal(request.model, request.fingerprint, sent_at, found.why or rule.why)
             else:
-                raise self._make_final_error(outcome, rule.why)
+                raise make_final_error(self.journal.get_entry_with_id().request_id, outcome, rule.why)
 
     def mark_delivered(self, request_id: str, cost_usd: float | None = None) -> None:
         """Write down that the task hands this job on, and what it cost: a later clear then asks for a new one."""
@@ -159,12 +154,12 @@ class Submitter:
         is_same = entry is None or entry.fingerprint == request.fingerprint
         known = DecisionInput(
             journal=state,
-            attempt=attempt_of(entry, self.attempt.try_number, self.attempt.max_tries),
+            attempt=classify_attempt(entry, self.attempt.try_number, self.attempt.max_tries),
             inputs=Inputs.SAME if is_same else Inputs.CHANGED,
             on_orphaned_intent=self.on_orphaned_intent,
         )
         earlier = classify_earlier_submit(known)
-        if not is_same and earlier in (EarlierSubmit.JOB, EarlierSubmit.UNKNOWN):
+        if not is_same and earlier in (EarlierSubmitResult.JOB, EarlierSubmitResult.UNKNOWN):
             self.log.warning(
                 "The inputs changed since the earlier try submitted (a presigned URL or a time in the prompt does "
                 "that). The earlier job is resumed, and nothing is paid again. To get a job with the new inputs, "
@@ -184,54 +179,7 @@ class Submitter:
             return RemoteState.ALIVE, None
         return _REMOTE_STATES.get(polled.code, RemoteState.GONE), polled
 
-    def _ask_history(self, request: JobRequest) -> LookupResult:
-        now = time.time()
-        entry = self._take_over(request, now)
-        window = self._window(entry)
-        lost = describe_lost_submit(
-            request,
-            entry,
-            latest_row_at=window.settled_at,
-            try_number=self.attempt.try_number,
-            sibling_ids=self.attempt.sibling_request_ids(),
-        )
-        self.log.info(
-            "An earlier submit to %s may have become a job: looking for it in the account's history. It counts as not "
-            "accepted from %s on.",
-            entry.model,
-            format_timestamp(window.settled_at),
-        )
-        transport = self.hook.get_conn()
-        pauses_s = () if self._ended_at is None else _first_pauses_s()
-        lookup = find_lost_submit(transport.settings.base_urls, lost, window, self.hook.policy, now, pauses_s)
-        return transport.run(lookup, self.log)
-
-    def _window(self, entry: JournalEntry) -> LookupWindow:
-        """Return when the history can tell what became of the entry's submit."""
-        accepted_until = get_accepted_until(entry, self.hook.settings) if self._ended_at is None else self._ended_at
-        return LookupWindow.for_submit(entry.model, entry.sent_at, accepted_until)
-
     # Acting, and writing it down.
-
-    def _take_over(self, request: JobRequest, now: float) -> JournalEntry:
-        """Return the intent that is in doubt, after it was written down as this try's own.
-
-        An earlier try that is still alive somewhere finds this, and stops. Where tries in between left no entry,
-        or there is none at all, anything may have been sent until now.
-        """
-        if self.journal.entry is None:
-            entry = presume_intent(
-                request,
-                try_number=self.attempt.try_number,
-                max_tries=self.attempt.max_tries,
-                earliest_submit_at=self.attempt.earliest_submit_at,
-                now=now,
-            )
-        else:
-            entry = take_over_intent(self.journal.entry, self.attempt.try_number, now)
-        if entry != self.journal.entry:
-            self.journal.write(entry)
-        return entry
 
     def _submit(self, request: JobRequest, rule: Rule) -> JobSummary:
         self.hook.get_conn()  # before the intent, as the upload: what fails here leaves no doubt
@@ -266,12 +214,12 @@ class Submitter:
         self.journal.try_to_write(sent.entry)
         if sent.error is not None:
             if isinstance(sent.error, SubmitOutcomeUnknownError):
-                self._ended_at = sent.ended_at
+                self.lookup.submit_ended_at = sent.ended_at
             raise sent.error
         return make_summary(sent.entry, sent.state)
 
-    def _adopt(self, request: JobRequest, lookup: LookupResult) -> JobSummary:
-        row, last = lookup.row, self.journal.get_entry()
+    def _adopt(self, request: JobRequest, found: LookupResult) -> JobSummary:
+        row, last = found.row, self.journal.get_entry()
         if row is None:
             raise LookupError("the table adopts a job that no lookup found")
         self.log.info(
@@ -279,14 +227,14 @@ class Submitter:
             row.request_id,
             last.model,
         )
-        if lookup.others:
+        if found.others:
             self.log.warning(
                 "The history has %d more jobs of this task: %s. They are billed, too, if they completed.",
-                len(lookup.others),
-                ", ".join(lookup.others),
+                len(found.others),
+                ", ".join(found.others),
             )
         entry = adopt_row(last, row, request, try_number=self.attempt.try_number, max_tries=self.attempt.max_tries)
-        if lookup.others:
+        if found.others:
             entry = replace(entry, spent_usd=None)  # what they cost is not known
         self.journal.try_to_write(entry)
         summary = make_summary(entry)
@@ -301,93 +249,13 @@ class Submitter:
         self.journal.try_to_write(entry)
         return outcome.job if outcome else make_summary(entry)
 
-    # Saying what happens.
-
     def _log_decision(self, known: DecisionInput, why: str, what_follows: str) -> None:
-        """Log what becomes of an earlier submit, where there was one."""
-        entry = self.journal.entry
-        if entry is None or classify_earlier_submit(known) is EarlierSubmit.NOTHING:
-            return
-        earlier = (
-            f"Job {entry.request_id} of an earlier submit" if entry.request_id else "An earlier submit without an id"
-        )
-        reason = find_earlier_submit_rule(known).why
-        self.log.info(
-            "%s (model %s, %s): %s; %s. %s.",
-            earlier,
-            entry.model,
-            format_timestamp(entry.sent_at),
-            reason,
-            why,
-            what_follows,
-        )
+        if (line := describe_decision(self.journal.entry, known, why, what_follows)) is not None:
+            self.log.info("%s", line)
 
     def _check_unanswered_submits(self, request: JobRequest, problem: SubmitOutcomeUnknownError) -> None:
         """Go on to the history after a first unanswered submit; end the try after a second."""
         count = self.journal.entry.unanswered_submits if self.journal.entry is not None else MAX_UNANSWERED_SUBMITS
         if count >= MAX_UNANSWERED_SUBMITS:
-            # Worth a retry: the next try asks the history first, and this intent is in the journal.
-            raise NoUsableResponseError(
-                f"{count} submits of this try had no usable response, so it sends no more. One job of model "
-                f"{request.model} may exist and be billed when it completes. A retry, or a clear of the task, asks the "
-                f"account's history before anything is sent."
-            ) from problem
+            raise make_unanswered_error(request.model, count) from problem
         self.log.warning("%s Looking for it in the account's history.", problem)
-
-    def _make_not_settled_error(self, lookup: LookupResult) -> HistoryNotSettledError:
-        entry = self.journal.get_entry()
-        window = self._window(entry)
-        retry_at = window.next_lookup_at(lookup.asked_at)
-        return HistoryNotSettledError(
-            f"A submit of model {entry.model} may have become a job, and the account's history does not tell yet: "
-            f"{lookup.why}. Nothing is sent before {format_timestamp(window.settled_at)}.",
-            retry_at=retry_at,
-        )
-
-    def _make_refusal(self, request: JobRequest, why: str) -> SubmitOutcomeUnknownError:
-        sent_at = self.journal.entry.sent_at if self.journal.entry else self.attempt.earliest_submit_at
-        return SubmitOutcomeUnknownError(
-            may_be_billed(request.model, request.fingerprint, sent_at, why), fingerprint=request.fingerprint
-        )
-
-    def _make_final_error(self, outcome: WaitOutcome | None, why: str) -> RunwayError:
-        """Return the error of a job whose outcome is final."""
-        error = outcome.to_error() if outcome else None
-        if error is None:
-            return RunwayError(f"Job {self.journal.get_entry_with_id().request_id}: {why}.")
-        if isinstance(error, RecordExpiredError | OutputMissingError):
-            way_out = (
-                'To have a new job, which is billed again: set on_orphaned_intent="resubmit" on the operator and '
-                "clear the task."
-            )
-            return type(error)(f"{error} {way_out}", **error.facts)
-        return error
-
-
-def _read_orphan_policy(value: str) -> OnOrphanedIntent:
-    try:
-        return OnOrphanedIntent(value)
-    except ValueError:
-        raise BadInputError(
-            f'on_orphaned_intent is {str(value)[:40]!r}; allowed: "fail", "resubmit". Nothing was sent.'
-        ) from None
-
-
-def _first_pauses_s() -> tuple[float, ...]:
-    """Return the pauses that a worker itself waits for the row of its own submit."""
-    pauses: list[float] = []
-    for pause_s in get_timing().history_pauses_s:
-        if sum(pauses) + pause_s <= MAX_WORKER_WAIT_S:
-            pauses.append(pause_s)
-    return tuple(pauses)
-
-
-def make_summary(entry: JournalEntry, state: JobState = JobState.QUEUED) -> JobSummary:
-    """Return what the journal knows of a submitted job."""
-    return JobSummary(
-        request_id=entry.request_id or "",
-        status=state.value,
-        model=entry.model,
-        seed=entry.seed,
-        submitted_at=entry.sent_at,
-    )

@@ -68,7 +68,7 @@ def count_job_settled_by_page(conn_id: str) -> None:
     get_stats().incr(JOBS_SETTLED_BY_PAGE.name, tags={"conn_id": conn_id})
 
 
-def record_completed(conn_id: str, summary: JobSummary) -> None:
+def count_completed_job(conn_id: str, summary: JobSummary) -> None:
     """Count a completed job and its cost (in whole cents), and record how late it was seen (in milliseconds).
 
     Whoever sees the completion first calls this, once a job: the poller; a worker that polls by itself; a batch for a

@@ -66,7 +66,9 @@ class PollRequests:
         metrics.count_history_page(self.conn_id)
         since = time.time() - (loop.time() - oldest_started_at)
         try:
-            rows = await self.pages.read(transport, jobs.keys() | paging.unseen_ids, since, time.time(), log)
+            rows = await self.pages.read(
+                transport, jobs.keys() | paging.completed_but_unlisted_ids, since, time.time(), log
+            )
         except ThrottledError as error:
             self._on_throttled(error, time.time())
             return
@@ -196,6 +198,6 @@ class PollRequests:
             total_s = parse_number((outcome.job.metrics or {}).get("total_time"))
             if total_s is not None:
                 job.latency.add_sample(total_s)
-            metrics.record_completed(self.conn_id, outcome.job)
+            metrics.count_completed_job(self.conn_id, outcome.job)
             warn_of_contradicted_price(job.log, outcome.job.model, outcome.job.cost)
         job.outcome.set_result(outcome)

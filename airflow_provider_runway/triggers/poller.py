@@ -191,7 +191,7 @@ class Poller:
             if page_delay_s == 0 and transport is not None and limiter is not None:
                 limiter.acquire(now)
                 self._sender.pages.paging.on_read(now)
-                self._start(self._sender.read_page(transport, self._oldest_started_at))
+                self._start_request(self._sender.read_page(transport, self._oldest_started_at))
                 return 0
         job = self._queue.pop_due(now, min_priority)
         if job is None:
@@ -202,11 +202,11 @@ class Poller:
         if transport is None:
             self._queue.schedule(job, [now] * len(POLL_COSTS_S), job.deadline)
             self._is_reading = True
-            self._start(self._read_connection())
+            self._start_request(self._read_connection())
             return MAX_SLEEP_S
         if limiter is not None:
             limiter.acquire(now)
-        self._start(self._sender.poll(job, transport, self._connection.version))
+        self._start_request(self._sender.poll(job, transport, self._connection.version))
         return 0
 
     def _compute_page_delay_s(self, now: float) -> float | None:
@@ -233,7 +233,7 @@ class Poller:
             self._is_reading = False
             self._wake.set()
 
-    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+    def _start_request(self, request: Coroutine[Any, Any, None]) -> None:
         # The session's connections keep the context in which they were opened, so it must be no job's.
         task = asyncio.get_running_loop().create_task(request, context=contextvars.Context())
         self._requests.add(task)
@@ -245,7 +245,7 @@ class Poller:
             self._wake.set()
 
     def _close_when_unused(self, transport: AiohttpTransport) -> None:
-        self._start(_close_after(transport, list(self._requests)))
+        self._start_request(_close_after(transport, list(self._requests)))
 
     def _reschedule(self, job: PendingJob, *, at_once: bool = False) -> None:
         """Schedule the next poll of a job, or end its wait after the deadline."""

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_runway.compat import BaseTrigger, TriggerEvent
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_runway.segmind.billing_notices import job_still_running
+from airflow_provider_runway.segmind.billing_notices import describe_running_job
 from airflow_provider_runway.segmind.job_outcome import stopped_outcome
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.segmind.timing import get_timing
@@ -79,4 +79,4 @@ class RunwayJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Log that the job goes on. Airflow 3.3 and later call this when a person ends the task."""
         why = "the task was ended, and the API has no cancel"
-        self.log.warning("%s", job_still_running(self.request_id, self.submitted_at, why))
+        self.log.warning("%s", describe_running_job(self.request_id, self.submitted_at, why))

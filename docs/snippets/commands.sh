@@ -37,6 +37,12 @@ python -m airflow_provider_runway check --conn-id runway_default
 # [start: check-with-airflow]
 airflow runway check --conn-id runway_default
 # [end: check-with-airflow]
+# [start: spend]
+python -m airflow_provider_runway spend --conn-id runway_default --from 2026-11-01 --to 2026-11-30
+# [end: spend]
+# [start: spend-with-airflow]
+airflow runway spend --conn-id runway_default --from 2026-11-01 --to 2026-11-30 --csv
+# [end: spend-with-airflow]
 # [start: journal]
 export AIRFLOW__RUNWAY__JOURNAL_PATH=/shared/runway-journal
 # [end: journal]

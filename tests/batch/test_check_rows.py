@@ -152,19 +152,17 @@ def test_a_row_whose_video_would_replace_another_is_refused() -> None:
         assert check(GOOD, GOOD, output_path=output_path) == 2
 
 
-@pytest.mark.parametrize(
-    ("output_path", "said"),
-    [
-        pytest.param("/videos/{sku}.mp4", "{sku} is no placeholder", id="unknown placeholder"),
-        pytest.param("nowhere://bucket/{custom_id}.mp4", "cannot be used", id="no provider"),
-        pytest.param("s3://no_such@bucket/{custom_id}.mp4", "cannot be used", id="no connection"),
-        pytest.param("/tmp", "is a folder: end it in '/'", id="a folder"),
-        pytest.param(5, "output_path is of type int", id="no text"),
-    ],
-)
-def test_an_output_path_that_cannot_be_used_is_refused(output_path: Any, said: str) -> None:
-    _, line = find_problems(GOOD | {"output_path": output_path})
-    assert said in line
+def test_an_output_path_that_cannot_be_used_is_refused(subtests: pytest.Subtests) -> None:
+    for case, output_path, said in (
+        ("unknown placeholder", "/videos/{sku}.mp4", "{sku} is no placeholder"),
+        ("no provider", "nowhere://bucket/{custom_id}.mp4", "cannot be used"),
+        ("no connection", "s3://no_such@bucket/{custom_id}.mp4", "cannot be used"),
+        ("a folder", "/tmp", "is a folder: end it in '/'"),
+        ("no text", 5, "output_path is of type int"),
+    ):
+        with subtests.test(case):
+            _, line = find_problems(GOOD | {"output_path": output_path})
+            assert said in line
 
 
 def test_a_result_path_with_braces_is_a_folder() -> None:
@@ -191,3 +189,20 @@ def test_ten_thousand_rows_are_checked_in_bounded_memory(tmp_path: Path, image_f
     tracemalloc.stop()
     assert peak_bytes < 10_000_000  # the file has 12 MB, and modules are imported on the way
     print(f"{took_s:.1f} s of CPU while memory is traced, {peak_bytes / 1e6:.1f} MB")
+
+
+def test_reference_images_of_a_row_are_looked_at_like_its_prompt_image(tmp_path: Path) -> None:
+    (tmp_path / "hero.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(10))
+    still = {"prompt_text": "@hero waves", "model": "runway-gen4-image", "duration": None}
+    good = {"uri": f"{tmp_path}/hero.png", "tag": "hero"}
+    missing = [good, {"uri": f"{tmp_path}/none.png", "tag": "none"}]
+    assert check({**still, "reference_images": [good]}) == 1
+    _, first, second, third = find_problems(
+        {**still, "reference_images": missing},
+        {**still, "reference_images": [{**good, "tag": "the hero"}]},
+        {**still, "reference_images": [good], "output_path": "stills/{custom_id}.mp4"},
+    )
+    assert "The image reference_images[1]['uri']=" in first
+    assert "cannot be read: No such file" in first
+    assert "has the tag 'the hero' at position 0" in second
+    assert "runway-gen4-image makes images" in third

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -77,9 +76,8 @@ def test_every_error_of_this_package_has_a_status(error: type[RunwayError]) -> N
     assert get_row_status(error("x")) is not RowStatus.SUCCESS
 
 
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
+def test_a_status_says_what_may_be_billed(subtests: pytest.Subtests) -> None:
+    for code, status in (
         ("bad_input", RowStatus.INVALID_INPUT),
         ("bad_request", RowStatus.INVALID_INPUT),
         ("bad_connection", RowStatus.NOT_SUBMITTED),
@@ -93,11 +91,10 @@ def test_every_error_of_this_package_has_a_status(error: type[RunwayError]) -> N
         ("record_expired", RowStatus.EXPIRED),
         ("output_lost", RowStatus.ERROR),
         ("download_failed", RowStatus.ERROR),
-    ],
-)
-def test_a_status_says_what_may_be_billed(code: str, status: RowStatus) -> None:
-    error = next(error for error in list_error_classes() if error.code == code)
-    assert get_row_status(error("x")) is status
+    ):
+        with subtests.test(code=code, status=status):
+            error = next(error for error in list_error_classes() if error.code == code)
+            assert get_row_status(error("x")) is status
 
 
 def test_the_counts_sum_to_the_number_of_rows(tmp_path: Path) -> None:
@@ -164,10 +161,13 @@ def test_a_table_that_breaks_off_leaves_the_earlier_one_as_it_was(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
 
 
-@pytest.mark.parametrize("manifest", [None, {}, {"result_uri": 3}, ["x"]])
-def test_what_is_no_manifest_is_refused(manifest: Any) -> None:
-    with pytest.raises(ValueError, match="takes the manifest that the batch's task returned"):
-        list(read_results(manifest))
+def test_what_is_no_manifest_is_refused(subtests: pytest.Subtests) -> None:
+    for manifest in (None, {}, {"result_uri": 3}, ["x"]):
+        with (
+            subtests.test(manifest=manifest),
+            pytest.raises(ValueError, match="takes the manifest that the batch's task returned"),
+        ):
+            list(read_results(manifest))
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"a": 1}'])

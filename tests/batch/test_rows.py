@@ -40,52 +40,64 @@ def test_a_whole_number_is_a_custom_id() -> None:
     assert parse_row(0, {"custom_id": 4711}, {}).custom_id == "4711"
 
 
-@pytest.mark.parametrize(
-    "custom_id",
-    ["", "a/b", "..", ".hidden", "a b", "-rf", "café", "a\n", "x" * 101, True, 1.5, ["a"], b"a", "{request_id}", "a~1"],
-)
-def test_a_custom_id_that_cannot_name_a_file_is_refused(custom_id: object) -> None:
-    with pytest.raises(BadInputError, match=r"Row 3 has the custom_id .* cannot name its video's file; allowed: "):
-        parse_row(3, {"custom_id": custom_id}, {})
+def test_a_custom_id_that_cannot_name_a_file_is_refused(subtests: pytest.Subtests) -> None:
+    for custom_id in (
+        "",
+        "a/b",
+        "..",
+        ".hidden",
+        "a b",
+        "-rf",
+        "café",
+        "a\n",
+        "x" * 101,
+        True,
+        1.5,
+        ["a"],
+        b"a",
+        "{request_id}",
+        "a~1",
+    ):
+        with (
+            subtests.test(custom_id=custom_id),
+            pytest.raises(BadInputError, match=r"Row 3 has the custom_id .* cannot name its video's file; allowed: "),
+        ):
+            parse_row(3, {"custom_id": custom_id}, {})
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        pytest.param("a prompt", "Row 2 is a text; give a dict such as", id="text"),
-        pytest.param(None, "Row 2 is None", id="None"),
-        pytest.param(["a"], "Row 2 is of type list", id="list"),
-        pytest.param({"promt_text": "x"}, "unknown name 'promt_text' (did you mean prompt_text?)", id="typo"),
-        pytest.param({"promptText": "x", "sku": 1}, "unknown names 'promptText', 'sku' (did you mean", id="two names"),
-        pytest.param({"runway_conn_id": "x"}, "unknown name 'runway_conn_id'", id="an argument of the task only"),
-        pytest.param({1: "x"}, "unknown name 1; allowed: custom_id, prompt_text", id="a number as a name"),
-        pytest.param({"custom_id;prompt_text": "a;b"}, "separated by semicolons; separate them by", id="semicolons"),
-    ],
-)
-def test_what_is_no_row_is_refused_with_what_to_do(value: object, said: str) -> None:
-    with pytest.raises(BadInputError) as refused:
-        parse_row(2, value, {})
-    assert said in str(refused.value)
-    assert "a prompt" not in str(refused.value)
+def test_what_is_no_row_is_refused_with_what_to_do(subtests: pytest.Subtests) -> None:
+    for case, value, said in (
+        ("text", "a prompt", "Row 2 is a text; give a dict such as"),
+        ("None", None, "Row 2 is None"),
+        ("list", ["a"], "Row 2 is of type list"),
+        ("typo", {"promt_text": "x"}, "unknown name 'promt_text' (did you mean prompt_text?)"),
+        ("two names", {"promptText": "x", "sku": 1}, "unknown names 'promptText', 'sku' (did you mean"),
+        ("an argument of the task only", {"runway_conn_id": "x"}, "unknown name 'runway_conn_id'"),
+        ("a number as a name", {1: "x"}, "unknown name 1; allowed: custom_id, prompt_text"),
+        ("semicolons", {"custom_id;prompt_text": "a;b"}, "separated by semicolons; separate them by"),
+    ):
+        with subtests.test(case):
+            with pytest.raises(BadInputError) as refused:
+                parse_row(2, value, {})
+            assert said in str(refused.value)
+            assert "a prompt" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("requests", "said"),
-    [
-        pytest.param("[{'prompt_text': 'x'}]", "requests=upstream.output", id="text"),
-        pytest.param(b"x", "is a bytes value", id="bytes"),
-        pytest.param({"prompt_text": "x"}, "is one dict; give a list of dicts", id="dict"),
-        pytest.param(5, "is of type int", id="number"),
-        pytest.param(iter([{}]), "is of type list_iterator", id="iterator"),
-        pytest.param(None, "is of type NoneType", id="None"),
-        pytest.param([], "empty list", id="empty"),
-        pytest.param((), "empty list", id="empty tuple"),
-    ],
-)
-def test_requests_that_are_no_list_of_rows_are_refused(requests: object, said: str) -> None:
-    with pytest.raises(BadInputError, match=r"Nothing was sent\.$") as refused:
-        make_list_source(requests, {})
-    assert said in str(refused.value)
+def test_requests_that_are_no_list_of_rows_are_refused(subtests: pytest.Subtests) -> None:
+    for case, requests, said in (
+        ("text", "[{'prompt_text': 'x'}]", "requests=upstream.output"),
+        ("bytes", b"x", "is a bytes value"),
+        ("dict", {"prompt_text": "x"}, "is one dict; give a list of dicts"),
+        ("number", 5, "is of type int"),
+        ("iterator", iter([{}]), "is of type list_iterator"),
+        ("None", None, "is of type NoneType"),
+        ("empty", [], "empty list"),
+        ("empty tuple", (), "empty list"),
+    ):
+        with subtests.test(case):
+            with pytest.raises(BadInputError, match=r"Nothing was sent\.$") as refused:
+                make_list_source(requests, {})
+            assert said in str(refused.value)
 
 
 def test_any_sequence_is_taken_and_read_once() -> None:

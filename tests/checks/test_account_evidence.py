@@ -18,7 +18,7 @@ from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
-from airflow_provider_runway.submission.row_matching import LostSubmit, RowMatch, classify_row, digest_of_prompt
+from airflow_provider_runway.submission.row_matching import LostSubmit, RowMatch, classify_row, make_prompt_digest
 from airflow_provider_runway.transports.client_settings import ClientSettings
 from airflow_provider_runway.transports.requests_transport import RequestsTransport
 
@@ -30,7 +30,7 @@ LOST_SUBMIT = LostSubmit(
     latest_row_at=4e9,
     seeds=frozenset({7}),
     prompt="a cat",
-    prompt_digest=digest_of_prompt("a cat"),
+    prompt_digest=make_prompt_digest("a cat"),
 )
 BODY = {"promptImage": "https://images.segmind.com/a.png", "promptText": "a cat", "seed": 7}
 
@@ -107,20 +107,21 @@ def test_the_row_of_a_running_job_is_compared_with_its_record(
     assert check(run, settings, request_id="never-was").job_status is None
 
 
-@pytest.mark.parametrize("form", HISTORY_FORMS)
-def test_the_verdict_agrees_with_the_search_for_lost_submits(tmp_path: Path, form: str) -> None:
+def test_the_verdict_agrees_with_the_search_for_lost_submits(subtests: pytest.Subtests, tmp_path: Path) -> None:
     """For each form of the history: "yes" only where the search would find the job, and the same after a replay."""
-    evidence = check_emulator(history_form=form)
-    answer = decide_if_lost_submit_can_be_found(evidence).answer
-    rows = evidence.page.rows if evidence.page else []
-    found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
-    is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
-    assert (answer is Answer.YES) <= is_found
-    assert (answer is Answer.NO) <= (not is_found)
-    path = tmp_path / "transcript.json"
-    path.write_text(json.dumps(make_transcript(evidence)))
-    if evidence.page is not None:
-        assert decide_if_lost_submit_can_be_found(check_emulator(replay=path)).answer is answer
+    for form in HISTORY_FORMS:
+        with subtests.test(form):
+            evidence = check_emulator(history_form=form)
+            answer = decide_if_lost_submit_can_be_found(evidence).answer
+            rows = evidence.page.rows if evidence.page else []
+            found = {classify_row(row, LOST_SUBMIT) for row in rows if row.request_id}
+            is_found = bool(found & {RowMatch.OURS, RowMatch.OURS_IF_ALONE})
+            assert (answer is Answer.YES) <= is_found
+            assert (answer is Answer.NO) <= (not is_found)
+            path = tmp_path / "transcript.json"
+            path.write_text(json.dumps(make_transcript(evidence)))
+            if evidence.page is not None:
+                assert decide_if_lost_submit_can_be_found(check_emulator(replay=path)).answer is answer
 
 
 def test_the_verdict_on_some_forms() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_runway.cli.check_command import get_airflow_commands, main
+from airflow_provider_runway.cli.commands import get_airflow_commands, main
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 
@@ -89,9 +89,12 @@ def test_a_missing_connection_gives_exit_code_1(capsys: pytest.CaptureFixture[st
 
 def test_airflows_command_has_the_same_options() -> None:
     (group,) = get_airflow_commands()
-    (command,) = group.subcommands
-    assert (group.name, command.name) == ("runway", "check")
-    assert [argument.flags[0] for argument in command.args] == ["--conn-id", "--request-id", "--json", "--record"]
+    options = {command.name: [argument.flags[0] for argument in command.args] for command in group.subcommands}
+    assert group.name == "runway"
+    assert options == {
+        "check": ["--conn-id", "--request-id", "--json", "--record"],
+        "spend": ["--conn-id", "--from", "--to", "--assume-utc", "--csv", "--json"],
+    }
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -222,6 +222,13 @@ def test_an_image_model_returns_an_image(api):
         assert "referenceImages" in api.finish(request_id).json()["error"]
 
 
+def test_a_last_frame_can_have_an_https_address(start_api):
+    api = start_api(last_frame=True, last_frame_base_url="https://frames.example")
+    video = api.get_result(api.submit_finished()).json()["video"]
+    assert video["last_frame_url"].startswith("https://frames.example/outputs/")
+    assert not video["url"].startswith("https://")
+
+
 def test_a_video_can_have_its_last_frame(start_api):
     api = start_api(last_frame=True)
     video = api.get_result(api.submit_finished()).json()["video"]

@@ -91,47 +91,32 @@ def test_a_malformed_key_is_refused_and_not_shown(subtests: pytest.Subtests, mak
 #: extra, the settings' field, its value
 READABLE = [
     *(
-        pytest.param({"requests_per_minute": value}, "requests_per_minute", 60.0, id=f"requests_per_minute {value!r}")
+        (f"requests_per_minute {value!r}", {"requests_per_minute": value}, "requests_per_minute", 60.0)
         for value in (60, " 60 ")
     ),
     *(
-        pytest.param({"requests_per_minute": value}, "requests_per_minute", None, id=f"requests_per_minute {value!r}")
+        (f"requests_per_minute {value!r}", {"requests_per_minute": value}, "requests_per_minute", None)
         for value in (None, "")
     ),
+    *((f"timeout {value!r}", {"timeout": value}, "read_timeout_s", 30.0) for value in (30, "30", "5, 30", [5, "30"])),
+    *((f"pair {value!r}", {"timeout": value}, "connect_timeout_s", 5.0) for value in ("5, 30",)),
+    *((f"no timeout {value!r}", {"timeout": value}, "read_timeout_s", DEFAULT_READ_TIMEOUT_S) for value in (None, "")),
+    ("one number leaves the other alone", {"timeout": 30}, "connect_timeout_s", DEFAULT_CONNECT_TIMEOUT_S),
+    *((f"verify {value!r}", {"verify": value}, "verify", True) for value in (None, "  ", True, "True", "yes", "1")),
+    *((f"verify {value!r}", {"verify": value}, "verify", False) for value in (False, "FALSE", "no", "0")),
+    ("verify by a file", {"verify": " /etc/ca.pem "}, "verify", "/etc/ca.pem"),
+    ("nothing verifies", {}, "verify", True),
     *(
-        pytest.param({"timeout": value}, "read_timeout_s", 30.0, id=f"timeout {value!r}")
-        for value in (30, "30", "5, 30", [5, "30"])
-    ),
-    *(pytest.param({"timeout": value}, "connect_timeout_s", 5.0, id=f"pair {value!r}") for value in ("5, 30",)),
-    *(
-        pytest.param({"timeout": value}, "read_timeout_s", DEFAULT_READ_TIMEOUT_S, id=f"no timeout {value!r}")
-        for value in (None, "")
-    ),
-    pytest.param(
-        {"timeout": 30}, "connect_timeout_s", DEFAULT_CONNECT_TIMEOUT_S, id="one number leaves the other alone"
-    ),
-    *(
-        pytest.param({"verify": value}, "verify", True, id=f"verify {value!r}")
-        for value in (None, "  ", True, "True", "yes", "1")
-    ),
-    *(
-        pytest.param({"verify": value}, "verify", False, id=f"verify {value!r}")
-        for value in (False, "FALSE", "no", "0")
-    ),
-    pytest.param({"verify": " /etc/ca.pem "}, "verify", "/etc/ca.pem", id="verify by a file"),
-    pytest.param({}, "verify", True, id="nothing verifies"),
-    *(
-        pytest.param({"daily_cost_limit": value}, "daily_cost_limit_usd", number, id=f"daily_cost_limit {value!r}")
+        (f"daily_cost_limit {value!r}", {"daily_cost_limit": value}, "daily_cost_limit_usd", number)
         for value, number in ((7.5, 7.5), (" 7.50 ", 7.5), (0, 0.0), (None, None), ("", None))
     ),
 ]
 
 
-@pytest.mark.parametrize(("extra", "field", "value"), READABLE)
-def test_an_extra_is_read_from_text_and_from_json(
-    make_connection: Any, extra: dict[str, Any], field: str, value: Any
-) -> None:
-    assert getattr(read_connection("c", make_connection(extra_dejson=extra), {}), field) == value
+def test_an_extra_is_read_from_text_and_from_json(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for case, extra, field, value in READABLE:
+        with subtests.test(case):
+            assert getattr(read_connection("c", make_connection(extra_dejson=extra), {}), field) == value
 
 
 def test_the_other_hosts_have_defaults(subtests: pytest.Subtests, make_connection: Any) -> None:
@@ -157,12 +142,13 @@ UNREADABLE: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in UNREADABLE.items() for value in values])
-def test_an_unreadable_extra_is_refused_in_words(make_connection: Any, name: str, value: Any) -> None:
-    with pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$") as caught:
-        read_connection("c", make_connection(extra_dejson={name: value}), {})
-    assert "p@" not in str(caught.value)
-    assert KEY not in str(caught.value)
+def test_an_unreadable_extra_is_refused_in_words(subtests: pytest.Subtests, make_connection: Any) -> None:
+    for name, value in [(name, value) for name, values in UNREADABLE.items() for value in values]:
+        with subtests.test(name=name, value=value):
+            with pytest.raises(BadConnectionError, match=r"^Connection 'c': .*\. Nothing was sent\.$") as caught:
+                read_connection("c", make_connection(extra_dejson={name: value}), {})
+            assert "p@" not in str(caught.value)
+            assert KEY not in str(caught.value)
 
 
 def test_every_extra_of_the_form_is_tested_here() -> None:

@@ -98,6 +98,7 @@ def test_the_built_in_models_can_be_written_as_such_a_file() -> None:
                 for field in model.fields
             ],
             "price": write_price(model.price),
+            "makes": model.makes,
         }
         for slug, model in BUILT_IN_MODELS.items()
     }
@@ -113,43 +114,41 @@ def with_field(**properties: Any) -> dict[str, Any]:
     return {"veo-9": {"fields": [{"name": "x", "kind": "text", **properties}]}}
 
 
-KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice' or 'boolean'"
+KIND_WORDS = "'text', 'url', 'integer', 'number', 'choice', 'boolean' or 'reference_images'"
 INVALID = [
-    pytest.param([], "It must be a JSON object", id="a list"),
-    pytest.param({"a/b": {"fields": [PROMPT]}}, "Entry 'a/b': slug='a/b' is not usable", id="a slug with a slash"),
-    pytest.param({"veo-9": []}, "Entry 'veo-9': must be a JSON object", id="an entry that is a list"),
-    pytest.param({"veo-9": {"latency": 3}}, "Entry 'veo-9', latency: is no known property", id="a misspelt latency"),
-    pytest.param({"veo-9": {"latency_s": 3}}, "Entry 'veo-9': fields is missing", id="no fields"),
-    pytest.param({"veo-9": {"fields": []}}, "Entry 'veo-9', fields: must not be empty", id="an empty list of fields"),
-    pytest.param({"veo-9": {"fields": {}}}, "Entry 'veo-9', fields: is {}; it must be a list", id="fields by name"),
+    ("a list", [], "It must be a JSON object"),
+    ("a slug with a slash", {"a/b": {"fields": [PROMPT]}}, "Entry 'a/b': slug='a/b' is not usable"),
+    ("an entry that is a list", {"veo-9": []}, "Entry 'veo-9': must be a JSON object"),
+    ("a misspelt latency", {"veo-9": {"latency": 3}}, "Entry 'veo-9', latency: is no known property"),
+    ("no fields", {"veo-9": {"latency_s": 3}}, "Entry 'veo-9': fields is missing"),
+    ("an empty list of fields", {"veo-9": {"fields": []}}, "Entry 'veo-9', fields: must not be empty"),
+    ("fields by name", {"veo-9": {"fields": {}}}, "Entry 'veo-9', fields: is {}; it must be a list"),
     *(
-        pytest.param(
+        (
+            f"latency {latency_s!r}",
             {"veo-9": {"latency_s": latency_s, "fields": [PROMPT]}},
             f"Entry 'veo-9', latency_s: is {latency_s!r}; it must be",
-            id=f"latency {latency_s!r}",
         )
         for latency_s in (0, "40", True, None)
     ),
-    pytest.param({"veo-9": {"fields": ["x"]}}, "Entry 'veo-9', field 1: must be a JSON object", id="a field as text"),
-    pytest.param({"veo-9": {"fields": [PROMPT, {"kind": "text"}]}}, "field 2, name: is missing", id="no name"),
-    pytest.param(with_field(name=" "), "Entry 'veo-9', field 1: name is empty", id="an empty name"),
-    pytest.param(with_field(name=7), "field 1, name: is 7; it must be text", id="a name that is a number"),
-    pytest.param(with_field(kind="string"), f"kind: is 'string'; allowed: {KIND_WORDS}", id="an unknown kind"),
-    pytest.param(with_field(argument="prompt"), "argument: is 'prompt'; allowed: 'prompt_text'", id="an argument"),
-    pytest.param(with_field(argument="seed"), "fills a field of kind integer, not text", id="a seed that is a text"),
-    pytest.param(with_field(required=1), "required: is 1; it must be true or false", id="required: 1"),
-    pytest.param(with_field(allowed="abc"), "allowed: is 'abc'; it must be a list", id="allowed that is no list"),
-    pytest.param(with_field(kind="choice"), "a choice needs the list", id="a choice of nothing"),
-    pytest.param(with_field(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field", id="no integer"),
-    pytest.param(with_field(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts", id="a choice of lists"),
-    pytest.param(with_field(low=1), "low and high are for kind integer or number, not text", id="a text from 1"),
-    pytest.param(with_field(kind="integer", low=True), "low: is True; it must be a number", id="low: true"),
-    pytest.param(with_field(kind="integer", low=9, high=1), "low is 9, and high is 1", id="low above high"),
-    pytest.param(
-        with_field(kind="integer", default="x"), "default is 'x', which the field", id="an impossible default"
-    ),
+    ("a field as text", {"veo-9": {"fields": ["x"]}}, "Entry 'veo-9', field 1: must be a JSON object"),
+    ("no name", {"veo-9": {"fields": [PROMPT, {"kind": "text"}]}}, "field 2, name: is missing"),
+    ("an empty name", with_field(name=" "), "Entry 'veo-9', field 1: name is empty"),
+    ("a name that is a number", with_field(name=7), "field 1, name: is 7; it must be text"),
+    ("an unknown kind", with_field(kind="string"), f"kind: is 'string'; allowed: {KIND_WORDS}"),
+    ("an argument", with_field(argument="prompt"), "argument: is 'prompt'; allowed: 'prompt_text'"),
+    ("a seed that is a text", with_field(argument="seed"), "fills a field of kind integer, not text"),
+    ("required: 1", with_field(required=1), "required: is 1; it must be true or false"),
+    ("allowed that is no list", with_field(allowed="abc"), "allowed: is 'abc'; it must be a list"),
+    ("a choice of nothing", with_field(kind="choice"), "a choice needs the list"),
+    ("no integer", with_field(kind="integer", allowed=[5, "x"]), "allowed has 'x', which the field"),
+    ("a choice of lists", with_field(kind="choice", allowed=[[1]]), "allowed has [1]; it takes texts"),
+    ("a text from 1", with_field(low=1), "low and high are for kind integer, number or reference_images, not text"),
+    ("low: true", with_field(kind="integer", low=True), "low: is True; it must be a number"),
+    ("low above high", with_field(kind="integer", low=9, high=1), "low is 9, and high is 1"),
+    ("an impossible default", with_field(kind="integer", default="x"), "default is 'x', which the field"),
     *(
-        pytest.param({"veo-9": {"fields": [PROMPT], "price": price}}, f"Entry 'veo-9', price{words}", id=f"{price}")
+        (f"{price}", {"veo-9": {"fields": [PROMPT], "price": price}}, f"Entry 'veo-9', price{words}")
         for price, words in (
             (0.5, ": must be a JSON object"),
             ({}, ": a price has either usd or usd_by_duration"),
@@ -161,28 +160,29 @@ INVALID = [
             ({"amount": 1}, ", amount: is no known property"),
         )
     ),
-    pytest.param(
+    (
+        "a duration without an amount",
         {"runway-gen4-turbo": {"price": {"usd_by_duration": {"5": 0.4}}}},
         "Entry 'runway-gen4-turbo', price: usd_by_duration has no amount for 10",
-        id="a duration without an amount",
     ),
-    pytest.param(with_field(max=9), "Entry 'veo-9', field 1, max: is no known property", id="an unknown property"),
-    pytest.param({"veo-9": {"fields": [PROMPT, PROMPT]}}, "two fields have the name 'prompt'", id="one name twice"),
-    pytest.param(
+    ("an unknown property", with_field(max=9), "Entry 'veo-9', field 1, max: is no known property"),
+    ("one name twice", {"veo-9": {"fields": [PROMPT, PROMPT]}}, "two fields have the name 'prompt'"),
+    (
+        "one argument twice",
         {"veo-9": {"fields": [PROMPT, {**PROMPT, "name": "text"}]}},
         "two fields have the argument 'prompt_text'",
-        id="one argument twice",
     ),
 ]
 
 
-@pytest.mark.parametrize(("entries", "message"), INVALID)
-def test_an_invalid_file_is_refused_with_entry_and_property(entries: Any, message: str) -> None:
-    with pytest.raises(BadInputError) as caught:
-        parse(entries)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith("The models file /etc/models.json cannot be used. ")
-    assert str(caught.value).endswith(". Nothing was sent.")
+def test_an_invalid_file_is_refused_with_entry_and_property(subtests: pytest.Subtests) -> None:
+    for case, entries, message in INVALID:
+        with subtests.test(case):
+            with pytest.raises(BadInputError) as caught:
+                parse(entries)
+            assert message in str(caught.value)
+            assert str(caught.value).startswith("The models file /etc/models.json cannot be used. ")
+            assert str(caught.value).endswith(". Nothing was sent.")
 
 
 def test_all_problems_of_a_file_are_in_one_message() -> None:

@@ -18,7 +18,7 @@ from tasks import make_operator
 
 from airflow_provider_runway.compat import AirflowException, AirflowFailException, make_storage_path
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.inputs.prompt_image_upload import read_bounded, read_prompt_image
+from airflow_provider_runway.inputs.prompt_image_upload import read_bounded, read_image
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, make_data_url
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -270,7 +270,7 @@ def test_the_error_of_a_missing_file_names_the_job_of_the_earlier_try(
 
 
 def test_the_repr_of_an_image_does_not_show_its_bytes() -> None:
-    assert "PNG" not in repr(read_prompt_image(PNG))
+    assert "PNG" not in repr(read_image(PNG))
 
 
 def test_a_changed_file_under_the_same_name_is_another_input(

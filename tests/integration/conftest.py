@@ -37,7 +37,7 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """A Segmind emulator whose jobs take about three seconds. It runs in this process, so that tests can add faults."""
-    with Emulator(time_scale=0.1) as emulator:
+    with Emulator(time_scale=0.1, last_frame=True, last_frame_base_url="https://frames.example") as emulator:
         yield emulator
 
 
@@ -73,15 +73,15 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str) -> Iterator[LocalAirflow]:
+def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str, bucket: Bucket) -> Iterator[LocalAirflow]:
     """A running Airflow 2.11 with those DAGs of these tests that it runs, too."""
     if not (VENV_2 / "bin" / "airflow").exists():
         pytest.skip("no .venv-2.11, so nothing was tested on 2.11: `make test` makes it where there is a Python for it")
     folder = tmp_path_factory.mktemp("dags-2.11")
-    for name in ("mapping.py", "waiting.py"):
+    for name in ("batching.py", "mapping.py", "waiting.py"):
         (folder / name).symlink_to(Path(__file__).parent / "dags" / name)
     (folder / "examples").symlink_to(ROOT / "dags")
-    env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default}
+    env = {"AIRFLOW_CONN_RUNWAY_DEFAULT": runway_default, "AIRFLOW_CONN_AWS_DEFAULT": bucket.connection}
     with LocalAirflow(
         tmp_path_factory.mktemp("airflow-2.11"), folder, venv=VENV_2, env=env, heartbeat_timeout_s=60
     ) as airflow2:

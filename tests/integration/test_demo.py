@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+import requests
 
 from local_airflow import find_processes_in, wait_until
 
@@ -34,10 +35,21 @@ def start_demo(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]
 def test_the_demo_makes_a_video_and_prints_its_cost(tmp_path: Path) -> None:
     home = tmp_path / "demo"
 
-    with start_demo(home) as demo:
-        output, _ = demo.communicate(timeout=280)
+    with start_demo(home, "--keep") as demo:
+        assert demo.stdout is not None
+        lines: list[str] = []
+        for line in demo.stdout:
+            lines.append(line)
+            if "/plugin/runway-videos-run" in line:
+                break
+        page_in_tab = lines[-1].strip().partition("/plugin")[0].replace("/dags/", "/runway-videos/dags/", 1)
+        videos_page = requests.get(page_in_tab, timeout=60)
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=60)
 
+    output = "".join(lines) + rest
     assert demo.returncode == 0, output
+    assert videos_page.text.count('<article class="tile is-success"') == 2
     video = re.search(r"Video +(\S+\.mp4) \((\d+)x(\d+), [\d.]+ s", output)
     assert video, output
     with av.open(video[1]) as container:

@@ -12,6 +12,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ RUN_BY = {
     "airflow triggerer --queues runway": "test_the_triggerer_takes_queues",
     "python -m airflow_provider_runway check": "test_the_check_reports_on_the_emulators_account",
     "airflow runway check": "test_the_check_reports_on_the_emulators_account",
+    "python -m airflow_provider_runway spend": "test_the_spend_of_the_account_is_printed",
+    "airflow runway spend": "test_the_spend_of_the_account_is_printed",
     "airflow connections add": "test_the_command_adds_a_connection",
     "export AIRFLOW_CONN_RUNWAY_": "test_the_variable_is_a_connection",
     "airflow pools set": "test_with_the_pool_of_the_docs_no_more_jobs_wait_than_it_has_slots",
@@ -61,6 +64,8 @@ STARTED = [
     "two_accounts",
     "migrate",
     "make_a_video",
+    "animate_a_list",
+    "still_then_video",
 ]
 
 
@@ -269,6 +274,16 @@ def test_the_check_reports_on_the_emulators_account(airflow: LocalAirflow, start
     report = airflow.run_command(find_command(start))
     assert "The key is valid" in report
     assert "A lost submit can be found again" in report
+
+
+@pytest.mark.parametrize("start", ["python -m airflow_provider_runway spend", "airflow runway spend"])
+def test_the_spend_of_the_account_is_printed(airflow: LocalAirflow, snippets: Snippets, start: str) -> None:
+    snippets.run("sunflowers")
+    today = datetime.now(UTC).date()
+    command = re.sub(r"--from \S+ --to \S+", f"--from {today - timedelta(days=1)} --to {today}", find_command(start))
+    report = airflow.run_command(command)
+    assert re.search(r"runway-gen3-alphaturbo\W+[1-9]", report)
+    assert "0.50" in report or "1.00" in report or "cost_usd" in report
 
 
 def test_the_command_adds_a_connection(airflow: LocalAirflow) -> None:

@@ -70,7 +70,21 @@ def test_each_mapped_task_links_to_its_own_video(
         assert airflow.get_links(run, "animate", index)["Video"] == row["url"]
 
 
-@pytest.mark.parametrize("dag_id", ["runway_image_to_video", "runway_scheduled", "runway_pipeline", "runway_backfill"])
+@pytest.mark.parametrize(
+    "dag_id",
+    [
+        "runway_image_to_video",
+        "runway_scheduled",
+        "runway_pipeline",
+        "runway_backfill",
+        "runway_approval",
+        "dag_id",
+        [
+            "runway_chained_clips",
+            "runway_batch",
+        ],
+    ],
+)
 def test_each_example_says_what_it_does_and_costs(airflow: LocalAirflow, dag_id: str) -> None:
     airflow.wait_for_dag(dag_id)
     call = airflow.client.call

@@ -136,5 +136,11 @@ def test_expanding_over_a_single_key_is_refused_by_airflow_itself() -> None:
 
 
 def test_every_example_can_be_imported(airflow_major: LocalAirflow) -> None:
-    for dag_id in ("runway_image_to_video", "runway_scheduled", "runway_pipeline", "runway_backfill"):
+    for dag_id in (
+        "runway_image_to_video",
+        "runway_scheduled",
+        "runway_pipeline",
+        "runway_backfill",
+        "runway_chained_clips",
+    ):
         airflow_major.wait_for_dag(dag_id)

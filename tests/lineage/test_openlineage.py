@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 from airflow_runtime import TaskInstance, run_task
+from batches import make_batch, make_rows
 from submits import get_only_job_id
 from tasks import make_operator, make_sensor
 
@@ -118,6 +120,19 @@ def test_the_sensor_reports_its_job(gateway: Emulator, ti: TaskInstance) -> None
     lineage = task.extract("complete")
     assert lineage.run_facets["runway"].cost == 0.5
     assert [name for _, name in name_all(lineage.outputs)] == [result["output_url"].split("/", 3)[3]]
+
+
+def test_a_batch_reports_the_file_of_its_rows_its_table_and_its_counts(ti: TaskInstance, tmp_path: Path) -> None:
+    rows = tmp_path / "shots.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in make_rows(3)))
+    task = Task(partial(make_batch, tmp_path / "out", None, requests_path=str(rows)))
+    manifest = run_task(task, ti)
+    lineage = task.extract("complete")
+    assert name_all(lineage.inputs) == [("file", str(rows))]
+    assert name_all(lineage.outputs) == [("file", f"{tmp_path}/out/results.jsonl")]
+    assert lineage.outputs[0].outputFacets["outputStatistics"].rowCount == 3
+    facet = lineage.run_facets["runway"]
+    assert (facet.request_count, facet.counts["success"], facet.cost) == (3, 3, manifest["cost"])
 
 
 @pytest.mark.parametrize("state", ["start", "complete", "failure"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from airflow_runtime import TaskInstance, run_task
+from batches import make_batch, make_rows
 from submits import get_only_job_id
 from tasks import make_operator, make_sensor
 
@@ -85,6 +86,18 @@ def test_the_sensor_reports_the_output_of_its_job(gateway: Emulator, ti: TaskIns
     result = run_task(partial(make_sensor, get_only_job_id(gateway), outlets=[videos]), ti)
     ((uri, facts),) = read_alias_events(outlet_events[videos])
     assert (uri, facts["cost"]) == (result["output_url"], 0.5)
+
+
+def test_a_batch_has_one_event_for_its_table(
+    gateway: Emulator, ti: TaskInstance, outlet_events: Any, tmp_path: Path
+) -> None:
+    gateway.add_fault("submit:job_fails:times=1")
+    ti.outlet_events, tables = outlet_events, AssetAlias("tables")
+    manifest = run_task(partial(make_batch, tmp_path, make_rows(3), outlets=[tables]), ti)
+    ((uri, facts),) = read_alias_events(outlet_events[tables])
+    assert uri == f"file://{tmp_path}/results.jsonl"
+    assert (facts["request_count"], facts["cost"], facts["status"]) == (3, manifest["cost"], "partial")
+    assert {status: count for status, count in facts["counts"].items() if count} == {"success": 2, "error": 1}
 
 
 def test_an_event_that_cannot_be_filled_loses_nothing_that_is_paid_for(

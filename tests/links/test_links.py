@@ -15,6 +15,7 @@ from tasks import make_operator, make_sensor
 from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink, has_plugin_pages
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.get_provider_info import get_provider_info
+from airflow_provider_runway.links.batch import RunwayResultsLink
 from airflow_provider_runway.links.runway import (
     CONSOLE_URL,
     RunwayConsoleLink,
@@ -172,7 +173,9 @@ def test_the_links_survive_the_serialisation_of_a_dag(
 
 def test_the_provider_info_names_every_link() -> None:
     named = set(get_provider_info()["extra-links"])
-    assert named == {f"{link.__module__}.{link.__qualname__}" for link in {*LINKS, RunwayVideosPageLink}}
+    assert named == {
+        f"{link.__module__}.{link.__qualname__}" for link in {*LINKS, RunwayVideosPageLink, RunwayResultsLink}
+    }
 
 
 @pytest.mark.skipif(not has_plugin_pages(), reason="this Airflow does not show the pages")

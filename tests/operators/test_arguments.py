@@ -18,6 +18,7 @@ from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 DEFAULTS: dict[str, Any] = {
     "prompt_text": None,
     "prompt_image": None,
+    "reference_images": None,
     "duration": 5,
     "ratio": None,
     "seed": None,

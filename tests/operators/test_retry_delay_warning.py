@@ -13,7 +13,7 @@ from airflow_runtime import TaskInstance, run_task
 from tasks import make_operator
 
 from airflow_provider_runway.compat import compute_next_retry_delay_s
-from airflow_provider_runway.segmind.billing_notices import retry_after_expiry_warning
+from airflow_provider_runway.segmind.billing_notices import make_late_retry_warning
 
 MINUTE = timedelta(minutes=1)
 
@@ -36,8 +36,8 @@ def test_the_next_retry_delay_is_computed_as_airflow_does_it(subtests: pytest.Su
 
 
 def test_a_retry_is_late_from_the_end_of_the_record_on() -> None:
-    assert retry_after_expiry_warning(3599) is None
-    assert "1:00:00 after its submission (record_expires_at)" in str(retry_after_expiry_warning(3600))
+    assert make_late_retry_warning(3599) is None
+    assert "1:00:00 after its submission (record_expires_at)" in str(make_late_retry_warning(3600))
 
 
 @pytest.mark.usefixtures("connection", "quick")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.outputs.path_template import PLACEHOLDERS, OutputPathTemplate
+from airflow_provider_runway.outputs.path_template import PLACEHOLDERS, OutputPathTemplate, check_extension
 
 VALUES = {"index": 0, "request_id": "id", "model": "runway-gen4-turbo", "seed": 4711}
 
@@ -115,3 +115,23 @@ def test_no_two_outputs_of_a_job_share_a_path(subtests: pytest.Subtests) -> None
                 for index, extension in enumerate([".mp4", ".png"] * 60)
             ]
             assert len(set(paths)) == len(paths)
+
+
+def test_a_file_name_must_not_say_another_kind_of_media_than_the_model_makes(subtests: pytest.Subtests) -> None:
+    for case, output_path, slug, is_refused in (
+        ("a video as .mp4", "clips/{request_id}.mp4", "runway-gen4-turbo", False),
+        ("a video as .PNG", "clips/still.PNG", "runway-gen4-turbo", True),
+        ("an image as .png", "stills/{request_id}.png", "runway-gen4-image", False),
+        ("an image as .mp4", "s3://bucket/stills/1.mp4", "runway-gen4-image", True),
+        ("a folder", "stills.mp4/", "runway-gen4-image", False),
+        ("an extension of neither", "stills/1.dat", "runway-gen4-image", False),
+        ("a model that is not known", "stills/1.png", "veo-9", False),
+    ):
+        with subtests.test(case):
+            try:
+                check_extension(output_path, slug)
+            except BadInputError as problem:
+                assert is_refused
+                assert "ends in '/'" in str(problem)
+            else:
+                assert not is_refused

@@ -73,7 +73,7 @@ def test_a_page_that_shows_a_job_that_just_ended_is_trusted_and_its_delay_is_mea
     paging = HistoryPaging()
     paging.on_single_end("r-1", 100.0)
     paging.on_page(106.0, {"r-1"}, settled_jobs=0)
-    assert (paging.is_trusted, paging.landing_s, paging.unseen_ids) == (True, 6.0, set())
+    assert (paging.is_trusted, paging.landing_s, paging.completed_but_unlisted_ids) == (True, 6.0, set())
 
 
 def test_late_rows_leave_pages_alone_for_a_while_that_doubles() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,28 +54,29 @@ def test_a_documented_json_error_is_a_refusal_of_a_get_and_of_a_submit(
 
 #: What a proxy can send after the API has accepted a job: none of it refuses a submit.
 PROVES_NOTHING = [
-    pytest.param((408, 409, 425, 499), JSON_ERROR, id="timeouts and conflicts of a proxy"),
-    pytest.param((500, 502, 503, 504, 520), JSON_ERROR, id="server faults"),
-    pytest.param((301, 302, 303, 307, 308), JSON_ERROR, id="redirects"),
-    pytest.param((402, 413, 418, 451), JSON_ERROR, id="a 4xx that the API does not document"),
-    pytest.param((100, 200, 204), JSON_ERROR, id="a success that names no job"),
-    pytest.param(tuple(REFUSED_STATUSES), b"<html>", id="a web page"),
-    pytest.param(tuple(REFUSED_STATUSES), b"Forbidden", id="plain text"),
-    pytest.param(tuple(REFUSED_STATUSES), b"", id="an empty body"),
-    pytest.param(tuple(REFUSED_STATUSES), b'{"error": "cut', id="cut JSON"),
-    pytest.param(tuple(REFUSED_STATUSES), {"message": "Forbidden"}, id="JSON of another gateway"),
-    pytest.param(tuple(REFUSED_STATUSES), {"error": ""}, id="JSON without a reason"),
+    ("timeouts and conflicts of a proxy", (408, 409, 425, 499), JSON_ERROR),
+    ("server faults", (500, 502, 503, 504, 520), JSON_ERROR),
+    ("redirects", (301, 302, 303, 307, 308), JSON_ERROR),
+    ("a 4xx that the API does not document", (402, 413, 418, 451), JSON_ERROR),
+    ("a success that names no job", (100, 200, 204), JSON_ERROR),
+    ("a web page", tuple(REFUSED_STATUSES), b"<html>"),
+    ("plain text", tuple(REFUSED_STATUSES), b"Forbidden"),
+    ("an empty body", tuple(REFUSED_STATUSES), b""),
+    ("cut JSON", tuple(REFUSED_STATUSES), b'{"error": "cut'),
+    ("JSON of another gateway", tuple(REFUSED_STATUSES), {"message": "Forbidden"}),
+    ("JSON without a reason", tuple(REFUSED_STATUSES), {"error": ""}),
 ]
 
 
-@pytest.mark.parametrize(("statuses", "body"), PROVES_NOTHING)
 def test_any_other_response_to_a_submit_proves_nothing(
-    submit: Request, respond: Respond, statuses: tuple[int, ...], body: Any
+    subtests: pytest.Subtests, submit: Request, respond: Respond
 ) -> None:
-    for status in statuses:
-        error = map_response_to_error(submit, respond(status, body))
-        assert type(error) is NoUsableResponseError
-        assert "billed" not in str(error)
+    for case, statuses, body in PROVES_NOTHING:
+        with subtests.test(case):
+            for status in statuses:
+                error = map_response_to_error(submit, respond(status, body))
+                assert type(error) is NoUsableResponseError
+                assert "billed" not in str(error)
 
 
 def test_a_429_refuses_a_submit_whatever_its_body(submit: Request, respond: Respond) -> None:

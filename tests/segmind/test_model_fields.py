@@ -15,6 +15,7 @@ from airflow_provider_runway.segmind.model_fields import (
     INTEGER,
     KINDS,
     NUMBER,
+    REFERENCE_IMAGES,
     TEXT,
     URL,
     ModelField,
@@ -31,6 +32,12 @@ FIELDS = [
     pytest.param(ModelField("x", NUMBER, low=0, high=1.5), "a number from 0 to 1.5", id="number"),
     pytest.param(ModelField("x", CHOICE, allowed=("a", 2)), "'a', 2", id="choice"),
     pytest.param(ModelField("x", BOOLEAN), "True or False", id="boolean"),
+    pytest.param(
+        ModelField("x", REFERENCE_IMAGES, low=1, high=3),
+        'a list of {"uri": an image, "tag": its name, of up to 16 letters, digits and _, the first one a letter}, each '
+        "with another tag, from 1 to 3",
+        id="reference images",
+    ),
 ]
 #: Values that hardly any field takes.
 STRANGE = [[], {1: 2}, b"\xff", object(), 10**5000, "9" * 5000, float("nan"), float("inf"), "\ud800", "a\x00b", " "]
@@ -50,7 +57,7 @@ def test_a_strange_value_is_refused_with_what_is_allowed(field: ModelField, allo
             refused += 1
             assert str(problem).startswith("x ")
             assert str(problem).endswith(f"; allowed: {allowed}.")
-            assert len(str(problem)) < 200
+            assert len(str(problem)) < 100 + len(allowed)
             assert str(problem).isprintable()
     assert refused >= len(STRANGE) - 1  # a text of digits is a text, and a giant number is above an open range's start
 
@@ -112,3 +119,31 @@ def test_any_value_can_be_shown_on_a_short_line(value: Any) -> None:
     text = safe_repr(value)
     assert len(text) < 80
     assert text.isprintable()
+
+
+HERO = {"uri": "https://images.example/hero.png?signature=secret", "tag": "hero"}
+
+
+def test_reference_images_are_checked_one_by_one(subtests: pytest.Subtests) -> None:
+    field = ModelField("referenceImages", REFERENCE_IMAGES, "reference_images", required=True, low=1, high=3)
+    assert field.validate((HERO, {**HERO, "tag": "room_2"})) == [HERO, {**HERO, "tag": "room_2"}]
+    for case, value, words in (
+        ("none at all", [], "has 0 of them"),
+        ("too many", [{**HERO, "tag": f"hero{number}"} for number in range(4)], "has 4 of them"),
+        ("a dict", HERO, "is of type dict"),
+        ("a text", "https://images.example/hero.png", "is of type str"),
+        ("a template of nothing", "None", "is the text 'None'"),
+        ("URLs without tags", [HERO["uri"]], "has str at position 0"),
+        ("no tag", [HERO, {"uri": HERO["uri"]}], "has ['uri'] at position 1"),
+        ("a field too many", [{**HERO, "weight": 1}], "has ['tag', 'uri', 'weight'] at position 0"),
+        ("no https URL", [{**HERO, "uri": "http://a.example/x.png"}], "has a uri at position 0 that is another kind"),
+        ("an empty URL", [{**HERO, "uri": " "}], "has a uri at position 0 that is empty"),
+        ("an empty tag", [{**HERO, "tag": ""}], "has the tag '' at position 0"),
+        ("a tag with a blank", [{**HERO, "tag": "the hero"}], "has the tag 'the hero' at position 0"),
+        ("a tag that is a number", [{**HERO, "tag": 1}], "has the tag 1 at position 0"),
+        ("one tag twice", [HERO, HERO], "has the tag 'hero' twice"),
+    ):
+        with subtests.test(case), pytest.raises(BadInputError) as caught:
+            field.validate(value)
+        assert str(caught.value).startswith(f"reference_images {words}"), case
+        assert "secret" not in str(caught.value)

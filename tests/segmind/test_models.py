@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, TEXT, URL, ModelField
+from airflow_provider_runway.segmind.model_fields import CHOICE, INTEGER, REFERENCE_IMAGES, TEXT, URL, ModelField
 from airflow_provider_runway.segmind.models import (
     BUILT_IN_MODELS,
     MODELS,
@@ -15,7 +15,6 @@ from airflow_provider_runway.segmind.models import (
     Model,
     build_body,
     expected_latency_s,
-    image_field_name,
     seed_field_name,
 )
 from airflow_provider_runway.segmind.timing import Timing, set_timing
@@ -27,7 +26,8 @@ GOOD_URL = "https://images.segmind.com/a.png"
 def make_valid_value(field: ModelField) -> Any:
     if field.allowed:
         return field.allowed[0]
-    return {TEXT: "a text", URL: GOOD_URL, INTEGER: field.low, CHOICE: None}[field.kind]
+    references = [{"uri": GOOD_URL, "tag": "hero"}]
+    return {TEXT: "a text", URL: GOOD_URL, INTEGER: field.low, CHOICE: None, REFERENCE_IMAGES: references}[field.kind]
 
 
 def make_wrong_values(field: ModelField) -> list[Any]:
@@ -38,6 +38,9 @@ def make_wrong_values(field: ModelField) -> list[Any]:
         wrong.append("http://a.invalid/x.png")
     if field.allowed:
         wrong.append("16:10")
+    if field.kind == REFERENCE_IMAGES:
+        hero = {"uri": GOOD_URL, "tag": "hero"}
+        return [*wrong, hero, [hero] * 2, [{**hero, "tag": f"hero{number}"} for number in range(4)], [GOOD_URL]]
     if field.low is not None and field.high is not None:
         wrong += [field.low - 1, field.high + 1]
     return wrong
@@ -62,7 +65,8 @@ def test_a_full_body_has_the_models_own_field_names(slug: str) -> None:
 def test_each_field_takes_its_allowed_values_and_both_ends_of_its_range(slug: str) -> None:
     arguments, extra = fill(slug)
     for field in MODELS[slug].fields:
-        for value in (*field.allowed, *(end for end in (field.low, field.high) if end is not None)):
+        ends = () if field.kind == REFERENCE_IMAGES else (field.low, field.high)
+        for value in (*field.allowed, *(end for end in ends if end is not None)):
             assert build_body(slug, arguments, extra | {field.name: value})[field.name] == value
 
 
@@ -125,14 +129,9 @@ def test_a_slug_that_would_lead_to_another_path_is_refused() -> None:
             build_body(slug, {})
 
 
-def test_the_registry_knows_the_fields_of_images_and_seeds() -> None:
-    assert [image_field_name(slug) for slug in (SLUG, "runway-gen4-aleph", "veo-9")] == [
-        "promptImage",
-        None,
-        "promptImage",
-    ]
+def test_a_job_is_known_by_its_seed_where_the_model_takes_one() -> None:
     assert {seed_field_name(slug) for slug in (*BUILT_IN_MODELS, "veo-9")} == {"seed"}
-    assert all(model.seed_identifies_job for model in BUILT_IN_MODELS.values())
+    assert [slug for slug, model in BUILT_IN_MODELS.items() if not model.seed_identifies_job] == ["runway-gen4-image"]
 
 
 def test_an_unknown_model_is_expected_to_be_quick_and_tests_scale_every_latency() -> None:

@@ -14,29 +14,27 @@ TEN = PricedJob(DEFAULT_MODEL, 1.0)
 UNKNOWN = PricedJob("my-own-model", None)
 
 
-@pytest.mark.parametrize(
-    ("jobs", "total", "line"),
-    [
-        pytest.param([], 0.0, "0 jobs = USD 0.00", id="nothing"),
-        pytest.param([FIVE], 0.5, f"1 job x USD 0.50 ({DEFAULT_MODEL}) = USD 0.50", id="one job"),
-        pytest.param(
+def test_an_estimate_is_jobs_times_prices(subtests: pytest.Subtests) -> None:
+    for case, jobs, total, line in (
+        ("nothing", [], 0.0, "0 jobs = USD 0.00"),
+        ("one job", [FIVE], 0.5, f"1 job x USD 0.50 ({DEFAULT_MODEL}) = USD 0.50"),
+        (
+            "two prices",
             [FIVE, TEN, FIVE],
             2.0,
             f"2 jobs x USD 0.50 ({DEFAULT_MODEL}) + 1 job x USD 1.00 ({DEFAULT_MODEL}) = USD 2.00",
-            id="two prices",
         ),
-        pytest.param(
+        (
+            "one without a price makes the sum unknown",
             [FIVE, UNKNOWN],
             None,
             f"1 job x USD 0.50 ({DEFAULT_MODEL}) + 1 job x no known price (my-own-model) = not known",
-            id="one without a price makes the sum unknown",
         ),
-    ],
-)
-def test_an_estimate_is_jobs_times_prices(jobs: list[PricedJob], total: float | None, line: str) -> None:
-    estimate = Estimate.of(jobs)
-    assert estimate.total_usd == total
-    assert estimate.describe() == line
+    ):
+        with subtests.test(case):
+            estimate = Estimate.of(jobs)
+            assert estimate.total_usd == total
+            assert estimate.describe() == line
 
 
 def test_the_price_follows_the_body() -> None:
@@ -45,20 +43,16 @@ def test_the_price_follows_the_body() -> None:
     assert PricedJob.from_body("my-own-model", {"duration": 5}).price_usd is None
 
 
-@pytest.mark.parametrize(
-    ("jobs", "limit", "fits"),
-    [
+def test_the_xcom_says_whether_the_estimate_fits_the_limit(subtests: pytest.Subtests) -> None:
+    for jobs, limit, fits in (
         ([FIVE, TEN], 1.5, True),
         ([FIVE, TEN], 1.49, False),
         ([FIVE, TEN], None, None),
         ([FIVE, UNKNOWN], 1.5, None),
         ([], 0.0, True),
-    ],
-)
-def test_the_xcom_says_whether_the_estimate_fits_the_limit(
-    jobs: list[PricedJob], limit: float | None, fits: bool | None
-) -> None:
-    assert Estimate.of(jobs).to_xcom(limit)["fits_cost_limit"] is fits
+    ):
+        with subtests.test(jobs=jobs, limit=limit, fits=fits):
+            assert Estimate.of(jobs).to_xcom(limit)["fits_cost_limit"] is fits
 
 
 def test_the_xcom_is_small_for_any_number_of_jobs() -> None:

@@ -30,6 +30,8 @@ from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.segmind.timing import Timing
+from airflow_provider_runway.submission.decision import decide
+from airflow_provider_runway.submission.decision_input import Attempt, DecisionInput, JournalState
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.journal_session import TaskAttempt
@@ -37,6 +39,7 @@ from airflow_provider_runway.submission.submitter import Submitter
 from airflow_provider_runway.transports.client_settings import ClientSettings
 
 LOG = logging.getLogger("tests.submission")
+FIRST_TRY = DecisionInput(JournalState.EMPTY, Attempt.FIRST)
 IDENTITY = JobIdentity("videos", "generate", "scheduled__2026-11-01", deployment_id="tests")
 
 #: Name -> the fault, and whether the job was accepted.
@@ -134,7 +137,7 @@ def _run_tries(hook: RunwayHook, journal: str, which_try: str, folder: Path) -> 
     )
     if which_try == "next try":
         with pytest.raises(SubmitOutcomeUnknownError):
-            Submitter(hook, attempt, LOG)._submit(request, is_new_generation=False)
+            Submitter(hook, attempt, LOG)._submit(request, decide(FIRST_TRY))
         _let_intent_expire(attempt.journal)
         attempt = replace(attempt, try_number=2)
     return _submit_and_wait(hook, attempt, request)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.inputs.job_request import digest_of
+from airflow_provider_runway.inputs.job_request import make_digest
 from airflow_provider_runway.segmind.exchange import Received, Resumed, Send
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
@@ -25,7 +25,7 @@ from airflow_provider_runway.submission.reconcile import (
     find_lost_submit,
     max_latency_s,
 )
-from airflow_provider_runway.submission.row_matching import LostSubmit, digest_of_prompt
+from airflow_provider_runway.submission.row_matching import LostSubmit, make_prompt_digest
 
 MODEL = "runway-gen4-turbo"
 SENT_AT = 1_790_000_000.0
@@ -39,8 +39,8 @@ LOST = LostSubmit(
     latest_row_at=WINDOW.settled_at,
     seeds=frozenset({7}),
     prompt="a lighthouse",
-    prompt_digest=digest_of_prompt("a lighthouse"),
-    image_digest=digest_of("https://pictures.example/1.png"),
+    prompt_digest=make_prompt_digest("a lighthouse"),
+    image_digest=make_digest("https://pictures.example/1.png"),
 )
 
 
@@ -235,6 +235,7 @@ def test_the_history_is_asked_less_and_less_often_and_when_it_settles() -> None:
     assert times[-1] == WINDOW.give_up_at
     assert len(times) <= 12
     assert times[0] - ACCEPTED_UNTIL == get_timing().history_pauses_s[-1]
+    assert WINDOW.next_lookup_at(now + 1) > now + 1, "a lookup that ends after the last milestone has a next one, too"
 
 
 def test_an_old_submit_is_searched_in_its_own_days_only() -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from airflow_provider_runway.history.row_inputs import find_prompt
 from airflow_provider_runway.history.rows import HistoryRow, parse_row
-from airflow_provider_runway.inputs.job_request import digest_of
+from airflow_provider_runway.inputs.job_request import make_digest
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.submission.row_matching import (
     CLOCK_TOLERANCE_S,
     LostSubmit,
     RowMatch,
     classify_row,
-    digest_of_prompt,
+    make_prompt_digest,
     match_rows,
 )
 
@@ -33,8 +33,8 @@ LOST = LostSubmit(
     latest_row_at=SENT_AT + 300,
     seeds=frozenset({7}),
     prompt=find_prompt(BODY),
-    prompt_digest=digest_of_prompt(find_prompt(BODY)),
-    image_digest=digest_of(IMAGE),
+    prompt_digest=make_prompt_digest(find_prompt(BODY)),
+    image_digest=make_digest(IMAGE),
     other_request_ids=frozenset({"a-sibling"}),
 )
 #: The author gave the seed, so other tasks may have the same.
@@ -167,6 +167,6 @@ def test_rows_are_sorted_newest_first() -> None:
 
 
 def test_prompts_in_scripts_without_latin_letters_are_told_apart_by_equality_alone() -> None:
-    lost = replace(NO_SEED, prompt="海上の灯台", prompt_digest=digest_of_prompt("海上の灯台"))
+    lost = replace(NO_SEED, prompt="海上の灯台", prompt_digest=make_prompt_digest("海上の灯台"))
     assert classify_row(make_row({"promptText": "海上の灯台"}), lost) is ALONE
     assert classify_row(make_row({"promptText": "夜の街"}), lost) is UNCLEAR

@@ -44,6 +44,10 @@ class Bucket:
         """Return an object's bytes."""
         return bytes(self._s3.get_object(Bucket=NAME, Key=key)["Body"].read())
 
+    def write(self, key: str, data: bytes) -> None:
+        """Write an object."""
+        self._s3.put_object(Bucket=NAME, Key=key, Body=data)
+
     def remove(self, key: str) -> None:
         """Delete an object."""
         self._s3.delete_object(Bucket=NAME, Key=key)

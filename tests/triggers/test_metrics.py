@@ -37,7 +37,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, Any, set[str]]
     metrics.count_history_page("runway_default")
     metrics.count_job_settled_by_page("runway_default")
     times: dict[str, Any] = {"submitted_at": 100.0, "completed_at": 130.0, "metrics": {"total_time": 28.0}}
-    metrics.record_completed("runway_default", JobSummary("r-1", model="m", cost=0.5, **times))
+    metrics.count_completed_job("runway_default", JobSummary("r-1", model="m", cost=0.5, **times))
     return stats.sent
 
 

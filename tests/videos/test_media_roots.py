@@ -48,17 +48,15 @@ def test_a_file_outside_of_the_roots_is_not_found(folder: Path, path: str) -> No
     assert MediaRoots([f"{folder}/videos"]).find_file(path.format(folder=folder), "dag") is None
 
 
-@pytest.mark.parametrize(
-    "path", ["s3://bucket/videos/a/clip.mp4", "s3://aws@bucket/videos/a/clip.mp4", "S3://bucket/videos/a/clip.mp4"]
-)
-def test_a_file_of_a_bucket_is_read_with_the_connection_of_its_root(path: str) -> None:
-    found = MediaRoots(["s3://aws@bucket/videos/"]).find_file(path, "dag")
-    assert found == StoredFile("s3://bucket/videos/a/clip.mp4", "aws")
+def test_a_file_of_a_bucket_is_read_with_the_connection_of_its_root(subtests: pytest.Subtests) -> None:
+    for path in ("s3://bucket/videos/a/clip.mp4", "s3://aws@bucket/videos/a/clip.mp4", "S3://bucket/videos/a/clip.mp4"):
+        with subtests.test(path=path):
+            found = MediaRoots(["s3://aws@bucket/videos/"]).find_file(path, "dag")
+            assert found == StoredFile("s3://bucket/videos/a/clip.mp4", "aws")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_a_file_elsewhere_in_a_storage_is_not_found(subtests: pytest.Subtests) -> None:
+    for path in (
         "s3://bucket/other/clip.mp4",
         "s3://bucket/videos-private/clip.mp4",
         "s3://bucket/videos/../other/clip.mp4",
@@ -68,10 +66,9 @@ def test_a_file_of_a_bucket_is_read_with_the_connection_of_its_root(path: str) -
         "s3://admin@bucket/videos/clip.mp4",
         "s3://bucket@other/videos/clip.mp4",
         "/bucket/videos/clip.mp4",
-    ],
-)
-def test_a_file_elsewhere_in_a_storage_is_not_found(path: str) -> None:
-    assert MediaRoots(["s3://aws@bucket/videos"]).find_file(path, "dag") is None
+    ):
+        with subtests.test(path=path):
+            assert MediaRoots(["s3://aws@bucket/videos"]).find_file(path, "dag") is None
 
 
 def test_without_a_connection_in_the_root_no_xcom_can_name_one() -> None:
@@ -89,7 +86,8 @@ def test_a_root_per_dag_hides_the_videos_of_other_dags(tmp_path: Path) -> None:
         assert roots.find_file("s3://bucket/one/out/clip.mp4", dag_id) is None
 
 
-@pytest.mark.parametrize("root", ["/", "//", "/tmp/..", "videos", "s3://", "s3:///videos", "file://videos"])
-def test_a_root_that_would_allow_everything_or_nothing_is_left_out(root: str) -> None:
-    assert MediaRoots.from_config(root).roots == ()
-    assert MediaRoots.from_config(None).roots == ()
+def test_a_root_that_would_allow_everything_or_nothing_is_left_out(subtests: pytest.Subtests) -> None:
+    for root in ("/", "//", "/tmp/..", "videos", "s3://", "s3:///videos", "file://videos"):
+        with subtests.test(root=root):
+            assert MediaRoots.from_config(root).roots == ()
+            assert MediaRoots.from_config(None).roots == ()

@@ -62,17 +62,27 @@ def test_a_finished_job_shows_all_that_its_task_returned() -> None:
     assert not tile.are_urls_alive(DONE_AT.timestamp() + 7.1 * DAY_S)
 
 
-@pytest.mark.parametrize(
-    ("airflow_state", "state"),
-    [("deferred", WAITING), ("running", WAITING), ("up_for_retry", WAITING), ("queued", WAITING), ("failed", FAILED)],
-)
-def test_a_job_without_a_video_shows_its_state_and_what_its_task_asked_for(airflow_state: str, state: str) -> None:
-    fields = {"prompt_text": "A glacier", "model": "m", "seed": "9", "ratio": None, "duration": 10}
-    pushed = {"request_id": "id-1", "model": "m", "seed": 5, "submitted_at": DONE_AT.isoformat(), "deadline": 1.0}
-    tile = make_tile(task(state=airflow_state, rendered_fields=fields), pushed)
-    assert (tile.state, tile.airflow_state, tile.prompt, tile.seed) == (state, airflow_state, "A glacier", 5)
-    assert (tile.request_id, tile.shown_at, tile.outputs) == ("id-1", DONE_AT.timestamp(), ())
-    assert make_tile(task(state=airflow_state, rendered_fields=fields), None).request_id is None
+def test_a_job_without_a_video_shows_its_state_and_what_its_task_asked_for(subtests: pytest.Subtests) -> None:
+    for airflow_state, state in (
+        ("deferred", WAITING),
+        ("running", WAITING),
+        ("up_for_retry", WAITING),
+        ("queued", WAITING),
+        ("failed", FAILED),
+    ):
+        with subtests.test(airflow_state=airflow_state, state=state):
+            fields = {"prompt_text": "A glacier", "model": "m", "seed": "9", "ratio": None, "duration": 10}
+            pushed = {
+                "request_id": "id-1",
+                "model": "m",
+                "seed": 5,
+                "submitted_at": DONE_AT.isoformat(),
+                "deadline": 1.0,
+            }
+            tile = make_tile(task(state=airflow_state, rendered_fields=fields), pushed)
+            assert (tile.state, tile.airflow_state, tile.prompt, tile.seed) == (state, airflow_state, "A glacier", 5)
+            assert (tile.request_id, tile.shown_at, tile.outputs) == ("id-1", DONE_AT.timestamp(), ())
+            assert make_tile(task(state=airflow_state, rendered_fields=fields), None).request_id is None
 
 
 def test_the_pages_read_what_a_waiting_task_pushes() -> None:
@@ -119,27 +129,43 @@ def test_a_row_of_a_batch_is_a_tile_with_its_own_reason() -> None:
     assert make_row_tile(key, 0, {}).state == FAILED
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, 7, "text", "{broken", [1], {"output_urls": 7, "output_paths": {"a": 1}, "output_url": ["x"], "cost": True},
-     {"model": {}, "seed": [], "request_id": 1, "prompt_text": b"x", "submitted_at": "9" * 400, "cost": "1e999"},
-     {"result_uri": 7, "counts": [1]}, {"result_uri": "x", "counts": {"success": "many", "a": -1, "b": 1.5}}],
-)  # fmt: skip
-def test_no_value_of_an_xcom_breaks_a_tile(value: Any) -> None:
-    tile = make_tile(task(), value)
-    assert tile.outputs == ()
-    assert tile.cost is None
-    assert tile.batch is None or tile.batch.counts == {}
+def test_no_value_of_an_xcom_breaks_a_tile(subtests: pytest.Subtests) -> None:
+    for value in (
+        None,
+        7,
+        "text",
+        "{broken",
+        [1],
+        {"output_urls": 7, "output_paths": {"a": 1}, "output_url": ["x"], "cost": True},
+        {"model": {}, "seed": [], "request_id": 1, "prompt_text": b"x", "submitted_at": "9" * 400, "cost": "1e999"},
+        {"result_uri": 7, "counts": [1]},
+        {"result_uri": "x", "counts": {"success": "many", "a": -1, "b": 1.5}},
+    ):
+        with subtests.test(value=value):
+            tile = make_tile(task(), value)
+            assert tile.outputs == ()
+            assert tile.cost is None
+            assert tile.batch is None or tile.batch.counts == {}
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//host/x", "https://user@host/x", "https://a;b/x",
-     "https://a b/x", "https://host\r\nX: 1/x", "https://hôst/x", "http://[::1;x]/", 7, None,
-     "https://h/" + "x" * 5000],
-)  # fmt: skip
-def test_an_address_that_is_no_plain_http_url_is_dropped(url: Any) -> None:
-    assert read_url(url) is None
+def test_an_address_that_is_no_plain_http_url_is_dropped(subtests: pytest.Subtests) -> None:
+    for url in (
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "//host/x",
+        "https://user@host/x",
+        "https://a;b/x",
+        "https://a b/x",
+        "https://host\r\nX: 1/x",
+        "https://hôst/x",
+        "http://[::1;x]/",
+        7,
+        None,
+        "https://h/" + "x" * 5000,
+    ):
+        with subtests.test(url=url):
+            assert read_url(url) is None
 
 
 def test_what_could_end_a_header_or_an_attribute_is_encoded_in_a_url() -> None:
@@ -154,7 +180,8 @@ def test_control_characters_and_endless_texts_are_cut() -> None:
     assert len(tile.prompt) == 4001
 
 
-@pytest.mark.parametrize("text", ["harbour", "gen3", "id-1", "/videos/b", "run", "task", "7"])
-def test_a_tile_is_found_by_what_it_shows(text: str) -> None:
-    assert make_tile(task(), result()).matches(text)
-    assert not make_tile(task(), result()).matches("lighthouse")
+def test_a_tile_is_found_by_what_it_shows(subtests: pytest.Subtests) -> None:
+    for text in ("harbour", "gen3", "id-1", "/videos/b", "run", "task", "7"):
+        with subtests.test(text=text):
+            assert make_tile(task(), result()).matches(text)
+            assert not make_tile(task(), result()).matches("lighthouse")

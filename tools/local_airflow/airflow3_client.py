@@ -19,13 +19,15 @@ DATABASE_LOCKED_PAUSES_S = (0.2, 0.5, 1, 2, 4, 0)
 
 
 class Airflow3Client:
-    """Calls the api-server of an Airflow whose simple auth manager makes every user an admin.
+    """Calls the api-server of an Airflow.
 
     :param url: The api-server's URL.
+    :param login: The name and password of a user; None where the simple auth manager makes every user an admin.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
         self.url = url
+        self._login = login
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy for loopback
         self._has_token = False
@@ -40,7 +42,7 @@ class Airflow3Client:
 
     def _send(self, method: str, path: str, missing_ok: bool, options: dict[str, Any]) -> Any:
         if not self._has_token:
-            response = self._session.get(f"{self.url}/auth/token", timeout=10)
+            response = self._request_token()
             response.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
             self._has_token = True
@@ -56,6 +58,12 @@ class Airflow3Client:
                 f"{method} {path}: {response.status_code} {response.text[:500]}", response=response
             )
         return response.json() if response.content else None
+
+    def _request_token(self) -> requests.Response:
+        if self._login is None:
+            return self._session.get(f"{self.url}/auth/token", timeout=10)
+        body = dict(zip(("username", "password"), self._login, strict=True))
+        return self._session.post(f"{self.url}/auth/token", json=body, timeout=30)
 
     def get_health(self) -> dict[str, bool]:
         try:

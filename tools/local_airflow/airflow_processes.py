@@ -41,6 +41,9 @@ class AirflowProcesses:
     :param components: The components to start, by default all. ``start`` starts others later.
     :param copies: How many of a component run: ``{"triggerer": 2}`` adds ``triggerer-2``. With the ``CeleryExecutor``
         there is a ``worker``, too; its broker and result backend come from ``env``.
+    :param base_path: The path below which the api-server is, such as ``/team`` (Airflow 3).
+    :param prepare: A command of the environment to run after the database migration, such as to create users.
+    :param login: Name and password of the user that this acts as; by default every user is an admin (Airflow 3).
     """
 
     def __init__(
@@ -57,6 +60,9 @@ class AirflowProcesses:
         start_timeout_s: float = 120,
         components: Sequence[str] | None = None,
         copies: Mapping[str, int] | None = None,
+        base_path: str = "",
+        login: tuple[str, str] | None = None,
+        prepare: Sequence[str] = (),
     ) -> None:
         self.home = home.resolve()
         self.venv = (venv or Path(sys.prefix)).absolute()
@@ -64,7 +70,9 @@ class AirflowProcesses:
         major, minor, *_ = self.full_version.split(".")
         self.version = (int(major), int(minor))
         self.port = find_free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{base_path}"
+        self._login = login
+        self._prepare = prepare
         self._start_timeout_s = start_timeout_s
         if self.version < (3, 0) and database_url is None:
             executor = "SequentialExecutor"
@@ -76,7 +84,7 @@ class AirflowProcesses:
             executor=executor,
             database_url=database_url,
             parallelism=parallelism,
-            port=self.port,
+            url=self.url,
             heartbeat_timeout_s=heartbeat_timeout_s,
             extra=env or {},
         )
@@ -91,11 +99,13 @@ class AirflowProcesses:
             for folder in ("logs", "config"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(SQLITE_LOCKING, self.home / "config" / "airflow_local_settings.py")
-            self._migrate_database()
+            self._run_to_end("migrate", ["airflow", "db", "migrate"])
+            if self._prepare:
+                self._run_to_end("prepare", self._prepare)
             for name in self._initial_components:
                 self.start(name)
             if self.version >= (3, 0):
-                self._client = Airflow3Client(self.url)
+                self._client = Airflow3Client(self.url, self._login)
             else:
                 self._client = Airflow2Client(self.venv / "bin" / "python", self.env, self.home)
             self._wait_until_healthy("Airflow's start")
@@ -215,19 +225,17 @@ class AirflowProcesses:
             commands[name] = [*commands[name], "--celery-hostname", f"{name}@%h"]  # two on one host need two names
         return commands
 
-    def _migrate_database(self) -> None:
-        log = self.home / "logs" / "migrate.log"
-        command = [str(self.venv / "bin" / "airflow"), "db", "migrate"]
-        migration = ChildProcess("migrate", command, self.env, self.home, log)
+    def _run_to_end(self, name: str, command: Sequence[str]) -> None:
+        """Run a command of the environment, with a log of its own, until it ends."""
+        log = self.home / "logs" / f"{name}.log"
+        path = [str(self.venv / "bin" / command[0]), *command[1:]]
+        process = ChildProcess(name, path, self.env, self.home, log)
         try:
             wait_until(
-                lambda: migration.has_ended,
-                timeout_s=self._start_timeout_s,
-                what="the database migration",
-                explain=migration.read_log_tail,
+                lambda: process.has_ended, timeout_s=self._start_timeout_s, what=name, explain=process.read_log_tail
             )
         finally:
-            migration.stop()
+            process.stop()
 
     def _wait_until_healthy(self, what: str) -> None:
         wait_until(self._is_healthy, timeout_s=self._start_timeout_s, what=what, explain=self._read_log_tails)

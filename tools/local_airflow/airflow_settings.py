@@ -45,7 +45,7 @@ def build_environment(
     executor: str,
     database_url: str | None,
     parallelism: int,
-    port: int,
+    url: str,
     heartbeat_timeout_s: int,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
@@ -56,7 +56,7 @@ def build_environment(
         if not name.startswith(("AIRFLOW", "_AIRFLOW")) and name not in ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONWARNINGS")
     }
     settings = _common_settings(home, dags_folder, executor, database_url, parallelism) | (
-        _airflow3_settings(port, heartbeat_timeout_s) if version >= (3, 0) else _airflow2_settings(heartbeat_timeout_s)
+        _airflow3_settings(url, heartbeat_timeout_s) if version >= (3, 0) else _airflow2_settings(heartbeat_timeout_s)
     )
     return (
         inherited
@@ -102,8 +102,7 @@ def _common_settings(
     }
 
 
-def _airflow3_settings(port: int, heartbeat_timeout_s: int) -> dict[str, object]:
-    url = f"http://127.0.0.1:{port}"
+def _airflow3_settings(url: str, heartbeat_timeout_s: int) -> dict[str, object]:
     return {
         "API__BASE_URL": url,
         "API__SECRET_KEY": secrets.token_urlsafe(48),

@@ -13,10 +13,16 @@ BEFORE_JOURNAL = "after the response, before the journal"
 BEFORE_DEFERRAL = "after the journal, before the deferral"
 AFTER_EVENT = "after the event"
 BEFORE_RESULT = "before the result is stored"
+AFTER_INTENTS = "after the intents of a wave, before its first POST"
+IN_WAVE = "in the middle of a wave"
+AFTER_WAVE = "after a wave, before the deferral"
+WHILE_STORING = "while videos are stored"
 
 SUBMIT_POINTS = (BEFORE_POST, BEFORE_RESPONSE, BEFORE_JOURNAL, BEFORE_DEFERRAL, BEFORE_RESULT)
 WAIT_POINTS = (AFTER_EVENT, BEFORE_RESULT)
 ALL_POINTS = (*SUBMIT_POINTS[:-1], *WAIT_POINTS)
+
+BATCH_POINTS = (AFTER_INTENTS, IN_WAVE, AFTER_WAVE, WHILE_STORING)
 
 #: ``{"task[map_index]": {"point": number of kills}}``
 Kills = dict[str, dict[str, int]]

@@ -14,14 +14,20 @@ from typing import Any
 
 from kill_plan import (
     AFTER_EVENT,
+    AFTER_INTENTS,
+    AFTER_WAVE,
     BEFORE_DEFERRAL,
     BEFORE_JOURNAL,
     BEFORE_POST,
     BEFORE_RESPONSE,
     BEFORE_RESULT,
+    IN_WAVE,
+    WHILE_STORING,
     KillPlan,
 )
 
+from airflow_provider_runway.batch.journal import BatchJournal
+from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.journal import Phase
@@ -95,3 +101,53 @@ class KillableSensor(RunwayJobSensor):
         result = super().execute_complete(context, event)
         kill_if_planned(BEFORE_RESULT)
         return result
+
+
+class KillableBatchOperator(RunwayGenerateBatchOperator):
+    """Can be killed around the submits of a wave, its deferral, and while videos are stored.
+
+    The third POST and the third video of an execution are the middle.
+    """
+
+    def execute(self, context: Any) -> Any:
+        with self._killed_at_points(context):
+            return super().execute(context)
+
+    def continue_batch(self, context: Any, event: Any = None, state: Any = None) -> Any:
+        with self._killed_at_points(context):
+            return super().continue_batch(context, event, state)
+
+    def defer(self, **arguments: Any) -> Any:
+        self._kill_if_planned(AFTER_WAVE)
+        super().defer(**arguments)
+
+    @contextmanager
+    def _killed_at_points(self, context: Any) -> Iterator[None]:
+        from airflow_provider_runway.batch import row_storage, wave_submitter
+
+        self._kill_if_planned = kill_if_planned = make_kill_point(context)
+        counts = {"sent": 0, "stored": 0}
+        send, store = wave_submitter.send_intent, row_storage.store_outputs
+
+        def check_owner(original: Any, journal: Any) -> None:
+            original(journal)
+            kill_if_planned(AFTER_INTENTS)
+
+        def send_or_die(*arguments: Any) -> Any:
+            counts["sent"] += 1
+            if counts["sent"] == 3:
+                kill_if_planned(IN_WAVE)
+            return send(*arguments)
+
+        def store_or_die(*arguments: Any, **named: Any) -> Any:
+            counts["stored"] += 1
+            if counts["stored"] == 3:
+                kill_if_planned(WHILE_STORING)
+            return store(*arguments, **named)
+
+        wave_submitter.send_intent, row_storage.store_outputs = send_or_die, store_or_die
+        try:
+            with wrap_method(BatchJournal, "check_owner", check_owner):
+                yield
+        finally:
+            wave_submitter.send_intent, row_storage.store_outputs = send, store

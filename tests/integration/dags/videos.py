@@ -29,7 +29,7 @@ class ReturnResultOperator(RunwayGenerateOperator):
         return {"status": "COMPLETED", "request_id": self.task_id, "prompt_text": self.prompt_text, **self.result}
 
 
-@dag(schedule=None, start_date=START, params={"videos": "/tmp/videos"})
+@dag(schedule=None, start_date=START, params={"videos": "/tmp/videos", "bucket": "/tmp/videos"})
 def clips():
     one = {"prompt_image": IMAGE, "wait_for_completion": True}
     RunwayGenerateOperator(
@@ -41,11 +41,14 @@ def clips():
     RunwayGenerateOperator.partial(task_id="each", output_path="{{ params.videos }}/", **one).expand(
         prompt_text=["A lighthouse <b>at night</b>", "A harbour in the fog"]
     )
+    RunwayGenerateOperator(
+        task_id="in_bucket", prompt_text="Waves at a pier", output_path="{{ params.bucket }}/", **one
+    )
     RunwayGenerateOperator(task_id="url_only", prompt_text="Rain on a tin roof", ratio="9:16", **one)
     submit = RunwayGenerateOperator(task_id="submit", prompt_image=IMAGE, prompt_text="A train in the snow")
     RunwayJobSensor(task_id="wait", request_id=submit.output["request_id"])
-    RunwayGenerateOperator(task_id="refused", prompt_text="always fails", **one)
-    RunwayGenerateOperator(task_id="slow", prompt_text="A glacier, takes long", **one)
+    RunwayGenerateOperator(task_id="refused", prompt_text="A storm over the sea", **one)
+    RunwayGenerateOperator(task_id="slow", prompt_text="A glacier in the morning sun", **one)
 
 
 @dag(schedule=None, start_date=START, params={"outside": "/etc/passwd", "inside": "/tmp/videos/x.mp4"})

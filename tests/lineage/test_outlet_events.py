@@ -50,7 +50,7 @@ def test_an_alias_gets_an_event_for_each_of_several_files(
 ) -> None:
     gateway.add_fault("submit:output_shape:shape=images,count=3")
     ti.outlet_events, images = outlet_events, AssetAlias("images")
-    result = run_task(partial(make_operator, output_path=f"{tmp_path}/{{index}}.png", outlets=[images]), ti)
+    result = run_task(partial(make_operator, output_path=f"{tmp_path}/{{index}}/", outlets=[images]), ti)
     assert [uri for uri, _ in read_alias_events(outlet_events[images])] == [
         f"file://{p}" for p in result["output_paths"]
     ]

@@ -66,7 +66,7 @@ def test_each_error_has_its_help() -> None:
 
 
 def test_the_page_of_batches_names_each_status_of_a_row() -> None:
-    page = (DOCS / "operators" / "batch.md").read_text()
+    page = (DOCS / "batch.md").read_text()
     assert [status for status in RowStatus if f"\n| `{status}` |" not in page] == []
 
 

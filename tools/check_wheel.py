@@ -17,7 +17,10 @@ from pathlib import Path
 
 PACKAGE = "airflow_provider_runway"
 #: One file of each kind that the wheel must contain.
-EXPECTED_FILES = ("__init__.py", "py.typed", "get_provider_info.py", "hooks/runway.py", "emulator/__main__.py")
+EXPECTED_FILES = (
+    *("__init__.py", "py.typed", "get_provider_info.py", "hooks/runway.py", "emulator/__main__.py"),
+    *("videos/templates/videos.html", "videos/static/videos.js", "videos/static/videos.css"),
+)
 READ_FORM_SCRIPT = """
 import json
 from airflow.providers_manager import ProvidersManager
@@ -93,6 +96,10 @@ def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> None
         providers = [row for row in read_table("providers", "list") if row["package_name"] == "airflow-provider-runway"]
         check(providers, "`airflow providers list` shows it")
         check(providers[0]["version"] == wheel.name.split("-")[1], f"in version {providers[0]['version']}")
+        check(
+            "runway_videos" in run_command([airflow, "plugins", "-o", "json"], env, temporary),
+            "`airflow plugins` shows the pages",
+        )
         hooks = [row for row in read_table("providers", "hooks") if row["connection_type"] == "runway"]
         check(hooks, "`airflow providers hooks` shows the connection type")
         check(hooks[0]["class"].endswith(".RunwayHook"), f"with {hooks[0]['class']}")

@@ -43,6 +43,7 @@ from airflow_provider_runway.submission.decision_input import (
 )
 from airflow_provider_runway.submission.earlier_submit import EARLIER_SUBMIT_RULES
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
+from docs_batch import list_column_rows, list_manifest_rows, list_row_status_rows
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -292,6 +293,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),
     "options": make_option_sections,
     "operator-arguments": lambda: make_arguments_table(RunwayGenerateOperator),
+    "batch-columns": lambda: make_table(["column", "value"], list_column_rows()),
+    "batch-manifest": lambda: make_table(["key", "value"], list_manifest_rows()),
+    "batch-statuses": lambda: make_table(["status", "meaning"], list_row_status_rows()),
     "batch-arguments": lambda: make_arguments_table(RunwayGenerateBatchOperator, RunwayGenerateOperator),
     "sensor-arguments": lambda: make_arguments_table(RunwayJobSensor),
     "metrics": make_metrics_table,

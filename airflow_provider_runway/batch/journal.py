@@ -141,7 +141,7 @@ class BatchJournal:
             for record in parse_lines(data or b""):
                 if self._is_wanted(record):
                     content.rows.setdefault(record["row"], RowState()).add(record)
-        except ValueError as problem:
+        except (ValueError, KeyError, AttributeError) as problem:
             self._log.warning("The file %s of the batch's journal cannot be read (%s).", name, type(problem).__name__)
             content.damaged.append(name)
 

@@ -44,14 +44,27 @@ SCHEMA_VERSION = 1
 class RowStatus(StrEnum):
     """How a row of a batch ended. The words stand in the table and in the manifest's ``counts``."""
 
-    SUCCESS = "success"  # there is a video
-    ERROR = "error"  # the job failed, or its video could not be stored; ``error`` says whether it is billed
-    BLOCKED = "blocked"  # the content rules refused the prompt or the image
-    EXPIRED = "expired"  # the job's record was gone before its end was seen
-    INVALID_INPUT = "invalid_input"  # the row's inputs were refused; nothing is billed
-    NOT_SUBMITTED = "not_submitted"  # nothing was sent for it; nothing is billed
-    UNKNOWN = "unknown"  # it may be running, or billed; ``error`` says what to look at
+    SUCCESS = "success"
+    ERROR = "error"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    INVALID_INPUT = "invalid_input"
+    NOT_SUBMITTED = "not_submitted"
+    UNKNOWN = "unknown"
 
+
+#: status -> what it means, and what is billed.
+STATUS_MEANINGS: Mapping[RowStatus, str] = {
+    RowStatus.SUCCESS: "there is a video; it is billed",
+    RowStatus.ERROR: "the job failed, or its video could not be stored; `error` says whether it is billed",
+    RowStatus.BLOCKED: "the content rules refused the prompt or the image; nothing is billed, and the same would be "
+    "refused again",
+    RowStatus.EXPIRED: "the job's record was deleted before its end was seen; if it completed, it is billed",
+    RowStatus.INVALID_INPUT: "the API refused the row's inputs; nothing is billed",
+    RowStatus.NOT_SUBMITTED: "nothing was sent for the row, such as after `stop_after_failures` or `cost_limit`; "
+    "nothing is billed",
+    RowStatus.UNKNOWN: "the job may be running, or billed; `error` says how to find out",
+}
 
 #: error -> the status of its row. The most specific class counts.
 STATUS_OF_ERROR: Mapping[type[RunwayError], RowStatus] = {
@@ -196,12 +209,13 @@ def choose_terminal_reason(counts: Mapping[str, int], stopped: str | None = None
 
 
 def build_manifest(
-    table: ResultTable, *, estimated_cost: float | None, stopped: str | None = None, **more: Any
+    table: ResultTable, *, estimated_cost: float | None, stopped: str | None = None, kept: int = 0
 ) -> dict[str, Any]:
     """Return what the task of a batch returns: plain JSON, small whatever the number of rows.
 
-    :param estimated_cost: USD, before the first submit; None where a price is not known.
-    :param stopped: as in :func:`choose_terminal_reason`. :param more: further JSON values.
+    :param estimated_cost: USD, of all rows; None where a price is not known.
+    :param stopped: as in :func:`choose_terminal_reason`.
+    :param kept: rows that had succeeded in an earlier try, or before a clear.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -210,12 +224,12 @@ def build_manifest(
         "counts": dict(table.counts),
         "cost": table.cost,
         "estimated_cost": estimated_cost,
+        "kept": kept,
         "ordered": True,
         "rejoin_key": "custom_id",
         "terminal_reason": choose_terminal_reason(table.counts, stopped),
         "submitted_at": format_timestamp(table.submitted_at),
         "completed_at": format_timestamp(table.completed_at),
-        **more,
     }
 
 

@@ -6,7 +6,9 @@ replaces an earlier one, except that the id of a job is never forgotten.
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +19,17 @@ from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.submission.journal import JournalEntry
 
 #: The columns of a result that the journal keeps. The others are those of the row itself.
-_KEPT_COLUMNS = ("output_url", "output_path", "request_id", "model", "cost", "seed", "error")
+_KEPT_COLUMNS = (
+    "output_url",
+    "output_path",
+    "request_id",
+    "model",
+    "cost",
+    "seed",
+    "error",
+    "submitted_at",
+    "completed_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +45,12 @@ class StoredResult:
     try_number: int
     code: str | None
     cost: float | None
-    text: str = field(repr=False)
+    text: bytes = field(repr=False)
 
     def to_row_result(self, row: BatchRow) -> RowResult:
         """Return the line of the table."""
-        kept = json.loads(self.text)
-        return replace(
-            RowResult.from_job(row, self.status),
-            **{name: kept[name] for name in _KEPT_COLUMNS},
-            submitted_at=kept["submitted_at"],
-            completed_at=kept["completed_at"],
-        )
+        kept = dict(zip(_KEPT_COLUMNS, json.loads(self.text), strict=True))
+        return replace(RowResult.from_job(row, self.status), **kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,9 @@ class RowState:
             raise ValueError(f"a line of the journal cannot be read: {problem!r}") from None
 
     def _set_entry(self, entry: JournalEntry) -> None:
+        if entry.request_id is not None:  # only a submit without an id is compared with the history
+            entry = replace(entry, image_digest=None, prompt_digest=None, expires_at=None)
+        entry = replace(entry, model=sys.intern(entry.model))
         self.entry = entry if self.entry is None else merge_entries(self.entry, entry)
         if self.outcome is not None and self.outcome.outcome.job.request_id != self.request_id:
             self.outcome = None
@@ -144,7 +154,7 @@ def format_outcome(custom_id: str, outcome: WaitOutcome, try_number: int) -> byt
 
 def format_result(custom_id: str, result: RowResult, try_number: int, code: str | None) -> bytes:
     """Return the journal's line about a row's result. :param code: of its error; None: there is none."""
-    columns = {name: getattr(result, name) for name in (*_KEPT_COLUMNS, "submitted_at", "completed_at")}
+    columns = {name: getattr(result, name) for name in _KEPT_COLUMNS}
     record = {"status": result.status.value, "code": code, **columns}
     return _format_line({"row": custom_id, "result": record, "try": try_number})
 
@@ -154,7 +164,7 @@ def parse_lines(data: bytes) -> Iterable[dict[str, Any]]:
 
     :raises ValueError: one of them cannot be read.
     """
-    for line in data.splitlines():
+    for line in io.BytesIO(data):
         if line.strip():
             record = json.loads(line)
             if not isinstance(record, dict) or not isinstance(record.get("row"), str):
@@ -170,7 +180,7 @@ def _parse_result(record: Mapping[str, Any]) -> StoredResult:
         try_number=int(record["try"]),
         code=result["code"],
         cost=result["cost"],
-        text=json.dumps({name: result[name] for name in (*_KEPT_COLUMNS, "submitted_at", "completed_at")}),
+        text=json.dumps([result[name] for name in _KEPT_COLUMNS], separators=(",", ":")).encode(),
     )
 
 

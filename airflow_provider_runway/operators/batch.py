@@ -48,8 +48,14 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
         ``ObjectStoragePath`` takes. (templated)
     :param result_path: the folder for the table, the videos and the journal: a local path that all workers and
         triggerers share, or any URL that ``ObjectStoragePath`` takes. Each task instance needs its own. (templated)
-    :param prompt_text: for rows without one; so are ``prompt_image``, ``reference_images``, ``duration``, ``ratio``,
-        ``model``, ``model_params`` (merged, and the row's fields win) and ``image_conn_id``. (templated)
+    :param prompt_text: for rows without one, as are the next seven. (templated)
+    :param prompt_image: for rows without one. (templated)
+    :param reference_images: for rows without their own. (templated)
+    :param duration: seconds of video, for rows without one. (templated)
+    :param ratio: for rows without one. (templated)
+    :param model: for rows without one. (templated)
+    :param model_params: further fields by the API's names. Those of a row are added, and win. (templated)
+    :param image_conn_id: the connection for the images' storage, for rows without one. (templated)
     :param output_path: where a row's video is stored, as on ``RunwayGenerateOperator``; ``{custom_id}`` may stand in
         it, too. None: in ``result_path``, named by its ``custom_id``. (templated)
     :param fail_on_partial_error: fail the task at the end if any row has no video. A retry or a clear then submits the

@@ -133,7 +133,7 @@ class BatchExecution:
         current = BatchTry(
             try_number=self.task.attempt.try_number,
             max_tries=self.task.attempt.max_tries,
-            had_journal=not content.is_new,
+            had_journal=not content.is_new or not self.operator.durable,
             is_damaged=bool(content.damaged),
             on_orphaned_intent=self._orphan_policy,
         )

@@ -101,6 +101,11 @@ class Tile:
     batch: Batch | None = None
 
     @property
+    def has_job(self) -> bool:
+        """Is there a job to show? A task that only estimated the cost has none."""
+        return self.state != SUBMITTED or self.request_id is not None or self.batch is not None
+
+    @property
     def shown_at(self) -> float | None:
         """The time that the tile shows."""
         return self.completed_at or self.submitted_at or self.since
@@ -155,7 +160,8 @@ def make_tile(task: Mapping[str, Any], value: Any) -> Tile:
         request_id=read_text(result.get("request_id")),
     )
     if (batch := read_batch(result)) is not None:
-        return replace(tile, batch=batch, cost=parse_number(result.get("cost")), request_id=None)
+        cost, completed_at = parse_number(result.get("cost")), parse_timestamp(result.get("completed_at"))
+        return replace(tile, batch=batch, cost=cost, request_id=None, completed_at=completed_at)
     if state != SUCCESS:
         return tile
     outputs = read_outputs(result)
@@ -194,10 +200,12 @@ def make_row_tile(batch_key: TaskKey, index: int, row: Mapping[str, Any]) -> Til
 def merge_tiles(tiles: Iterable[Tile]) -> list[Tile]:
     """Return the tiles with one for each job: where a task submitted it and another one waits, the waiting task's.
 
-    It gets what only the submitting task knows.
+    It gets what only the submitting task knows. Tiles without a job are left out.
     """
     kept: dict[tuple[str, ...], Tile] = {}
     for tile in tiles:
+        if not tile.has_job:
+            continue
         key = tile.key
         name = (
             (key.dag_id, key.run_id, tile.request_id)

@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_runway.batch import read_results
 from airflow_provider_runway.batch.results import (
+    STATUS_MEANINGS,
     RowResult,
     RowStatus,
     build_manifest,
@@ -71,6 +72,10 @@ def test_a_result_survives_the_table() -> None:
     assert bare.model == "runway-gen4-turbo"
 
 
+def test_every_status_has_a_meaning() -> None:
+    assert set(STATUS_MEANINGS) == set(RowStatus)
+
+
 @pytest.mark.parametrize("error", list_error_classes(), ids=lambda error: error.code)
 def test_every_error_of_this_package_has_a_status(error: type[RunwayError]) -> None:
     assert get_row_status(error("x")) is not RowStatus.SUCCESS
@@ -106,11 +111,11 @@ def test_the_counts_sum_to_the_number_of_rows(tmp_path: Path) -> None:
 
 
 def test_a_manifest_stays_small_and_is_plain_json(tmp_path: Path) -> None:
-    manifest = build_manifest(write_results(make_results(5000), f"{tmp_path}/"), estimated_cost=2500.0, waves=9)
+    manifest = build_manifest(write_results(make_results(5000), f"{tmp_path}/"), estimated_cost=2500.0, kept=9)
     assert json.loads(json.dumps(manifest)) == manifest
     assert len(json.dumps(manifest)) < 1000
     assert manifest["result_uri"] == str(tmp_path / "results.jsonl")
-    assert (manifest["request_count"], manifest["rejoin_key"], manifest["waves"]) == (5000, "custom_id", 9)
+    assert (manifest["request_count"], manifest["rejoin_key"], manifest["kept"]) == (5000, "custom_id", 9)
     assert (manifest["cost"], manifest["estimated_cost"], manifest["terminal_reason"]) == (357.5, 2500.0, "partial")
 
 

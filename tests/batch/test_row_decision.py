@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -41,7 +40,7 @@ def make_state(
         kind = OutcomeKind.COMPLETED if seen is None else OutcomeKind.FAILED
         state.outcome = SeenOutcome(WaitOutcome(kind, JobSummary("job"), seen, seen), 1)
     if result is not None:
-        state.result = StoredResult(result, request_id, 1, code or None, None, json.dumps({}))
+        state.result = StoredResult(result, request_id, 1, code or None, None, b"[]")
     return state
 
 

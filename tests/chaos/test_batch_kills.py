@@ -11,16 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from batch_payments import check_batch
 from kill_plan import BATCH_POINTS, KillPlan
 
 from airflow_provider_runway.emulator import EmulatorControl
+from airflow_provider_runway.emulator.options import TEST_KEY
+from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from local_airflow import EmulatorProcess, LocalAirflow
 
 ROWS = int(os.environ.get("RUNWAY_CHAOS_ROWS", "20"))
 SOAK_ROWS = 200
 DAGS = Path(__file__).parent / "dags"
 VENV_2 = Path(__file__).resolve().parents[2] / ".venv-2.11"
+
+
+def add_job_of_account(emulator: EmulatorProcess) -> None:
+    """Submit a job that fails, so that the history shows that it can be read, and nothing more is billed."""
+    control = EmulatorControl(emulator.url)
+    control.add_fault(call="submit", fault="job_fails", times=1)
+    body = {"promptText": "not of the batch", "promptImage": "https://example.com/other.png", "seed": 1}
+    headers = {"x-api-key": TEST_KEY}
+    requests.post(f"{emulator.url}/v2/{DEFAULT_MODEL}", json=body, headers=headers, timeout=10).raise_for_status()
+    control.clear_faults()
 
 
 @contextmanager
@@ -46,6 +59,7 @@ def test_a_batch_killed_at_each_point_pays_once_and_delivers(
     if is_airflow2 and not (VENV_2 / "bin" / "airflow").exists():
         pytest.skip("no .venv-2.11: `make test` makes it")
     EmulatorControl(emulator.url).reset()
+    add_job_of_account(emulator)
     plan.write({"generate[-1]": dict.fromkeys(BATCH_POINTS, 1)})
     with start_airflow(tmp_path, plan, emulator, ROWS, is_airflow2=is_airflow2) as airflow:
         run = airflow.trigger("killed_batch")
@@ -85,6 +99,7 @@ def test_a_batch_of_200_rows_under_40_kills_and_faults_pays_once_and_delivers(
     control = EmulatorControl(emulator.url)
     control.reset()
     control.clear_faults()
+    add_job_of_account(emulator)
     control.add_fault(call="submit", fault="cut_after", probability=0.1)
     control.add_fault(call="submit", fault="rate_limited", probability=0.04, window=3)
     control.add_fault(call="status", fault="server_error", probability=0.05, status=502)

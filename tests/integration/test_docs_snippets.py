@@ -59,6 +59,7 @@ STARTED = [
     "sunflowers_in_two_steps",
     "every_morning",
     "animate_a_folder",
+    "animate_what_a_function_returns",
     "call_the_api",
     "wait_without_a_triggerer",
     "two_accounts",

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow_runtime import TaskInstance, run_task, run_trigger
+from airflow_runtime import TaskInstance, resume, run_task, run_trigger
 from batches import find_wrong_rows, make_batch, make_rows, read_table
 from submits import list_own_billable_ids, set_connection_extra
 
 from airflow_provider_runway.batch.results import RowStatus
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
+from airflow_provider_runway.task_deferral import TRIGGER_FAILED
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -149,3 +150,40 @@ def test_what_a_deferral_carries_is_small_and_has_no_secrets(
     assert len(stored) < 2_000
     assert gateway.test_key not in stored
     assert "scene" not in stored
+
+
+def test_a_row_that_cannot_be_found_is_unknown_and_holds_up_no_other(
+    gateway: Emulator, ti: TaskInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection_extra(monkeypatch, timeout=[0.5, 0.5])
+    gateway.add_fault("submit:cut_after:times=1")
+    gateway.add_fault("history:server_error:times=0,status=503")
+    manifest = run_task(lambda: make_batch(tmp_path, make_rows(6)), ti)
+    assert (manifest["counts"]["unknown"], manifest["counts"]["success"]) == (1, 5)
+    (unknown,) = [row for row in read_table(manifest) if row["status"] == "unknown"]
+    assert "may" in unknown["error"]
+    gateway.clear_faults()
+    ti.clear()
+    manifest = run_task(lambda: make_batch(tmp_path, make_rows(6)), ti)
+    assert find_wrong_rows(gateway, read_table(manifest)) == []
+    assert len(list_own_billable_ids(gateway)) == 6, "the next try finds the job, and pays nothing"
+
+
+def test_a_batch_that_is_not_durable_pays_again(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
+    run_task(lambda: make_batch(tmp_path, make_rows(3), durable=False), ti)
+    ti.retry()
+    manifest = run_task(lambda: make_batch(tmp_path, make_rows(3), durable=False), ti)
+    assert manifest["counts"]["success"] == 3
+    assert len(list_own_billable_ids(gateway)) == 6
+
+
+def test_a_trigger_failure_loses_nothing(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
+    with pytest.raises(TaskDeferred):
+        make_batch(tmp_path, make_rows(5)).execute(ti.context())
+    failed = {"error": "Trigger failure"}
+    with pytest.raises(TaskDeferred) as caught:
+        make_batch(tmp_path, make_rows(5)).resume_execution(TRIGGER_FAILED, failed, ti.context())
+    event = run_trigger(caught.value.trigger)
+    manifest = resume(make_batch(tmp_path, make_rows(5)), ti, caught.value, event)
+    assert find_wrong_rows(gateway, read_table(manifest)) == []
+    assert len(list_own_billable_ids(gateway)) == 5

@@ -105,6 +105,10 @@ def test_a_job_submitted_by_one_task_and_awaited_by_another_is_one_tile() -> Non
     assert [tile.key.task_id for tile in merge_tiles(reversed(tiles))] == ["wait_again", "submit_only", "wait"]
 
 
+def test_a_task_that_only_estimated_the_cost_has_no_tile() -> None:
+    assert merge_tiles([make_tile(task(), {"job_count": 1, "estimated_cost": 0.5})]) == []
+
+
 def test_a_batch_shows_its_counts() -> None:
     manifest = {
         "result_uri": "/videos/results.jsonl",

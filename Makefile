@@ -27,13 +27,8 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help env lint types unit unit-2.11 integration chaos cluster test matrix mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
-	clean distclean
-=======
-.PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test mutants docs docs-tables demo emulator build check-wheel \
-	constraints demo-image screenshots clean distclean
->>>>>>> main
+.PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test matrix mutants docs docs-tables demo emulator build \
+	check-wheel constraints demo-image screenshots clean distclean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9.-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -189,8 +184,4 @@ clean: ## Remove the files that builds and tests leave
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
-<<<<<<< HEAD
-	@rm -rf .uv .matrix $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)
-=======
-	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_FAB) $(VENV_CLUSTER)
->>>>>>> main
+	@rm -rf .uv .matrix $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_FAB) $(VENV_CLUSTER)

@@ -27,8 +27,13 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
+.PHONY: help env lint types unit unit-2.11 integration chaos cluster test matrix mutants docs docs-tables demo emulator build check-wheel constraints demo-image \
+	clean distclean
+=======
 .PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test mutants docs docs-tables demo emulator build check-wheel \
 	constraints demo-image screenshots clean distclean
+>>>>>>> main
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9.-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +119,9 @@ cluster: $(VENV_CLUSTER)/.ready ## Kill all parts of a Celery cluster by turns w
 
 test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
 
+matrix: env ## Run the unit tests on each Airflow and Python that is supported, and write docs/versions.md (ARGS: rows, such as 3.1)
+	@$(BIN)/python tools/matrix.py --uv $(UV) $(ARGS)
+
 mutants: env ## Make known mistakes one by one and check that the tests catch each (ARGS: words of their names)
 	@$(BIN)/python tools/mutants.py $(ARGS)
 
@@ -181,4 +189,8 @@ clean: ## Remove the files that builds and tests leave
 	@find . -name __pycache__ -not -path './.venv*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## And the environments
+<<<<<<< HEAD
+	@rm -rf .uv .matrix $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_CLUSTER)
+=======
 	@rm -rf .uv $(VENV) $(VENV_2) $(VENV_DOCS) $(VENV_FAB) $(VENV_CLUSTER)
+>>>>>>> main

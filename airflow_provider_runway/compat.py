@@ -89,22 +89,30 @@ __all__ = [
     "get_connection_async",
     "get_deployment_id",
     "get_first_reschedule_at",
+    "get_outlet_events",
     "get_stats",
     "get_storage_conn_id",
     "get_task_state_store",
     "get_unrendered",
     "has_plugin_pages",
+    "is_asset",
+    "is_asset_alias",
     "is_connection_missing",
+    "make_asset",
     "make_cli_group",
+    "make_operator_lineage",
     "make_storage_path",
     "make_timer_trigger",
     "make_unrendered",
     "mask_secret",
     "read_connection_in_command",
+    "read_hook_lineage",
     "read_link_xcom",
-    "report_lineage",
+    "report_read_file",
+    "report_written_file",
     "run_in_thread",
     "task_decorator_factory",
+    "to_openlineage_dataset",
 ]
 
 
@@ -322,15 +330,70 @@ def get_config(section: str, option: str) -> str | None:
     return value or None
 
 
-def report_lineage(path: ObjectStoragePath) -> None:
-    """Report to Airflow's lineage that the task wrote this path, as the path's own ``open`` does.
+def report_read_file(hook: BaseHook, uri: str) -> None:
+    """Report to Airflow's lineage that a hook read a file."""
+    _get_lineage_collector().add_input_asset(context=hook, uri=uri)
 
-    The reported name has no connection in it: that is no part of what was written, and 2.11 warns about it.
-    """
+
+def report_written_file(hook: BaseHook, uri: str) -> None:
+    """Report to Airflow's lineage that a hook wrote a file."""
+    _get_lineage_collector().add_output_asset(context=hook, uri=uri)
+
+
+def _get_lineage_collector() -> Any:
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-    collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
-    collector.add_output_asset(context=path, uri=f"{path.protocol}://{path.path.lstrip('/')}")
+    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+
+
+def make_asset(uri: str) -> Any:
+    """Return the asset with this URI: an ``Asset``, or a ``Dataset`` on Airflow 2."""
+    from airflow.providers.common.compat.sdk import Asset
+
+    return Asset(uri=uri)
+
+
+def is_asset(outlet: Any) -> bool:
+    """Return whether an outlet is an asset, or on Airflow 3 a reference to one."""
+    from airflow.providers.common.compat.sdk import Asset
+
+    return isinstance(outlet, Asset) or "AssetRef" in {base.__name__ for base in type(outlet).__mro__}
+
+
+def is_asset_alias(outlet: Any) -> bool:
+    """Return whether an outlet is an alias, to which a task adds assets while it runs."""
+    from airflow.providers.common.compat.sdk import AssetAlias
+
+    return isinstance(outlet, AssetAlias)
+
+
+def get_outlet_events(context: Mapping[str, Any]) -> Any | None:
+    """Return the accessors of the events of a task's outlets, by the outlet."""
+    return context.get("outlet_events")
+
+
+def read_hook_lineage() -> tuple[list[Any], list[Any]]:
+    """Return the OpenLineage datasets that hooks reported as read and as written in this process."""
+    from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
+
+    collected = _get_lineage_collector().collected_assets
+    inputs = [translate_airflow_asset(info.asset, info.context) for info in collected.inputs]
+    outputs = [translate_airflow_asset(info.asset, info.context) for info in collected.outputs]
+    return inputs, outputs
+
+
+def to_openlineage_dataset(inlet_or_outlet: Any) -> Any | None:
+    """Return the OpenLineage dataset of an author's inlet or outlet, None where it has none."""
+    from airflow.providers.openlineage.extractors.manager import ExtractorManager
+
+    return ExtractorManager.convert_to_ol_dataset(inlet_or_outlet)
+
+
+def make_operator_lineage(inputs: list[Any], outputs: list[Any], run_facets: dict[str, Any]) -> Any:
+    """Return what an operator hands to Airflow's OpenLineage provider."""
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=run_facets)
 
 
 def make_unrendered(value: Any) -> Any:

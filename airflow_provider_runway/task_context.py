@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import get_config, get_deployment_id, get_task_state_store, make_storage_path
+from airflow_provider_runway.compat import (
+    get_config,
+    get_deployment_id,
+    get_outlet_events,
+    get_task_state_store,
+    make_storage_path,
+)
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.links.runway import show_link
@@ -32,12 +38,14 @@ class TaskContext:
     """One execution of a task instance: its identity, this try, its XComs and its links.
 
     :param operator: the operator that is running, whose links follow the XComs; None: there are no links to show.
+    :param outlet_events: Airflow's accessors of the events of the task's outlets.
     """
 
     attempt: TaskAttempt
     task_instance: Any = field(repr=False)
     read_identity: Callable[[], JobIdentity] = field(repr=False)
     operator: Any = field(default=None, repr=False)
+    outlet_events: Any = field(default=None, repr=False)
 
     @property
     def identity(self) -> JobIdentity:
@@ -83,6 +91,7 @@ class TaskContext:
             task_instance=ti,
             read_identity=read_identity,
             operator=operator,
+            outlet_events=get_outlet_events(context),
         )
 
     def push_xcom(self, key: str, value: Any) -> None:

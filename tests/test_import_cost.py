@@ -27,6 +27,7 @@ IMPORTED_LATE = {
     "checks.account_findings",
     "emulator",
     "inputs.build_request",
+    "lineage.hook_lineage",
     "operators.job_execution",
     "outputs.store",
     "polling.rate_limiter",

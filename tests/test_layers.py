@@ -16,6 +16,10 @@ ROOT = Path(airflow_provider_runway.__file__).parent
 #: layer -> the layers that it may import, beside itself. ``__init__`` is the top level, which holds the version.
 CORE = {"__init__", "exceptions"}
 AIRFLOW_FACING = {"compat", "airflow_errors", "task_context", "task_deferral"}
+JOB_LAYERS = {
+    *("segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers"),
+    *("lineage", "links"),
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "exceptions": set(),
@@ -31,27 +35,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "submission": CORE | {"segmind", "history", "polling", "transports", "hooks", "inputs", "spending"},
     "batch": CORE
     | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "spending", "compat"},
+    "lineage": CORE | {"segmind", "transports", "compat"},
     "links": CORE | {"segmind", "compat", "videos"},
-    "operators": CORE
-    | AIRFLOW_FACING
-    | {
-        "segmind",
-        "history",
-        "polling",
-        "transports",
-        "hooks",
-        "inputs",
-        "outputs",
-        "submission",
-        "spending",
-        "batch",
-        "triggers",
-        "links",
-    },
+    "operators": CORE | AIRFLOW_FACING | JOB_LAYERS | {"spending", "batch"},
     "decorators": CORE | {"compat", "airflow_errors", "batch", "operators"},
-    "sensors": CORE
-    | AIRFLOW_FACING
-    | {"segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "triggers", "links"},
+    "sensors": CORE | AIRFLOW_FACING | JOB_LAYERS,
     "triggers": CORE
     | {"compat", "segmind", "history", "polling", "transports", "hooks", "inputs", "outputs", "submission", "batch"},
     "cli": CORE | {"segmind", "history", "transports", "checks", "hooks", "spending", "compat"},

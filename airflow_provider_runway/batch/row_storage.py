@@ -56,13 +56,13 @@ def store_videos(
         if is_killed():
             return
         try:
-            paths = store_outputs(
+            stored = store_outputs(
                 each.job, each.output_path, None, settings, log, max_bytes, custom_id=each.row.custom_id
             )
         except DownloadFailedError as problem:
             on_result(each, each.job, problem)
         else:
-            on_result(each, each.job.add_output_paths(paths), None)
+            on_result(each, each.job.add_output_paths([file.path for file in stored]), None)
 
     with ThreadPoolExecutor(THREAD_COUNT, thread_name_prefix="runway-store") as pool:
         list(pool.map(store, jobs))

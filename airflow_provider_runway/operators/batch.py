@@ -12,6 +12,8 @@ from airflow_provider_runway.compat import BaseOperator, make_unrendered
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
+from airflow_provider_runway.lineage.task_lineage import TaskLineage, describe_batch_lineage
 from airflow_provider_runway.links.batch import RunwayResultsLink
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.segmind.model_fields import safe_repr
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_runway.operators.batch_execution import BatchExecution
 
 
-class RunwayGenerateBatchOperator(BaseOperator):
+class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
     """Submit many jobs to Runway's models on Segmind, wait for their videos, and write a table of results.
 
     **Each row costs about USD 0.50 (5 s) to 1.00 (10 s).** A row is one job, however often the task is retried or
@@ -150,6 +152,7 @@ class RunwayGenerateBatchOperator(BaseOperator):
         self.estimate_only = estimate_only
         self.is_killed = False
         self.out_count = 0
+        self.manifest: dict[str, Any] | None = None
         self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -190,6 +193,10 @@ class RunwayGenerateBatchOperator(BaseOperator):
             self._estimate()
         except RunwayError as problem:
             self.log.warning("No estimate: %s", problem)
+
+    def describe_lineage(self) -> TaskLineage:
+        """Return the file of the rows as the input, and the table of results as the output."""
+        return describe_batch_lineage(self.requests_path, self.manifest)
 
     def on_kill(self) -> None:
         """Send and store nothing more. The API has no cancel: what is out goes on, and is billed when it completes."""

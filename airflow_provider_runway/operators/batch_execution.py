@@ -28,6 +28,8 @@ from airflow_provider_runway.exceptions import ThrottledError
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
+from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
+from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.operators.batch_rows import make_row_source, read_result_path
 from airflow_provider_runway.operators.batch_spending import BatchSpending, WaveAllowance
 from airflow_provider_runway.operators.spending_check import SpendingCheck
@@ -342,9 +344,13 @@ class BatchExecution:
             manifest["result_uri"],
             ", ".join(f"{count} {status}" for status, count in manifest["counts"].items() if count),
         )
+        self.operator.manifest = manifest
+        lineage = self.operator.describe_lineage()
+        report_hook_lineage(self.hook, lineage, self.log)
         if error is not None:
             self.task.push_xcom("return_value", manifest)
             raise error
+        fill_outlet_events(self.task.outlet_events, self.operator.outlets, lineage, self.log)
         return manifest
 
     def _log_survey(self, survey: Survey, state: BatchRunState) -> None:

@@ -20,6 +20,9 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
+from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
+from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
+from airflow_provider_runway.lineage.task_lineage import OutputFile, to_lineage_uri
 from airflow_provider_runway.operators.operator_inputs import build_operator_request
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
@@ -88,6 +91,7 @@ class JobExecution:
         # Before the first poll: whatever fails from here on, the id is on the task's page.
         self.task.push_xcom("request_id", job.request_id)
         if not operator.wait_for_completion:
+            self._report_lineage()
             self.submitter.mark_delivered(job.request_id, job.cost)
             return job.to_xcom(operator.prompt_text)
         if job.status == JobState.COMPLETED:
@@ -109,10 +113,10 @@ class JobExecution:
 
     def finish(self, outcome: WaitOutcome, job: JobSummary) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
-        self.operator.current_job = job
+        done = job.merged_with(outcome.job)
+        self.operator.current_job = done
         if (error := outcome.to_error()) is not None:
             raise error
-        done = job.merged_with(outcome.job)
         self.log.info("%s", describe_completed(done))
         warn_of_contradicted_price(self.log, done.model, done.cost, self._find_price_of_own_job())
         return self._deliver(done)
@@ -165,7 +169,7 @@ class JobExecution:
         """Store the outputs if asked to, push the result, and mark the job as delivered."""
         operator = self.operator
         if operator.output_path is not None:
-            paths = store_outputs(
+            stored = store_outputs(
                 job,
                 operator.output_path,
                 operator.output_conn_id,
@@ -173,13 +177,26 @@ class JobExecution:
                 self.log,
                 operator.max_output_bytes,
             )
-            job = job.add_output_paths(paths)
+            job = job.add_output_paths([file.path for file in stored])
+            operator.stored_files = tuple(
+                OutputFile(uri, file.size, file.content_type)
+                for file in stored
+                if (uri := to_lineage_uri(file.path)) is not None
+            )
+        operator.current_job = job
         result = job.to_xcom(operator.prompt_text)
         for key in ("output_url", "output_urls", "output_path"):
             if result[key]:
                 self.task.push_xcom(key, result[key])
+        self._report_lineage()
         self.submitter.mark_delivered(job.request_id, job.cost)
         return result
+
+    def _report_lineage(self) -> None:
+        """Report the job's files to hook lineage, and its facts to the events of the task's outlets."""
+        lineage = self.operator.describe_lineage()
+        report_hook_lineage(self.hook, lineage, self.log)
+        fill_outlet_events(self.task.outlet_events, self.operator.outlets, lineage, self.log)
 
 
 def warn_of_late_retry(operator: BaseOperator, attempt: TaskAttempt) -> None:

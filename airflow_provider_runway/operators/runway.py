@@ -13,6 +13,8 @@ from airflow_provider_runway.compat import BaseOperator
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
+from airflow_provider_runway.lineage.task_lineage import OutputFile, TaskLineage, describe_job_lineage
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import safe_repr
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 MAX_TIMEOUT_S = 1e10
 
 
-class RunwayGenerateOperator(BaseOperator):
+class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     """Submit a job to one of Runway's models on Segmind, and wait for its video if asked to.
 
     **A job costs about USD 0.50 (5 s) to 1.00 (10 s).** One task instance submits one job, however
@@ -160,6 +162,7 @@ class RunwayGenerateOperator(BaseOperator):
         self.cost_limit = cost_limit
         self.estimate_only = estimate_only
         self.current_job: JobSummary | None = None
+        self.stored_files: tuple[OutputFile, ...] = ()
         if output_path is not None and not wait_for_completion:
             raise ValueError(
                 f"Task {self.task_id!r}: output_path needs wait_for_completion=True; a task that only submits "
@@ -222,6 +225,10 @@ class RunwayGenerateOperator(BaseOperator):
             self.deferrable = False
         with self._start_execution(context) as execution:
             return execution.wait(job, deadline)
+
+    def describe_lineage(self) -> TaskLineage:
+        """Return the image as the input, and the stored files, or else the output URLs, as the output."""
+        return describe_job_lineage(self.prompt_image, self.current_job, self.stored_files)
 
     def dry_run(self) -> None:
         """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 from uuid import uuid4
 
-from airflow_provider_runway.compat import make_storage_path, report_lineage
+from airflow_provider_runway.compat import make_storage_path
 
 #: Storages where an upload appears under its name when it is complete, or not at all, and where renaming is a copy that
 #: needs more permissions. On any other storage a file is uploaded under a temporary name, and renamed.
@@ -91,7 +91,6 @@ def upload_file(file: Path, path: str, conn_id: str | None) -> None:
         raise
     except Exception as problem:  # storage clients have errors of their own; none may hide what was paid for
         raise OSError(f"{type(problem).__name__}: {problem}") from problem
-    report_lineage(target)
 
 
 def _upload_and_rename(file_system: Any, file: Path, path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import ClientSettings, Log
 
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """One stored output: its path, its size in bytes, and its MIME type where that is known."""
+
+    path: str
+    size: int
+    content_type: str | None
+
+
 #: (the file's extension, None while it is not known) -> its full path.
 FormatPath = Callable[[str | None], str]
 
@@ -69,8 +81,8 @@ def store_outputs(
     log: Log,
     max_bytes: int = MAX_OUTPUT_BYTES,
     custom_id: str | None = None,
-) -> list[str]:
-    """Store every output of a job, one after the other, and return their paths.
+) -> list[StoredOutput]:
+    """Store every output of a job, one after the other, and return what is stored.
 
     Each is downloaded into a temporary file, checked, and appears under its name only then: no reader sees half of it.
     Storing it again replaces it. Where one of several fails, those before it are stored, and a retry downloads all of
@@ -85,7 +97,7 @@ def store_outputs(
     count = len(summary.output_urls)
     of_job = {"request_id": summary.request_id, "model": summary.model, "seed": summary.seed, "custom_id": custom_id}
     allowlist = DownloadAllowlist.for_job(settings.base_urls, summary.output_urls)
-    paths = []
+    stored = []
     for index, url in enumerate(summary.output_urls):
         values = {"index": index, **of_job}
         fetch = partial(download, url, settings=settings, log=log, max_bytes=max_bytes, allowlist=allowlist)
@@ -100,8 +112,8 @@ def store_outputs(
         log.info(
             "Job %s: output %d of %d stored, %d bytes at %s.", summary.request_id, index + 1, count, file.size, path
         )
-        paths.append(path)
-    return paths
+        stored.append(StoredOutput(path, file.size, file.media.mime))
+    return stored
 
 
 def _add_job_facts(problem: DownloadFailedError, summary: JobSummary, url: str, index: int) -> DownloadFailedError:

@@ -25,6 +25,9 @@ from airflow_provider_runway.exceptions import (
 )
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.lineage.openlineage_methods import OpenLineageMethods
+from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
+from airflow_provider_runway.lineage.task_lineage import TaskLineage, describe_job_lineage
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.polling.wait_state import may_be_too_new
 from airflow_provider_runway.segmind.billing_notices import describe_completed
@@ -61,7 +64,7 @@ class _NotSkippable(BaseException):
         self.error = error
 
 
-class RunwayJobSensor(BaseSensorOperator):
+class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
     """Wait for a job on Segmind, and return the XCom contract with its output URLs.
 
     Waiting costs nothing, and a sensor never submits. It can wait for any job whose id is known, also for one
@@ -97,6 +100,7 @@ class RunwayJobSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self._last_status = ""
         self._started_at = 0.0
+        self._finished_job: JobSummary | None = None
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke in the worker."""
@@ -162,6 +166,13 @@ class RunwayJobSensor(BaseSensorOperator):
                 next_method, next_kwargs = "execute_complete", {"event": outcome.to_event()}
             return super().resume_execution(next_method, next_kwargs, context)
 
+    def describe_lineage(self) -> TaskLineage:
+        """Return the output URLs as the output. The image is known to the task that submitted the job."""
+        try:
+            return describe_job_lineage(None, self._finished_job or self._job())
+        except _NotSkippable:  # the id is no id; the task's own error says so
+            return TaskLineage()
+
     def on_kill(self) -> None:
         """Log that the job goes on: the API has no cancel."""
         log_kill(self.log, self._job())
@@ -197,14 +208,15 @@ class RunwayJobSensor(BaseSensorOperator):
 
     def _finish(self, outcome: WaitOutcome, job: JobSummary, task: TaskContext) -> dict[str, Any]:
         """Return the completed job, or raise the error that the outcome means."""
+        done = self._finished_job = job.merged_with(outcome.job)
         if (error := outcome.to_error()) is not None:
             raise self._sensor_error(error) from None
-        done = job.merged_with(outcome.job)
         self.log.info("%s", describe_completed(done))
         prompt_text = self.request_id.get("prompt_text") if isinstance(self.request_id, Mapping) else None
         result = done.to_xcom(prompt_text)
         for key in ("request_id", "output_url", "output_urls"):
             task.push_xcom(key, result[key])
+        fill_outlet_events(task.outlet_events, self.outlets, self.describe_lineage(), self.log)
         return result
 
     def _sensor_error(self, error: RunwayError) -> BaseException:

@@ -12,6 +12,8 @@ from typing import Any
 
 import boto3
 import pytest
+from airflow.providers.common.compat import sdk
+from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow_runtime import TaskInstance, run_task
 from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
@@ -99,11 +101,11 @@ def test_a_refused_upload_names_the_paid_job_and_may_be_retried(
 
 
 def test_the_stored_file_is_reported_as_lineage(bucket: Any, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    lineage = import_module("airflow.sdk.lineage" if find_spec("airflow.sdk") is not None else "airflow.lineage.hook")
-    collector = lineage.HookLineageCollector()
-    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
-    run_task(partial(make_operator, output_path="s3://videos/clip.mp4", output_conn_id="aws_default"), ti)
-    assert [output.asset.uri for output in collector.collected_assets.outputs] == ["s3://videos/clip.mp4"]
+    collector = sdk.HookLineageCollector()
+    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector, raising=False)
+    run_task(partial(make_operator, output_path="s3://aws_default@videos/clip.mp4"), ti)
+    collected = get_hook_lineage_collector().collected_assets  # type: ignore[no-untyped-call]
+    assert [output.asset.uri for output in collected.outputs] == ["s3://videos/clip.mp4"]
 
 
 class FailingStorage(MemoryFileSystem):

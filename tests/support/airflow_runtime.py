@@ -70,11 +70,13 @@ class TaskInstance:
     xcoms: dict[tuple[str, int, str], str] = field(default_factory=dict)
     pushes: list[str] = field(default_factory=list)
     first_reschedule: datetime | None = None
+    outlet_events: Any = None
     dag_run: SimpleNamespace = field(default_factory=lambda: _run())
 
     def context(self) -> dict[str, Any]:
         """Return the context of one execution."""
         base = {"ti": self, "dag_run": self.dag_run, "run_id": self.run_id, "task_reschedule_count": 0}
+        base["outlet_events"] = self.outlet_events
         return {**base, "task_state_store": self.store} if self.has_store else base
 
     def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:

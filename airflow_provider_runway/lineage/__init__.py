@@ -1,0 +1,1 @@
+"""Tells Airflow's assets and OpenLineage what a task read, what it wrote, and what that cost."""

@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.compat import DecoratedOperator, call_decorated_function, task_decorator_factory
+from airflow_provider_runway.compat import (
+    BaseOperator,
+    DecoratedOperator,
+    call_decorated_function,
+    task_decorator_factory,
+)
 from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 
 if TYPE_CHECKING:
@@ -61,9 +66,14 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
         rows = call_decorated_function(self, context)
         with raise_as_airflow_errors(self.log):
-            path = write_requests(rows, self.result_path)
-        self.log.info("The rows that the function returned are in %s.", path)
+            self.requests_path = write_requests(rows, self.result_path)
+        self.log.info("The rows that the function returned are in %s.", self.requests_path)
         return RunwayGenerateBatchOperator.execute(self, context)
+
+    def dry_run(self) -> None:
+        """Log the rendered fields. There is no estimate, because the rows are known only when the function has run."""
+        BaseOperator.dry_run(self)
+        self.log.info("No estimate: the rows are known when the function has run. estimate_only=True runs it.")
 
     @contextmanager
     def _start_execution(self, context: Context) -> Iterator[BatchExecution]:

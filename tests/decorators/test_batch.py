@@ -85,6 +85,22 @@ def test_a_function_that_returns_no_rows_fails_before_any_request(
     assert gateway.ledger()["jobs"] == []
 
 
+def test_the_estimate_is_that_of_the_functions_rows(gateway: Emulator, ti: TaskInstance, tmp_path: Path) -> None:
+    def make_rows() -> list[dict[str, Any]]:
+        return [{"prompt_text": "one"}, {"prompt_text": "two", "duration": 10}]
+
+    estimate = run_task(lambda: make_task(make_rows, tmp_path, estimate_only=True), ti)
+    assert (estimate["job_count"], estimate["estimated_cost"]) == (2, 1.5)
+    assert gateway.ledger()["jobs"] == []
+
+
+def test_a_dry_run_does_not_call_the_function(tmp_path: Path, logged: Callable[[], str]) -> None:
+    calls: list[int] = []
+    make_task(lambda: calls.append(1), tmp_path).dry_run()
+    assert calls == []
+    assert "estimate_only=True runs it" in logged()
+
+
 def test_rows_are_given_by_the_function_alone(tmp_path: Path) -> None:
     with pytest.raises((TypeError, ValueError)):
         make_task(make_no_rows, tmp_path, requests=[{}])

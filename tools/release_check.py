@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from airflow_provider_runway import __version__
@@ -89,12 +89,18 @@ def list_dependencies(tools: Path, python: Path, airflow: str, dist: Path) -> No
     run_command(cyclonedx, dict(os.environ), str(ROOT))
     components = json.loads(sbom.read_text())["components"]
     check(len(components) > 50, f"{sbom.name} lists {len(components)} components")
-    command = [str(tools / "pip-licenses"), f"--python={python}", "--from=mixed", "--order=license"]
-    licences = json.loads(run_command([*command, "--format=json"], dict(os.environ), str(ROOT)))
-    table = run_command([*command, "--format=markdown"], dict(os.environ), str(ROOT))
-    (dist / f"licences-airflow-{airflow}.md").write_text(table)
+    command = [str(tools / "pip-licenses"), f"--python={python}", "--from=mixed", "--format=json"]
+    licences = json.loads(run_command(command, dict(os.environ), str(ROOT)))
+    (dist / f"licences-airflow-{airflow}.md").write_text(render_licences(licences))
     unusual = [f"{each['Name']} ({each['License']})" for each in licences if not KNOWN_LICENCES.search(each["License"])]
     print(f"  note    licences to look at: {', '.join(unusual) or 'none'}", flush=True)
+
+
+def render_licences(licences: Sequence[Mapping[str, str]]) -> str:
+    """Return a table of packages and their licences. Some packages have the whole text in the place of the name."""
+    rows = sorted((" ".join(each["License"].split())[:100], each["Name"], each["Version"]) for each in licences)
+    lines = [f"| {name} | {version} | {licence} |\n" for licence, name, version in rows]
+    return "| package | version | licence |\n| --- | --- | --- |\n" + "".join(lines)
 
 
 def audit(tools: Path, dist: Path, airflow: str) -> None:
@@ -106,11 +112,15 @@ def audit(tools: Path, dist: Path, airflow: str) -> None:
     constraints = ROOT / "constraints" / f"airflow-{airflow}.txt"
     command = [str(tools / "pip-audit"), "-r", str(constraints), "--no-deps", "--disable-pip", "-f", "json"]
     done = subprocess.run([*command, "-o", str(report)], capture_output=True, text=True, check=False, timeout=600)
-    if not report.exists():
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    dependencies = json.loads(report.read_text())["dependencies"] if report.exists() else []
+    audited = [each for each in dependencies if "vulns" in each]  # pip-audit calls what it skipped free of them
+    if not audited:
+        skipped = [each["skip_reason"] for each in dependencies]
+        reason = (skipped or done.stderr.strip().splitlines()[-1:] or ["no reason given"])[0]
         print(f"  NOT DONE  no audit for known vulnerabilities: {reason[:200]}", flush=True)
         return
-    found = [each for each in json.loads(report.read_text())["dependencies"] if each.get("vulns")]
+    check(len(audited) > len(dependencies) // 2, f"{len(audited)} of {len(dependencies)} packages are audited")
+    found = [each for each in audited if each["vulns"]]
     names = ", ".join(f"{each['name']} {each['version']}" for each in found) or "none"
     print(f"  note    packages with known vulnerabilities: {names}", flush=True)
 

@@ -384,8 +384,12 @@ def read_hook_lineage() -> tuple[list[Any], list[Any]]:
 
 def to_openlineage_dataset(inlet_or_outlet: Any) -> Any | None:
     """Return the OpenLineage dataset of an author's inlet or outlet, None where it has none."""
+    from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
+    from airflow.providers.common.compat.sdk import Asset
     from airflow.providers.openlineage.extractors.manager import ExtractorManager
 
+    if isinstance(inlet_or_outlet, Asset):  # the manager translates assets only since a later release
+        return translate_airflow_asset(inlet_or_outlet, None)
     return ExtractorManager.convert_to_ol_dataset(inlet_or_outlet)
 
 
@@ -441,7 +445,10 @@ def _resolve_inside(value: Any, context: Any, options: Mapping[str, Any]) -> Any
 
 def mask_secret(secret: str) -> None:
     """Hide a secret in every log of this process."""
-    from airflow.providers.common.compat.sdk import mask_secret as mask_in_logs
+    try:  # common.compat has the name only since 1.22
+        from airflow.sdk.log import mask_secret as mask_in_logs
+    except ImportError:  # Airflow 2
+        from airflow.utils.log.secrets_masker import mask_secret as mask_in_logs  # type: ignore[no-redef, import-not-found]
 
     mask_in_logs(secret)
 

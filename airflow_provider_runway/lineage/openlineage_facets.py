@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attr
 from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
@@ -17,13 +17,16 @@ from airflow_provider_runway.compat import (
 )
 from airflow_provider_runway.lineage.task_lineage import OutputFile, TaskLineage, to_dataset_name
 
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
 #: The key of the run facet with the facts of the job.
 RUN_FACET = "runway"
 _AnyDataset = TypeVar("_AnyDataset", bound=Dataset)
 
 
 @attr.define
-class RunwayRunFacet(RunFacet):  # type: ignore[misc]  # untyped where OpenLineage is not installed
+class RunwayRunFacet(RunFacet):
     """What Segmind did for the task: one job, or the jobs of a batch. What is not known is left out.
 
     :param cost: in USD, as the API reported it. :param request_count: the rows of a batch.
@@ -42,17 +45,20 @@ class RunwayRunFacet(RunFacet):  # type: ignore[misc]  # untyped where OpenLinea
     provider_version: str = __version__
 
 
-def build_operator_lineage(lineage: TaskLineage, inlets: Sequence[Any], outlets: Sequence[Any]) -> Any:
+def build_operator_lineage(
+    lineage: TaskLineage, inlets: Sequence[Any], outlets: Sequence[Any]
+) -> OperatorLineage[Any, Any]:
     """Return the ``OperatorLineage`` of a task: its own files, what hooks reported, and the author's in- and outlets.
 
     All of them are in it, because the provider looks at the others only where an operator reports nothing.
     """
     hook_inputs, hook_outputs = read_hook_lineage()
-    return make_operator_lineage(
+    made: OperatorLineage[Any, Any] = make_operator_lineage(
         inputs=_merge([_make_input(uri) for uri in lineage.inputs], hook_inputs, map(to_openlineage_dataset, inlets)),
         outputs=_merge(map(_make_output, lineage.outputs), hook_outputs, map(to_openlineage_dataset, outlets)),
         run_facets=_make_run_facets(lineage),
     )
+    return made
 
 
 def _make_run_facets(lineage: TaskLineage) -> dict[str, RunFacet]:
@@ -75,8 +81,10 @@ def _make_output(file: OutputFile) -> OutputDataset:
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
         rowCount=file.row_count, size=file.size, fileCount=1
     )
-    facets = {"outputStatistics": statistics} if file.size is not None or file.row_count is not None else {}
-    return OutputDataset(namespace=namespace, name=name, outputFacets=facets)
+    is_measured = file.size is not None or file.row_count is not None
+    return OutputDataset(
+        namespace=namespace, name=name, outputFacets={"outputStatistics": statistics} if is_measured else {}
+    )
 
 
 def _merge(own: Iterable[_AnyDataset], *others: Iterable[Any]) -> list[_AnyDataset]:

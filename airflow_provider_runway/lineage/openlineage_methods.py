@@ -20,19 +20,19 @@ class OpenLineageMethods:
         """Return what the task has read and written so far."""
         raise NotImplementedError
 
-    def get_openlineage_facets_on_start(self) -> OperatorLineage:
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Report the inputs, before the work begins or when the task resumes."""
         return self._build_operator_lineage()
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:  # noqa: ARG002  theirs
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002  theirs
         """Report the inputs and outputs, what the job cost, and its request id."""
         return self._build_operator_lineage()
 
-    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage:  # noqa: ARG002  theirs
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002  theirs
         """Report what is known of the job: it may be billed although the task failed."""
         return self._build_operator_lineage()
 
-    def _build_operator_lineage(self) -> OperatorLineage:
+    def _build_operator_lineage(self) -> OperatorLineage[Any, Any]:
         from airflow_provider_runway.lineage.openlineage_facets import build_operator_lineage
 
         return build_operator_lineage(self.describe_lineage(), self.inlets or (), self.outlets or ())

@@ -14,6 +14,7 @@ UV := .uv/bin/uv
 VENV := .venv
 VENV_2 := .venv-2.11
 VENV_DOCS := .venv-docs
+VENV_RELEASE := .venv-release
 VENV_FAB := .venv-fab
 VENV_CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
@@ -140,14 +141,20 @@ demo: env ## Make a video with the example DAG on a real Airflow (LIVE=1: on Seg
 emulator: env ## Serve the Segmind emulator on port 8081
 	@$(BIN)/python -m airflow_provider_runway.emulator --port 8081 $(ARGS)
 
-build: | $(UV) ## Build dist/: the wheel and the source archive
-	@rm -rf build dist
-	@$(UV) build -q --no-create-gitignore --out-dir dist
-	@rm -rf build
-	@ls dist
+build: | $(UV) ## Build dist/: the wheel and the source archive of the last commit, the same bytes each time
+	@$(PYTHON) tools/build_dist.py --uv $(UV) dist
 
 check-wheel: build ## Install the wheel into a clean environment and check it with Airflow
 	@$(BIN)/python tools/check_wheel.py --uv $(UV) --constraints constraints/airflow-3.3.txt dist/*.whl
+
+$(VENV_RELEASE)/.ready: constraints/release.txt | $(UV)
+	@echo "Making $(VENV_RELEASE)"
+	@test -x $(VENV_RELEASE)/bin/python || $(UV) venv -q --no-project --python "$$(command -v $(PYTHON))" $(VENV_RELEASE)
+	@$(UV) pip sync -q --compile-bytecode --python $(VENV_RELEASE)/bin/python constraints/release.txt
+	@touch $@
+
+release-check: env $(VENV_RELEASE)/.ready ## Check all that a release needs: same bytes, clean installs, SBOM, licences; publishes nothing
+	@$(BIN)/python tools/release_check.py --uv $(UV) --tools $(VENV_RELEASE)/bin $(ARGS)
 
 constraints: | $(UV) ## Resolve the requirements again and write constraints/
 	@for pair in '3.3 $(AIRFLOW_3)' '2.11 $(AIRFLOW_2)'; do \
@@ -166,6 +173,11 @@ constraints: | $(UV) ## Resolve the requirements again and write constraints/
 	echo "$(AIRFLOW_3)" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --extra test --extra cluster \
 		-c constraints/airflow-3.3.txt --no-header --no-annotate --no-emit-index-url --strip-extras setup.cfg - > $$out.new; \
 	{ echo "# What make cluster installs. Written by: make constraints"; cat $$out.new; } > $$out; \
+	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
+	@set -e; out=constraints/release.txt; \
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		--strip-extras tools/release-requirements.in > $$out.new; \
+	{ echo "# What make release-check installs beside the package. Written by: make constraints"; cat $$out.new; } > $$out; \
 	rm $$out.new; echo "$$out: $$(grep -c == $$out) packages"
 	@set -e; out=constraints/docs.txt; \
 	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

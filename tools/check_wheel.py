@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE = "airflow_provider_runway"
@@ -63,8 +65,12 @@ def run_command(command: list[str], env: dict[str, str], cwd: str) -> str:
     return process.stdout
 
 
-def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> None:
-    """Install the wheel into a new environment and check what Airflow knows about the provider."""
+@contextmanager
+def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> Iterator[Path]:
+    """Install the wheel into a new environment, check what Airflow knows about the provider, and yield the environment.
+
+    It is deleted when the block ends.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary) / "airflow"
         bin_folder = Path(temporary) / "venv" / "bin"
@@ -96,10 +102,11 @@ def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> None
         providers = [row for row in read_table("providers", "list") if row["package_name"] == "airflow-provider-runway"]
         check(providers, "`airflow providers list` shows it")
         check(providers[0]["version"] == wheel.name.split("-")[1], f"in version {providers[0]['version']}")
-        check(
-            "runway_videos" in run_command([airflow, "plugins", "-o", "json"], env, temporary),
-            "`airflow plugins` shows the pages",
-        )
+        if not version.startswith("2."):  # Airflow 2 has no such pages
+            check(
+                "runway_videos" in run_command([airflow, "plugins", "-o", "json"], env, temporary),
+                "`airflow plugins` shows the pages",
+            )
         hooks = [row for row in read_table("providers", "hooks") if row["connection_type"] == "runway"]
         check(hooks, "`airflow providers hooks` shows the connection type")
         check(hooks[0]["class"].endswith(".RunwayHook"), f"with {hooks[0]['class']}")
@@ -109,6 +116,7 @@ def check_install(wheel: Path, uv: Path, constraints: Path, python: str) -> None
         check(form["name"], f"the connection is called {form['name']!r}")
         check(form["fields"], f"its form has {len(form['fields'])} fields of its own")
         check(form["behaviour"], "and the common fields are hidden or relabelled")
+        yield bin_folder.parent
 
 
 def main() -> None:
@@ -121,7 +129,8 @@ def main() -> None:
     arguments = parser.parse_args()
     print(arguments.wheel.name)
     check_files(arguments.wheel)
-    check_install(arguments.wheel, arguments.uv.absolute(), arguments.constraints, arguments.python)
+    with check_install(arguments.wheel, arguments.uv.absolute(), arguments.constraints, arguments.python):
+        pass
 
 
 if __name__ == "__main__":

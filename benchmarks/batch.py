@@ -126,19 +126,24 @@ class UsageMeter:
         usage, before = self.usage, time.monotonic()
         while not self._stop.wait(SAMPLE_INTERVAL_S):
             now = time.monotonic()
-            busy = set()
+            titled: dict[int, tuple[psutil.Process, str]] = {}
             for process in self._list_processes("scheduler"):
                 with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                    title = " ".join(process.cmdline())
-                    if BUSY_WORKER.search(title):
+                    if BUSY_WORKER.search(title := " ".join(process.cmdline())):
+                        titled[process.pid] = process, title
+            busy = set()
+            for process, title in titled.values():
+                with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    if process.ppid() in titled:  # the task's own process, which has its worker's title
+                        usage.task_mb = max(usage.task_mb, process.memory_info().rss / 1e6)
+                    else:
                         busy.add(f"{process.pid} {title}")
-                        for child in process.children(recursive=True):
-                            usage.task_mb = max(usage.task_mb, child.memory_info().rss / 1e6)
             usage.worker_s += len(busy) * (now - before)
             usage.worker_starts += len(busy - usage._busy)
             usage._busy = busy
-            triggerer = [process.memory_info().rss / 1e6 for process in self._list_processes("triggerer")]
-            usage.triggerer_mb = max(usage.triggerer_mb, *triggerer)
+            for process in self._list_processes("triggerer"):
+                with suppress(psutil.NoSuchProcess):
+                    usage.triggerer_mb = max(usage.triggerer_mb, process.memory_info().rss / 1e6)
             before = now
 
 

@@ -31,7 +31,8 @@ def following_videos():
     @task
     def read_events(**context):
         events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
-        return [event.extra for group in dict(events).values() for event in group]
+        # Airflow 3 lists an event under its asset and again under its alias, so one group has them all.
+        return [event.extra for event in next(iter(dict(events).values()))]
 
     read_events()
 

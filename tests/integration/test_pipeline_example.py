@@ -78,11 +78,8 @@ def test_each_mapped_task_links_to_its_own_video(
         "runway_pipeline",
         "runway_backfill",
         "runway_approval",
-        "dag_id",
-        [
-            "runway_chained_clips",
-            "runway_batch",
-        ],
+        "runway_chained_clips",
+        "runway_batch",
     ],
 )
 def test_each_example_says_what_it_does_and_costs(airflow: LocalAirflow, dag_id: str) -> None:

@@ -62,9 +62,8 @@ def runway_batch():
             if row["status"] == "success"
         ]
 
-    @task
+    @task(doc_md="Stands for what you do with each video. Costs nothing.")
     def publish(product: str, url: str) -> str:
-        """Stands for what you do with each video. Costs nothing."""
         print(f"The video of {product} is at {url}")  # Segmind keeps it for 7 days
         return product
 

@@ -185,7 +185,7 @@ class JobExecution:
             )
         operator.current_job = job
         result = job.to_xcom(operator.prompt_text)
-        for key in ("output_url", "output_urls", "output_path"):
+        for key in ("output_url", "output_urls", "output_path", "last_frame_url"):
             if result[key]:
                 self.task.push_xcom(key, result[key])
         self._report_lineage()

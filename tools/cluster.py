@@ -12,17 +12,19 @@ Exit code 0: each job was billed once, and its own output was delivered. 1: not 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from local_airflow import EmulatorProcess, LocalAirflow, Run
+from local_airflow.component_kills import kill_components
 from local_airflow.database_servers import (
     MissingServerError,
     build_celery_environment,
@@ -64,32 +66,10 @@ cluster_jobs()
 """
 
 
-class ComponentKiller:
-    """Kills the components by turns, in a thread.
-
-    :param kills: the components that were killed so far.
-    """
-
-    def __init__(self, airflow: LocalAirflow, rng: random.Random) -> None:
-        self.kills: list[str] = []
-        self._airflow = airflow
-        self._rng = rng
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._rng.uniform(8, 16)):
-            name = KILL_ORDER[len(self.kills) % len(KILL_ORDER)]
-            self._airflow.kill(name)
-            self.kills.append(name)
-
-    def __enter__(self) -> ComponentKiller:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join(timeout=60)
+def choose_components(rng: random.Random) -> Iterator[tuple[str, float]]:
+    """Yield the components by turns, and the pause before each is killed, for ever."""
+    for component in itertools.cycle(KILL_ORDER):
+        yield component, rng.uniform(8, 16)
 
 
 def collect_results(airflow: LocalAirflow, run: Run, jobs: int, rows: int) -> dict[str, dict[str, Any]]:
@@ -140,12 +120,12 @@ def run_cluster(options: argparse.Namespace, database_url: str, broker_url: str)
             ) as airflow:
                 started_at = time.monotonic()
                 run = airflow.trigger("cluster_jobs")
-                with ComponentKiller(airflow, random.Random(options.seed)) as killer:
+                with kill_components(airflow, choose_components(random.Random(options.seed))) as killed:
                     state = airflow.wait_for_run(run, timeout_s=MAX_RUN_S)
                 took_s = time.monotonic() - started_at
                 results = collect_results(airflow, run, options.jobs, options.rows)
             ledger = {job["request_id"]: job for job in emulator.get_ledger()["jobs"]}
-    return print_report(state, took_s, killer.kills, results, ledger, options.jobs + options.rows)
+    return print_report(state, took_s, killed, results, ledger, options.jobs + options.rows)
 
 
 def print_report(

@@ -12,21 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
 from airflow_provider_runway.segmind.model_fields import safe_repr
 
 #: What a row may set beside its ``custom_id``: the arguments of ``RunwayGenerateOperator``, by the same names.
-ROW_ARGUMENTS = (
-    "prompt_text",
-    "prompt_image",
-    "reference_images",
-    "duration",
-    "ratio",
-    "seed",
-    "model",
-    "model_params",
-    "image_conn_id",
-    "output_path",
-)
+ROW_ARGUMENTS = (*JOB_ARGUMENTS, "model", "model_params", "image_conn_id", "output_path")
 #: A custom_id is the name of its video's file, and a part of URLs.
 _CUSTOM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _CUSTOM_ID_TEXT = "1 to 100 letters, digits, '.', '_' or '-', the first one a letter, a digit or '_'"

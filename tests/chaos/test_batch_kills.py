@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from airflow_provider_runway.emulator import EmulatorControl
 from airflow_provider_runway.emulator.options import TEST_KEY
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
 from local_airflow import EmulatorProcess, LocalAirflow
+from local_airflow.component_kills import kill_components
 
 ROWS = int(os.environ.get("RUNWAY_CHAOS_ROWS", "20"))
 #: ``RUNWAY_SOAK_ROWS=200`` runs the soak, under at least 40 kills. It takes too long for each run of the tests.
@@ -70,25 +70,11 @@ def test_a_batch_killed_at_each_point_pays_once_and_delivers(
     assert (state, report.is_correct) == ("success", True), report
 
 
-@contextmanager
-def kill_components(airflow: LocalAirflow, rng: random.Random) -> Iterator[list[str]]:
-    """Kill the triggerer and the scheduler, with its workers, again and again while the block runs."""
-    stopped = threading.Event()
-    killed: list[str] = []
-
-    def kill_after_pauses() -> None:
-        while not stopped.wait(rng.uniform(4, 10)):
-            component = rng.choice(["triggerer", "triggerer", "scheduler"])
-            airflow.kill(component)
-            killed.append(component)
-
-    thread = threading.Thread(target=kill_after_pauses)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stopped.set()
-        thread.join(timeout=60)
+def choose_components(rng: random.Random) -> Iterator[tuple[str, float]]:
+    """Yield the triggerer or the scheduler, with its workers, and the pause before it is killed, for ever."""
+    while True:
+        pause_s = rng.uniform(4, 10)
+        yield rng.choice(["triggerer", "triggerer", "scheduler"]), pause_s
 
 
 @pytest.mark.skipif(SOAK_ROWS == 0, reason="a long run, for which RUNWAY_SOAK_ROWS=200 asks")
@@ -109,7 +95,7 @@ def test_a_batch_under_random_kills_and_faults_pays_once_and_delivers(
     began_at = time.monotonic()
     with start_airflow(tmp_path, plan, emulator, SOAK_ROWS) as airflow:
         run = airflow.trigger("killed_batch")
-        with kill_components(airflow, rng) as killed:
+        with kill_components(airflow, choose_components(rng)) as killed:
             state = airflow.wait_for_run(run, timeout_s=2100)
         manifest = airflow.get_xcom(run, "generate")
     control.clear_faults()

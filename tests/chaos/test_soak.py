@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from kill_plan import ALL_POINTS, SUBMIT_POINTS, WAIT_POINTS, KillPlan, Kills
@@ -18,6 +16,7 @@ from payment_check import PaymentReport
 
 from airflow_provider_runway.emulator import EmulatorControl
 from local_airflow import EmulatorProcess, LocalAirflow, Run
+from local_airflow.component_kills import kill_components
 
 SEEDS = [int(seed) for seed in os.environ.get("RUNWAY_SOAK_SEEDS", "1").split(",")]
 TASK_COUNT = 12
@@ -50,28 +49,9 @@ def choose_kills(rng: random.Random) -> Kills:
     return kills
 
 
-@contextmanager
-def kill_components(airflow: LocalAirflow, rng: random.Random) -> Iterator[list[str]]:
-    """Kill the triggerer twice and the scheduler once while the block runs; yield the kills so far."""
-    components = rng.sample(["triggerer", "triggerer", "scheduler"], 3)
-    pauses_s = [rng.uniform(8, 25) for _ in components]
-    stopped = threading.Event()
-    killed: list[str] = []
-
-    def kill_after_pauses() -> None:
-        for component, pause_s in zip(components, pauses_s, strict=True):
-            if stopped.wait(pause_s):
-                return
-            airflow.kill(component)
-            killed.append(component)
-
-    thread = threading.Thread(target=kill_after_pauses)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stopped.set()
-        thread.join(timeout=60)
+def choose_components(rng: random.Random) -> list[tuple[str, float]]:
+    """Return the triggerer twice and the scheduler once, and the pause before each is killed."""
+    return [(component, rng.uniform(8, 25)) for component in rng.sample(["triggerer", "triggerer", "scheduler"], 3)]
 
 
 @pytest.mark.timeout(1000)
@@ -91,7 +71,7 @@ def test_random_kills_and_faults_pay_once_and_lose_nothing(
     for call, fault, probability, parameters in FAULTS:
         control.add_fault(call=call, fault=fault, probability=probability, **parameters)
     run = airflow.trigger("killed_jobs")
-    with kill_components(airflow, rng) as killed:
+    with kill_components(airflow, choose_components(rng)) as killed:
         state = airflow.wait_for_run(run, timeout_s=900)
     control.clear_faults()
     report = check_run(run)

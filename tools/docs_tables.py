@@ -29,7 +29,7 @@ from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
-from airflow_provider_runway.segmind.jobs import JobSummary
+from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.decision import RULES
@@ -87,8 +87,6 @@ BILLED = {
 }
 #: Jobs that ended so are not billed.
 UNBILLED = frozenset({RemoteState.FAILED, RemoteState.BLOCKED})
-#: Keys that are also pushed under their own names.
-PUSHED_KEYS = ("request_id", "output_url", "output_urls", "output_path")
 
 
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -130,7 +128,7 @@ def make_placeholders_table() -> str:
 def make_result_table() -> str:
     """Return the keys of a task's result."""
     keys = JobSummary("request-id").to_xcom(None)
-    rows = [[f"`{key}`{' *' if key in PUSHED_KEYS else ''}", RESULT_KEYS[key]] for key in keys]
+    rows = [[f"`{key}`{' *' if key in ('request_id', *OUTPUT_KEYS) else ''}", RESULT_KEYS[key]] for key in keys]
     return make_table(["key", "value"], rows)
 
 

@@ -30,7 +30,7 @@ def check_rows(rows: RowSource, result_path: str, on_row: OnRow | None = None) -
     """Check all rows, and return how many there are. Nothing is sent, and images are not read as a whole.
 
     :param result_path: the batch's folder, for videos without an ``output_path``.
-    :param on_row: told of each row without a problem, such as to estimate what it costs.
+    :param on_row: called with each row that has no problem, such as to estimate what it costs.
     :raises BadInputError: everything that is wrong with any row: the first 50 rows named, the others counted.
     :raises UnreachableError: the storage of an image did not respond; a retry may help.
     """

@@ -90,7 +90,7 @@ class GrowingFile:
 
     A write takes all changes since the last one with it, so that a slow storage does not hold up those who change it.
 
-    :param log: told once where a write fails. The next one tries again.
+    :param log: gets one warning where a write fails. The next one tries again.
     """
 
     def __init__(self, folder: RecordFolder, name: str, log: Log) -> None:

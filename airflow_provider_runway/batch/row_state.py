@@ -80,7 +80,7 @@ class RowState:
 
     @property
     def is_success(self) -> bool:
-        """Is there a video, stored and told?"""
+        """Is the row's video stored, and recorded as delivered?"""
         return self.result is not None and self.result.status is RowStatus.SUCCESS
 
     def has_result_of(self, try_number: int) -> bool:

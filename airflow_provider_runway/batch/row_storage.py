@@ -46,7 +46,7 @@ def store_videos(
     on_result: Callable[[FinishedJob, JobSummary, RunwayError | None], None],
     is_killed: Callable[[], bool],
 ) -> None:
-    """Store the videos of finished jobs. Each is told to ``on_result`` as soon as it is stored, from any thread.
+    """Store the videos of finished jobs. ``on_result`` is called with each as soon as it is stored, from any thread.
 
     :param on_result: takes the job, its summary with the paths, and the error where it could not be stored.
     :param is_killed: says whether the task is being ended, so that nothing more is begun.

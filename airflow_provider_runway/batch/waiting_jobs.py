@@ -44,7 +44,7 @@ def write_waiting_jobs(folder: RecordFolder, jobs: Iterable[WaitingJob]) -> None
 def read_waiting_jobs(folder: RecordFolder, outcomes_file: str) -> list[WaitingJob]:
     """Return the jobs whose end is not written down yet.
 
-    :param outcomes_file: where a trigger that was restarted meanwhile has written the ends that it saw.
+    :param outcomes_file: where a trigger that was restarted has written the outcomes that it saw.
     :raises NoUsableResponseError: the storage did not respond, or there is no such file.
     """
     data = folder.read(FILE_NAME)

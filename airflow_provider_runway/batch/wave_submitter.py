@@ -140,7 +140,7 @@ class WaveSubmitter:
         file = self._journal.start_file("wave")
         file.set_lines({each.row.custom_id: format_entry(each.row.custom_id, each.intent) for each in prepared})
         file.write()
-        # From here on the intents are seen by whoever takes the batch over. Whoever did so before is seen here.
+        # An execution that takes the batch over from here on sees the intents. One that did so before is seen here.
         self._journal.check_owner()
         file.start_writing()
         try:

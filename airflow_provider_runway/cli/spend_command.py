@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HELP = "Show what an account has spent, by UTC day and model"
 #: Requests a minute that are assumed where the connection does not say: those of Segmind's smallest paid plan.
 DEFAULT_REQUESTS_PER_MINUTE = 60.0
-#: This share of the account's requests goes into the report. The others are for jobs that wait meanwhile.
+#: This share of the account's requests goes into the report. The others are for jobs that wait.
 RATE_SHARE = 0.5
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.check_rows import check_rows
-from airflow_provider_runway.batch.ending import BatchEnd, end_batch
+from airflow_provider_runway.batch.end_batch import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
 from airflow_provider_runway.batch.rows import BatchRow

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_runway.batch.ending import COST_LIMIT_REACHED, COST_LIMIT_REFUSED
+from airflow_provider_runway.batch.end_batch import COST_LIMIT_REACHED, COST_LIMIT_REFUSED
 from airflow_provider_runway.batch.spent import find_row_spent, sum_spent
 from airflow_provider_runway.batch.survey import find_row_price
 from airflow_provider_runway.exceptions import (

@@ -35,7 +35,7 @@ from airflow_provider_runway.segmind.billing_notices import (
     make_late_retry_warning,
 )
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
-from airflow_provider_runway.segmind.jobs import JobState, JobSummary
+from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import collect_fields, find_price_usd
 from airflow_provider_runway.spending.amounts import parse_limit
@@ -185,7 +185,7 @@ class JobExecution:
             )
         operator.current_job = job
         result = job.to_xcom(operator.prompt_text)
-        for key in ("output_url", "output_urls", "output_path", "last_frame_url"):
+        for key in OUTPUT_KEYS:
             if result[key]:
                 self.task.push_xcom(key, result[key])
         self._report_lineage()

@@ -49,7 +49,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
     for is found again in the account's history instead.
 
     Returns the job as a dict (all keys are in the docs): ``request_id``, ``status``, ``output_url`` and more;
-    ``request_id``, ``output_url``, ``output_urls`` and ``output_path`` are pushed under their own names, too.
+    ``request_id``, ``output_url``, ``output_urls``, ``output_path`` and ``last_frame_url`` are XComs of their own, too.
 
     :param prompt_text: what should happen in the video. (templated)
     :param prompt_image: an https URL; or a JPEG, PNG or WebP of at most 16 MB, which is read and uploaded first: the

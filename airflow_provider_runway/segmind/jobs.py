@@ -15,6 +15,8 @@ from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_n
 #: A record exists this long after the submission; then all three endpoints return 404.
 #: Source: "Results are retained for 1 hour, then expire", the model's page on Segmind.
 RECORD_LIFETIME_S = 3600.0
+#: Keys of a task's result that are XComs of their own, too, as ``request_id`` is, where they have a value.
+OUTPUT_KEYS = ("output_url", "output_urls", "output_path", "last_frame_url")
 #: An output can be fetched for this long after its job's end. Source: Segmind's docs, "files are kept 7 days".
 OUTPUT_LIFETIME_S = 7 * 86400.0
 

@@ -32,7 +32,7 @@ from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.polling.wait_state import may_be_too_new
 from airflow_provider_runway.segmind.billing_notices import describe_completed
 from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
-from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
+from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,
@@ -214,8 +214,10 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
         self.log.info("%s", describe_completed(done))
         prompt_text = self.request_id.get("prompt_text") if isinstance(self.request_id, Mapping) else None
         result = done.to_xcom(prompt_text)
-        for key in ("request_id", "output_url", "output_urls"):
-            task.push_xcom(key, result[key])
+        task.push_xcom("request_id", done.request_id)
+        for key in OUTPUT_KEYS:
+            if result[key]:
+                task.push_xcom(key, result[key])
         fill_outlet_events(task.outlet_events, self.outlets, self.describe_lineage(), self.log)
         return result
 

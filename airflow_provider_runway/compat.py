@@ -98,6 +98,7 @@ __all__ = [
     "is_asset",
     "is_asset_alias",
     "is_connection_missing",
+    "is_storage_path",
     "make_asset",
     "make_cli_group",
     "make_operator_lineage",
@@ -315,6 +316,11 @@ def make_storage_path(path: str, conn_id: str | None = None) -> ObjectStoragePat
     if conn_id is None or "@" in urlsplit(path).netloc:
         return ObjectStoragePath(path)
     return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def is_storage_path(value: Any) -> bool:
+    """Is this an ``ObjectStoragePath``? It is an ``os.PathLike`` on Airflow 2.11 and none on 3.3; ``str`` names it."""
+    return hasattr(value, "protocol") and hasattr(value, "open")
 
 
 def get_storage_conn_id(path: str, conn_id: str | None) -> str | None:

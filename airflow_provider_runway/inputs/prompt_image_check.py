@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_runway.compat import BaseHook, get_storage_conn_id, make_storage_path
+from airflow_provider_runway.compat import BaseHook, get_storage_conn_id, is_storage_path, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.inputs.local_images import LocalImage
 from airflow_provider_runway.inputs.prompt_image_upload import check_conn_id, make_image_error, read_image
@@ -102,7 +102,7 @@ def _get_path(image: Any) -> str | None:
         scheme = image[:10].partition(":")[0].lower()
         in_value = not image.strip() or scheme in ("data", "http", "https") or image.startswith(("b'", 'b"'))
         return None if in_value else image
-    if hasattr(image, "protocol") and hasattr(image, "open"):
+    if is_storage_path(image):
         return str(image)
     return os.fsdecode(image) if isinstance(image, os.PathLike) else None
 

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_runway.compat import AirflowNotFoundException, BaseHook, get_storage_conn_id, make_storage_path
+from airflow_provider_runway.compat import (
+    AirflowNotFoundException,
+    BaseHook,
+    get_storage_conn_id,
+    is_storage_path,
+    make_storage_path,
+)
 from airflow_provider_runway.exceptions import BadInputError, RunwayError, UnreachableError
 from airflow_provider_runway.hooks.runway import read_local_image
 from airflow_provider_runway.segmind.images import MAX_IMAGE_BYTES, check_image, decode_data_url
@@ -130,7 +136,7 @@ def read_image(image: Any, conn_id: Any = None, argument: str = "prompt_image") 
         return _check(bytes(image), f"of {argument}'s bytes")
     if isinstance(image, str):
         return _check(*_read_from_text(image, conn_id, argument))
-    if hasattr(image, "protocol") and hasattr(image, "open"):  # an ObjectStoragePath; on 3.3 it is no os.PathLike
+    if is_storage_path(image):
         name = f"{argument}={safe_repr(str(image))}"
         return _check(_read_from_storage(str(image), conn_id, name, None if conn_id else image), name)
     if isinstance(image, os.PathLike):

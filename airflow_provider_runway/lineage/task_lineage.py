@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_runway.compat import is_storage_path
+
 if TYPE_CHECKING:
     from airflow_provider_runway.segmind.jobs import JobSummary
 
@@ -99,9 +101,12 @@ def to_lineage_uri(location: Any) -> str | None:
     User, password and connection id, query and fragment are taken off: the query of a signed URL is a secret, and a
     connection is no part of what is read. A plain path becomes an absolute ``file://`` URI.
     """
-    if not isinstance(location, (str, os.PathLike)) and not hasattr(location, "protocol"):
+    if isinstance(location, str) or is_storage_path(location):
+        text = str(location)
+    elif isinstance(location, os.PathLike):
+        text = os.fsdecode(location)
+    else:
         return None
-    text = os.fsdecode(location) if isinstance(location, os.PathLike) else str(location)
     if not text.strip() or text[:5].lower() == "data:":
         return None
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_runway.compat import make_storage_path
 from airflow_provider_runway.lineage.task_lineage import (
     OutputFile,
     describe_job_lineage,
@@ -45,6 +46,10 @@ JOB = JobSummary(
 )
 def test_a_location_is_named_without_secrets(location: Any, uri: str | None) -> None:
     assert to_lineage_uri(location) == uri
+
+
+def test_a_path_of_a_storage_is_named_by_its_url() -> None:
+    assert to_lineage_uri(make_storage_path("s3://bucket/a/b.png", "my_conn")) == "s3://bucket/a/b.png"
 
 
 def test_a_relative_path_is_named_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,6 +145,7 @@ def snippets(
         (dags_folder / f"{dag_id}.py").write_text(adapt(code, folder, emulator))
     for dag_id in DAGS:
         airflow.wait_for_dag(dag_id)
+    airflow.unpause("follow_the_videos")  # a DAG that is paused misses the videos of the tests before its own
     return Snippets(airflow, folder)
 
 
@@ -163,7 +164,6 @@ def test_each_dag_succeeds_and_stores_its_video(airflow: LocalAirflow, snippets:
 def test_the_dag_that_follows_the_videos_runs_and_reads_what_they_cost(
     airflow: LocalAirflow, snippets: Snippets
 ) -> None:
-    airflow.unpause("follow_the_videos")
     result = airflow.get_xcom(snippets.run("make_a_video"), "animate")
     (run,) = wait_until(lambda: airflow.list_runs("follow_the_videos"), timeout_s=60, what="a run by the asset")
     assert airflow.wait_for_run(run) == "success"
@@ -174,7 +174,9 @@ def test_the_pipeline_lists_each_image_with_its_video_or_its_error(snippets: Sni
     snippets.run("animate_a_folder")
     rows = json.loads((snippets.folder / "videos" / "manifest.json").read_text())
     assert [Path(row["image"]).name for row in rows] == ["one.jpg", "three.png", "two.JPG"]
-    assert sorted(row["video"] for row in rows if row["video"]) == sorted(map(str, snippets.find_videos("videos/")))
+    videos = {row["video"] for row in rows if row["video"]}
+    assert len(videos) == 2
+    assert videos <= set(map(str, snippets.find_videos("videos/")))  # other snippets store theirs there, too
     assert [row["cost"] for row in rows] == [0.5, None, 0.5]
     assert [row["error"] is None for row in rows] == [True, False, True]
     assert "is not a JPEG" in rows[1]["error"]

@@ -14,7 +14,7 @@ from local_airflow.emulator_process import TEST_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("generate", "wait", "one_task")
-PROMPT = "while the sun goes down"  # the end of the example's prompt
+PROMPT = "a field of sunflowers while the sun goes down"  # the end of the example's prompt
 XCOM_KEYS = {
     "request_id",
     "status",

@@ -24,6 +24,7 @@ VENVS = {"3.3": ROOT / ".venv", "2.11": ROOT / ".venv-2.11"}
 class Listener:
     """An Airflow whose OpenLineage provider writes each event as a line of a file."""
 
+    version: str
     airflow: LocalAirflow
     events: Path
     video: Path
@@ -52,7 +53,7 @@ def listener(
     }
     home = tmp_path_factory.mktemp(f"airflow-lineage-{request.param}")
     with LocalAirflow(home, folder / "dags", venv=venv, env=env, heartbeat_timeout_s=60) as airflow:
-        yield Listener(airflow, folder / "events.jsonl", folder / "videos" / "video.mp4")
+        yield Listener(request.param, airflow, folder / "events.jsonl", folder / "videos" / "video.mp4")
 
 
 def name_all(datasets: list[dict[str, Any]]) -> list[str]:
@@ -66,6 +67,8 @@ def test_a_dag_runs_when_a_video_is_there_and_lineage_says_what_it_cost(listener
     assert airflow.wait_for_run(run) == "success"
     result = airflow.get_xcom(run, "animate")
 
+    if listener.version == "2.11":  # there, a parsed DAG keeps the assets that its alias had when the file was parsed
+        airflow.run_command("airflow dags reserialize")
     (follower,) = wait_until(
         lambda: airflow.list_runs("following_videos"), timeout_s=90, what="a run that the video's asset starts"
     )

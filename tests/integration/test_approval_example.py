@@ -54,8 +54,14 @@ def test_the_rest_is_submitted_once_a_person_has_approved(
     assert sample["output_url"] in asked["body"]
     assert airflow.wait_for_run(run, timeout_s=200) == "success"
     assert list_prompts_of_jobs(emulator, "yes") == prompts
-    others = [airflow.get_xcom(run, "others", map_index=index) for index in range(2)]
-    assert bucket.names("approved") == sorted(f"{job['request_id']}.mp4" for job in [sample, *others])
+    manifest = airflow.get_xcom(run, "others")
+    assert (manifest["request_count"], manifest["cost"]) == (2, 1.0)
+    folder = f"approved/{run.run_id}"
+    assert "sample.mp4" in bucket.names(folder)
+    assert {name for name in bucket.names(f"{folder}/others") if name.endswith(".mp4")} == {
+        "row-000000.mp4",
+        "row-000001.mp4",
+    }
 
 
 @pytest.mark.timeout(400)

@@ -19,7 +19,7 @@ from airflow_provider_runway.compat import (
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
 from airflow_provider_runway.links.runway import show_link
-from airflow_provider_runway.spending.reservations import Reservation
+from airflow_provider_runway.spending.sibling_reservations import Reservation
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
 from airflow_provider_runway.submission.journal_session import TaskAttempt

@@ -12,12 +12,12 @@ from airflow_provider_runway.exceptions import (
     NoUsableResponseError,
     WaitTimeoutError,
 )
-from airflow_provider_runway.segmind.billing_notices import describe_running_job
+from airflow_provider_runway.segmind.billing_advice import describe_running_job
 from airflow_provider_runway.segmind.http import safe_path_segment
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
-from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import parse_timestamp
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.task_context import JOB_XCOM_KEY
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
@@ -87,7 +87,7 @@ def poll_last_time(hook: RunwayHook, job: JobSummary, log: Log) -> WaitOutcome |
 
     :raises RunwayError: the API refused the poll.
     """
-    from airflow_provider_runway.polling.poll_exchanges import poll_once
+    from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_once
 
     transport = hook.get_conn()
     try:

@@ -56,7 +56,11 @@ def test_importing_a_module_does_not_import_these(subtests: pytest.Subtests) -> 
         ("the package", "airflow_provider_runway", {"airflow", "requests", "aiohttp", "pendulum"}),
         ("info", "airflow_provider_runway.get_provider_info", {"airflow", "requests", "aiohttp", "wtforms"}),
         ("segmind", "airflow_provider_runway.segmind.exchange", {"airflow", "requests", "aiohttp", "pendulum"}),
-        ("polling", "airflow_provider_runway.polling.poll_exchanges", {"airflow", "requests", "aiohttp", "pendulum"}),
+        (
+            "polling",
+            "airflow_provider_runway.polling.poll_and_wait_exchanges",
+            {"airflow", "requests", "aiohttp", "pendulum"},
+        ),
         ("blocking", "airflow_provider_runway.transports.requests_transport", {"airflow", "aiohttp"}),
         ("asynchronous", "airflow_provider_runway.transports.aiohttp_transport", {"airflow"}),
         ("emulator", "airflow_provider_runway.emulator", {"airflow", "requests"}),

@@ -150,7 +150,7 @@ def test_a_forbidden_import_is_found(subtests: pytest.Subtests) -> None:
         ("backwards", "segmind.x", f"from {PACKAGE}.transports import settings"),
         ("backwards, relative", "segmind.x", "from ..hooks.runway import RunwayHook"),
         ("a layer by its package", "segmind.x", "from .. import hooks"),
-        ("plain import", "segmind.x", f"import {PACKAGE}.polling.poll_exchanges"),
+        ("plain import", "segmind.x", f"import {PACKAGE}.polling.poll_and_wait_exchanges"),
         ("a clock inside a function", "polling.x", "def f():\n    import time"),
         ("a client, if only for types", "polling.x", "if TYPE_CHECKING:\n    import aiohttp"),
         ("randomness inside a coroutine", "segmind.x", "async def f():\n    from random import random"),

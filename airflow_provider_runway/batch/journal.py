@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_runway.batch.record_folder import GrowingFile, RecordFolder
+from airflow_provider_runway.batch.atomic_record_files import GrowingFile, RecordFolder
 from airflow_provider_runway.batch.row_state import RowState, parse_lines
 from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseError
 from airflow_provider_runway.submission.journal_session import TaskAttempt

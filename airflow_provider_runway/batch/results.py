@@ -29,7 +29,7 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_runway.outputs.storage import open_text, write_in_one_step
-from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.rows import BatchRow

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_runway.batch.results import RowResult, RowStatus
 from airflow_provider_runway.batch.rows import BatchRow
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.journal import JournalEntry
 
 #: The columns of a result that the journal keeps. The others are those of the row itself.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.batch.wave_submitter import RowToSubmit
 from airflow_provider_runway.exceptions import ContentBlockedError, JobFailedError
-from airflow_provider_runway.spending.cost_limit import add_job_to_spent
+from airflow_provider_runway.spending.task_cost_limit import add_job_to_spent
 from airflow_provider_runway.submission.journal import Phase
 
 #: Jobs that ended so are not billed.

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_runway.batch.row_decision import BatchTry, RowDecision, RowStep, decide_row
 from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.batch.rows import BatchRow
-from airflow_provider_runway.batch.wave_plan import MAX_OUT, Progress
+from airflow_provider_runway.batch.wave_size_and_timing import MAX_OUT, Progress
 from airflow_provider_runway.batch.wave_submitter import RowToSubmit
 from airflow_provider_runway.inputs.job_request import fingerprint, make_digest
 from airflow_provider_runway.segmind.models import collect_fields

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from airflow_provider_runway.batch.record_folder import RecordFolder
+from airflow_provider_runway.batch.atomic_record_files import RecordFolder
 from airflow_provider_runway.batch.row_state import RowState, parse_lines
 from airflow_provider_runway.exceptions import NoUsableResponseError
 from airflow_provider_runway.segmind.jobs import JobSummary

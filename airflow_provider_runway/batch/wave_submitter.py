@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.row_state import RowState, format_entry
-from airflow_provider_runway.batch.wave_plan import MAX_INTENTS_PER_FILE
+from airflow_provider_runway.batch.wave_size_and_timing import MAX_INTENTS_PER_FILE
 from airflow_provider_runway.exceptions import (
     BadInputError,
     NotSentError,
@@ -24,14 +24,14 @@ from airflow_provider_runway.exceptions import (
     UnauthorizedError,
 )
 from airflow_provider_runway.inputs.job_request import MAX_SEED
-from airflow_provider_runway.spending.cost_limit import add_job_to_spent
 from airflow_provider_runway.spending.estimate import PricedJob
+from airflow_provider_runway.spending.task_cost_limit import add_job_to_spent
 from airflow_provider_runway.submission.intents import build_intent
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
+    from airflow_provider_runway.batch.atomic_record_files import GrowingFile
     from airflow_provider_runway.batch.journal import BatchJournal
-    from airflow_provider_runway.batch.record_folder import GrowingFile
     from airflow_provider_runway.batch.row_decision import RowDecision
     from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.hooks.runway import RunwayHook

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_runway.checks.account_evidence import AccountEvidence
-from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp, parse_timestamp
 
 VERSION = 1
 

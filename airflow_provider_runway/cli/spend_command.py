@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.cli.command_connection import make_conn_id_option, read_settings
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.history.days import MAX_TOTAL_DAYS, read_days
+from airflow_provider_runway.history.read_many_days import MAX_TOTAL_DAYS, read_days
 from airflow_provider_runway.segmind.exchange import pace
-from airflow_provider_runway.segmind.prices import format_amount
+from airflow_provider_runway.segmind.job_price import format_amount
 from airflow_provider_runway.segmind.retry import RetryPolicy
 from airflow_provider_runway.spending.account_spend import AccountSpend, DaySpend, sum_spend
 

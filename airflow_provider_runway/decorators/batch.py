@@ -62,7 +62,7 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Call the function, write its rows into the batch's folder, and go on as any batch."""
-        from airflow_provider_runway.batch.requests_file import write_requests  # not while a DAG file is parsed
+        from airflow_provider_runway.batch.rows_snapshot import write_requests  # not while a DAG file is parsed
 
         rows = call_decorated_function(self, context)
         with raise_as_airflow_errors(self.log):
@@ -77,7 +77,7 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
     @contextmanager
     def _start_execution(self, context: Context) -> Iterator[BatchExecution]:
-        from airflow_provider_runway.batch.requests_file import get_requests_uri
+        from airflow_provider_runway.batch.rows_snapshot import get_requests_uri
 
         self.requests_path = get_requests_uri(self.result_path)
         with super()._start_execution(context) as execution:

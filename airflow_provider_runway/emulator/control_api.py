@@ -13,9 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
+from .api_responses import make_error_response, make_json_response
 from .emulator_state import EmulatorState
 from .fault_kinds import FAULTS
-from .response_bodies import make_error_response, make_json_response
 
 CONTROL_PREFIX = "/_emulator"
 HISTORY_PATH = "/inference-request/request-history"

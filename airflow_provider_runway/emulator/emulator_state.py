@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .fault_rules import FaultRuleSet
-from .jobs import JobStore
+from .job_ledger import JobStore
 from .options import EmulatorOptions
 from .rate_limits import RateLimits
 

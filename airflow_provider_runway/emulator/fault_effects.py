@@ -8,10 +8,7 @@ import math
 import struct
 from typing import Any
 
-from .fault_rules import FaultRule
-from .history_rows import clear_late_fields
-from .rate_limits import format_reset_time
-from .response_bodies import (
+from .api_responses import (
     INVALID_KEY,
     MISSING_KEY,
     NO_BALANCE_RECORD,
@@ -26,6 +23,9 @@ from .response_bodies import (
     make_unknown_request_error,
     reshape_output,
 )
+from .fault_rules import FaultRule
+from .history_rows import clear_late_fields
+from .rate_limits import format_reset_time
 
 _POLL_URL_FIELDS = ("poll_url", "status_url", "response_url")
 _NONSENSE_BODIES = {

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+from .api_responses import ApiResponse, make_error_response, make_json_response
 from .history_forms import HistoryForm, find_history_form
 from .history_rows import build_rows, get_row_status, get_row_time, get_shown_model, has_request_id
-from .jobs import Job
+from .job_ledger import Job
 from .middlewares import ApiCall
-from .response_bodies import ApiResponse, make_error_response, make_json_response
 
 MAX_DAYS = 31
 DEFAULT_DAYS = 7

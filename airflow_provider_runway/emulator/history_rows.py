@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .history_forms import LATE_FIELDS, HistoryForm
-from .jobs import Job, JobStatus
+from .job_ledger import Job, JobStatus
 from .model_rules import get_model_rules
 
 PROMPT_FIELDS = ("promptText", "prompt")

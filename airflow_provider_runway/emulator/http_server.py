@@ -13,6 +13,7 @@ from email.utils import formatdate
 from aiohttp import web
 
 from . import history_handlers, job_handlers, media_handlers
+from .api_responses import ApiResponse, make_html_response, make_unknown_path_error
 from .control_api import CONTROL_PREFIX, HISTORY_PATH, make_control_app
 from .emulator_state import EmulatorState
 from .middlewares import (
@@ -24,7 +25,6 @@ from .middlewares import (
     current_call,
     inject_faults,
 )
-from .response_bodies import ApiResponse, make_html_response, make_unknown_path_error
 
 log = logging.getLogger("airflow_provider_runway.emulator")
 

@@ -11,8 +11,19 @@ import random
 import uuid
 from typing import Any
 
+from .api_responses import (
+    ApiResponse,
+    build_result_response,
+    build_status_response,
+    build_submit_response,
+    make_error_response,
+    make_html_response,
+    make_json_response,
+    make_out_of_credits_error,
+    make_unknown_request_error,
+)
 from .fault_rules import FaultRule
-from .jobs import Job, JobStatus
+from .job_ledger import Job, JobStatus
 from .media_handlers import get_content_type, read_sample_file
 from .middlewares import ApiCall, parse_body
 from .model_rules import (
@@ -26,17 +37,6 @@ from .model_rules import (
     get_model_rules,
 )
 from .rate_limits import format_reset_time
-from .response_bodies import (
-    ApiResponse,
-    build_result_response,
-    build_status_response,
-    build_submit_response,
-    make_error_response,
-    make_html_response,
-    make_json_response,
-    make_out_of_credits_error,
-    make_unknown_request_error,
-)
 
 #: Sigma of the log-normal latency; its mean is the documented one.
 LATENCY_SIGMA = 0.22

@@ -15,9 +15,9 @@ from functools import cache
 from mimetypes import guess_extension
 from pathlib import Path
 
-from .jobs import JobStatus
+from .api_responses import LAST_FRAME_SUFFIX, ApiResponse, make_error_response, make_html_response, make_json_response
+from .job_ledger import JobStatus
 from .middlewares import ApiCall, parse_body
-from .response_bodies import LAST_FRAME_SUFFIX, ApiResponse, make_error_response, make_html_response, make_json_response
 
 CLIPS_DIR = Path(__file__).parent / "clips"
 #: Width and height of a sample image.

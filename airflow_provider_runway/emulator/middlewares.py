@@ -12,11 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .emulator_state import EmulatorState, RequestLogEntry
-from .fault_effects import build_fault_response, change_response
-from .fault_rules import MatchedFaults
-from .rate_limits import format_reset_time
-from .response_bodies import (
+from .api_responses import (
     ApiResponse,
     make_error_response,
     make_invalid_key_error,
@@ -24,6 +20,10 @@ from .response_bodies import (
     make_rate_limit_error,
     make_wrong_content_type_error,
 )
+from .emulator_state import EmulatorState, RequestLogEntry
+from .fault_effects import build_fault_response, change_response
+from .fault_rules import MatchedFaults
+from .rate_limits import format_reset_time
 
 #: Calls that need no key and count against no rate limit.
 PUBLIC_CALLS = ("output", "asset")

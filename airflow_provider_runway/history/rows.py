@@ -23,7 +23,7 @@ from airflow_provider_runway.history.row_inputs import (
 from airflow_provider_runway.segmind.error_mapping import make_unusable_error, raise_for_status, sanitize_text
 from airflow_provider_runway.segmind.http import Request, Response, find_urls
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
-from airflow_provider_runway.segmind.timestamps import Timestamp, parse_number, parse_timestamp_details
+from airflow_provider_runway.segmind.numbers_and_times import Timestamp, parse_number, parse_timestamp_details
 
 _STATES = {"PENDING": JobState.QUEUED}
 #: Field names are compared without case and punctuation: "request_id" is also "requestId".
@@ -73,7 +73,7 @@ class HistoryRow:
         """The URL of the input image (or video) in the inputs. The API may have copied it to another place."""
         return find_image_url(self.body)
 
-    def update_summary(self, summary: JobSummary, seen_at: float) -> JobSummary:
+    def add_to_summary(self, summary: JobSummary, seen_at: float) -> JobSummary:
         """Return a job's summary with what this row knows and the job's record does not say.
 
         :param seen_at: epoch seconds, when the row was read.

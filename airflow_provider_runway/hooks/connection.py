@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_runway.exceptions import BadConnectionError
 from airflow_provider_runway.segmind.http import GATEWAY_URL, HISTORY_URL, STORAGE_URL, BaseUrls
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
 from airflow_provider_runway.transports.client_settings import (
     DEFAULT_CONNECT_TIMEOUT_S,
     DEFAULT_READ_TIMEOUT_S,

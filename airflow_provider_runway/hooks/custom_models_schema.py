@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.job_price import Price, make_price
 from airflow_provider_runway.segmind.model_fields import (
     CHOICE,
     INTEGER,
@@ -23,7 +24,6 @@ from airflow_provider_runway.segmind.model_fields import (
     safe_repr,
 )
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
-from airflow_provider_runway.segmind.prices import Price, make_price
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_runway.segmind.job_price import describe_contradiction
 from airflow_provider_runway.segmind.models import MODELS
-from airflow_provider_runway.segmind.prices import describe_contradiction
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.client_settings import Log

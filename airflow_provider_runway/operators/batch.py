@@ -210,7 +210,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
 
     def _estimate(self) -> dict[str, Any]:
         """Log what the rows would cost, and return it."""
-        from airflow_provider_runway.operators.batch_rows import make_batch_estimate
+        from airflow_provider_runway.operators.batch_rows_and_estimate import make_batch_estimate
         from airflow_provider_runway.spending.amounts import parse_limit
 
         cost_limit_usd = parse_limit("cost_limit", self.cost_limit)

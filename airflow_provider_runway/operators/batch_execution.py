@@ -20,8 +20,8 @@ from airflow_provider_runway.batch.row_decision import BatchTry
 from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
 from airflow_provider_runway.batch.waiting_jobs import make_waiting_job, read_waiting_jobs, write_waiting_jobs
-from airflow_provider_runway.batch.wave import Wave, WaveSettings, get_first_lookup_at
-from airflow_provider_runway.batch.wave_plan import Progress, compute_next_wave_at, compute_wave_size
+from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get_first_lookup_at
+from airflow_provider_runway.batch.wave_size_and_timing import Progress, compute_next_wave_at, compute_wave_size
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
 from airflow_provider_runway.exceptions import ThrottledError
@@ -30,7 +30,7 @@ from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, 
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
 from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
-from airflow_provider_runway.operators.batch_rows import make_row_source, read_result_path
+from airflow_provider_runway.operators.batch_rows_and_estimate import make_row_source, read_result_path
 from airflow_provider_runway.operators.batch_spending import BatchSpending, WaveAllowance
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.segmind.retry import compute_resubmit_delay_s

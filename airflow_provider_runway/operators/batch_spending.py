@@ -20,9 +20,9 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.spending.amounts import format_usd, parse_limit
 from airflow_provider_runway.spending.balance_check import check_balance
-from airflow_provider_runway.spending.cost_limit import check_cost_limit, count_fitting
 from airflow_provider_runway.spending.daily_spend import check_daily_limit, find_day_start
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
+from airflow_provider_runway.spending.task_cost_limit import check_cost_limit, count_fitting
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.row_state import RowState

@@ -23,21 +23,21 @@ from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS
 from airflow_provider_runway.lineage.hook_lineage import report_hook_lineage
 from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import OutputFile, to_lineage_uri
-from airflow_provider_runway.operators.operator_inputs import build_operator_request
+from airflow_provider_runway.operators.request_and_estimate import build_operator_request
 from airflow_provider_runway.operators.spending_check import SpendingCheck
 from airflow_provider_runway.operators.wait_before_submit import wait_for_history, wait_for_rate_limit
 from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path, store_outputs
-from airflow_provider_runway.polling.poll_exchanges import poll_until_done
-from airflow_provider_runway.segmind.billing_notices import (
+from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_until_done
+from airflow_provider_runway.segmind.billing_advice import (
     describe_completed,
     how_to_resume,
     make_late_retry_warning,
 )
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobState, JobSummary
 from airflow_provider_runway.segmind.model_fields import check_rendered
 from airflow_provider_runway.segmind.models import collect_fields, find_price_usd
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.spending.amounts import parse_limit
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_session import TaskAttempt

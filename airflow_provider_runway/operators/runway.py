@@ -245,7 +245,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
 
     def _estimate(self) -> dict[str, Any]:
         """Log what the job would cost, and return it."""
-        from airflow_provider_runway.operators.operator_inputs import make_estimate
+        from airflow_provider_runway.operators.request_and_estimate import make_estimate
         from airflow_provider_runway.spending.amounts import parse_limit
 
         cost_limit_usd = parse_limit("cost_limit", self.cost_limit)

@@ -18,7 +18,6 @@ from airflow_provider_runway.segmind.exchange import execute
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.spending.amounts import format_usd
 from airflow_provider_runway.spending.balance_check import check_balance, find_balance_usd
-from airflow_provider_runway.spending.cost_limit import check_cost_limit
 from airflow_provider_runway.spending.daily_spend import (
     DailySpend,
     check_daily_limit,
@@ -27,7 +26,8 @@ from airflow_provider_runway.spending.daily_spend import (
     sum_day,
 )
 from airflow_provider_runway.spending.estimate import Estimate
-from airflow_provider_runway.spending.reservations import Reservation, list_running
+from airflow_provider_runway.spending.sibling_reservations import Reservation, list_running
+from airflow_provider_runway.spending.task_cost_limit import check_cost_limit
 from airflow_provider_runway.submission.row_matching import CLOCK_TOLERANCE_S
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from airflow_provider_runway.outputs.download import DownloadedFile, download
 from airflow_provider_runway.outputs.download_allowlist import DownloadAllowlist
 from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 from airflow_provider_runway.outputs.storage import get_local_path, open_temporary_file, upload_file
-from airflow_provider_runway.segmind.billing_notices import describe_output_location, how_to_resume
+from airflow_provider_runway.segmind.billing_advice import describe_output_location, how_to_resume
 from airflow_provider_runway.segmind.model_fields import safe_repr
 from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 

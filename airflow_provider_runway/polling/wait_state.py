@@ -1,6 +1,6 @@
 """State of one wait for a job: what each poll means for it, and what is worth a log line.
 
-Used by the wait in a worker (``poll_exchanges.poll_until_done``) and by the poller of a triggerer. Time is passed in.
+Used by the wait in a worker (``poll_until_done``) and by the poller of a triggerer. Time is passed in.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError
 from airflow_provider_runway.segmind.exchange import LogLine
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 
 #: A new record may not be readable yet. A 404 for a job younger than this proves nothing.
 RECORD_GRACE_S = 30.0

@@ -33,7 +33,7 @@ from airflow_provider_runway.segmind.http import (
 )
 from airflow_provider_runway.segmind.jobs import Credits, Job, JobRecord, JobState, JobStatus, SyncResult
 from airflow_provider_runway.segmind.models import describe_successor
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
 
 T = TypeVar("T")
 

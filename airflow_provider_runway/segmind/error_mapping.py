@@ -26,7 +26,7 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
-from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import parse_number, parse_timestamp
 
 #: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
 REFUSED_STATUSES: Mapping[int, tuple[type[RefusedError], str]] = {

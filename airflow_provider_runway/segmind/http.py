@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_runway.exceptions import BadConnectionError, BadInputError
 from airflow_provider_runway.segmind.model_fields import safe_repr
-from airflow_provider_runway.segmind.timestamps import parse_http_date
+from airflow_provider_runway.segmind.numbers_and_times import parse_http_date
 
 #: Hosts and paths: the model's page names the gateway, the vendor's SDK 1.3.0 the other two.
 GATEWAY_URL = "https://api.segmind.com"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number, parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp, parse_number, parse_timestamp
 
 #: A record exists this long after the submission; then all three endpoints return 404.
 #: Source: "Results are retained for 1 hour, then expire", the model's page on Segmind.

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.http import safe_path_segment
+from airflow_provider_runway.segmind.job_price import Price, make_price
 from airflow_provider_runway.segmind.model_fields import (
     CHOICE,
     INTEGER,
@@ -24,7 +25,6 @@ from airflow_provider_runway.segmind.model_fields import (
     check_json,
     safe_repr,
 )
-from airflow_provider_runway.segmind.prices import Price, make_price
 from airflow_provider_runway.segmind.timing import get_timing
 
 DEFAULT_MODEL = "runway-gen3-alphaturbo"

@@ -30,9 +30,9 @@ from airflow_provider_runway.lineage.outlet_events import fill_outlet_events
 from airflow_provider_runway.lineage.task_lineage import TaskLineage, describe_job_lineage
 from airflow_provider_runway.links.runway import TASK_LINKS, hide_links
 from airflow_provider_runway.polling.wait_state import may_be_too_new
-from airflow_provider_runway.segmind.billing_notices import describe_completed
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
+from airflow_provider_runway.segmind.billing_advice import describe_completed
 from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, RECORD_LIFETIME_S, JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 from airflow_provider_runway.task_context import TaskContext
 from airflow_provider_runway.task_deferral import (
     MAX_TRIGGER_FAILURES,
@@ -120,7 +120,7 @@ class RunwayJobSensor(OpenLineageMethods, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll the job once. Without a usable response the next poke polls again."""
         from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
-        from airflow_provider_runway.polling.poll_exchanges import poll_once  # not needed to parse a DAG file
+        from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_once  # not needed to parse a DAG file
         from airflow_provider_runway.triggers.metrics import count_completed_job
 
         job = self._job()

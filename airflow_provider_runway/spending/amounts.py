@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.segmind.job_price import format_amount
 from airflow_provider_runway.segmind.model_fields import safe_repr
-from airflow_provider_runway.segmind.prices import format_amount
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
 
 #: Sums of floats differ from the exact sum by far less than this, and no price is so small.
 ROUNDING_USD = 1e-6

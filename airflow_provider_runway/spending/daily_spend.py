@@ -14,8 +14,8 @@ from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.history.search import HistorySearch
 from airflow_provider_runway.segmind.jobs import JobState
 from airflow_provider_runway.spending.amounts import format_usd, is_over
-from airflow_provider_runway.spending.cost_limit import HOW_TO_GIVE_A_PRICE
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
+from airflow_provider_runway.spending.task_cost_limit import HOW_TO_GIVE_A_PRICE
 
 DAY_S = 86_400.0
 

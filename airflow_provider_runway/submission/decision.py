@@ -20,7 +20,7 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
     any_of,
 )
-from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit
+from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit
 
 
 @dataclass(frozen=True, slots=True)

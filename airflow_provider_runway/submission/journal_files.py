@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_runway.inputs.job_request import JobIdentity
-from airflow_provider_runway.segmind.timestamps import parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import parse_timestamp
 from airflow_provider_runway.submission.journal import UnreadableEntryError
 
 #: A file that was not written for so long is deleted. The history, which alone could still say something of such

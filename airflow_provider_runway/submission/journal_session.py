@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
-from airflow_provider_runway.segmind.billing_notices import how_to_resume
-from airflow_provider_runway.spending.cost_limit import add_job_to_spent
+from airflow_provider_runway.segmind.billing_advice import how_to_resume
+from airflow_provider_runway.spending.task_cost_limit import add_job_to_spent
 from airflow_provider_runway.submission.decision_input import JournalState, classify_journal_entry
 from airflow_provider_runway.submission.journal import Journal, JournalEntry, Phase, UnreadableEntryError
 

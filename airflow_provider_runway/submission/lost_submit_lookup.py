@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import HistoryNotSettledError
-from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.intents import (
     describe_lost_submit,

@@ -15,9 +15,9 @@ from airflow_provider_runway.exceptions import (
     SubmitOutcomeUnknownError,
 )
 from airflow_provider_runway.inputs.job_request import JobRequest
-from airflow_provider_runway.polling.poll_exchanges import poll_once
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_once
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
 from airflow_provider_runway.submission.decision import Rule, decide
 from airflow_provider_runway.submission.decision_input import (
@@ -37,7 +37,7 @@ from airflow_provider_runway.submission.decision_messages import (
     make_refusal,
     make_unanswered_error,
 )
-from airflow_provider_runway.submission.earlier_submit import classify_earlier_submit
+from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit
 from airflow_provider_runway.submission.intents import (
     adopt_row,
     build_intent,
@@ -239,7 +239,7 @@ class Submitter:
         self.journal.try_to_write(entry)
         summary = make_summary(entry)
         if row.state is JobState.COMPLETED and row.output_urls:
-            summary = row.update_summary(summary, time.time())
+            summary = row.add_to_summary(summary, time.time())
         return summary
 
     def _resume(self, outcome: WaitOutcome | None) -> JobSummary:

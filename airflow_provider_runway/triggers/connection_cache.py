@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
-from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
+from airflow_provider_runway.polling.adaptive_rate_limit import AdaptiveRateLimiter
 from airflow_provider_runway.segmind.timing import get_timing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ConnectionCache:
         self._requests_per_minute: float | None = None
         self._read_at = -math.inf
 
-    def get(self) -> AiohttpTransport | None:
+    def get_fresh_transport(self) -> AiohttpTransport | None:
         """Return the transport, or None where the connection is to be read first."""
         return self.transport if asyncio.get_running_loop().time() - self._read_at < MAX_AGE_S else None
 

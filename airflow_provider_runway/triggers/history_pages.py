@@ -12,10 +12,10 @@ from airflow_provider_runway.history.rows import HistoryRow, merge_rows
 from airflow_provider_runway.history.search import make_history_page_call
 from airflow_provider_runway.polling.history_page_policy import HistoryPaging, is_clearly_completed
 from airflow_provider_runway.segmind.exchange import execute
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS
 from airflow_provider_runway.segmind.retry import NO_RETRY
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 
 if TYPE_CHECKING:
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -94,7 +94,7 @@ def make_outcome(summary: JobSummary, row: HistoryRow, seen_at: float) -> WaitOu
 
     So is a latency that cannot be one in seconds, because the unit is known from the vendor's SDK alone.
     """
-    done = row.update_summary(summary, seen_at)
+    done = row.add_to_summary(summary, seen_at)
     if summary.submitted_at is not None and row.latency_s is not None:
         age_s = seen_at - summary.submitted_at
         if not MIN_LATENCY_SHARE * age_s <= row.latency_s <= age_s + 2:

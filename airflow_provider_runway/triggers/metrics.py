@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.compat import get_stats
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
 
 if TYPE_CHECKING:
     from airflow_provider_runway.segmind.jobs import JobSummary

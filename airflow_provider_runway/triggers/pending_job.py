@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec
 
-from airflow_provider_runway.polling.poll_exchanges import fetch_outcome, poll_status
+from airflow_provider_runway.polling.poll_and_wait_exchanges import fetch_outcome, poll_status
 
 if TYPE_CHECKING:
     from airflow_provider_runway.polling.latency import LatencyEstimator
     from airflow_provider_runway.polling.wait_state import WaitState
     from airflow_provider_runway.segmind.exchange import Exchange
     from airflow_provider_runway.segmind.http import BaseUrls
-    from airflow_provider_runway.segmind.job_outcome import WaitOutcome
     from airflow_provider_runway.segmind.jobs import JobStatus
+    from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
     from airflow_provider_runway.transports.client_settings import Log
 
 P = ParamSpec("P")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_runway.exceptions import RunwayError, ThrottledError, UnauthorizedError
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.transports.client_settings import log_step
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.history_pages import HistoryPageReader, has_single_output, make_outcome

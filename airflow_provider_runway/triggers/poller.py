@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_runway.hooks.custom_models_file import load_models_or_warn
+from airflow_provider_runway.polling.adaptive_rate_limit import AdaptiveRateLimiter
 from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
 from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
-from airflow_provider_runway.polling.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes, compute_max_gap_s
 from airflow_provider_runway.polling.wait_state import WaitState
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import metrics
 from airflow_provider_runway.triggers.connection_cache import ConnectionCache
 from airflow_provider_runway.triggers.pending_job import PendingJob
@@ -182,7 +182,7 @@ class Poller:
         limiter = self._connection.rate_limiter
         if limiter is not None and (delay_s := limiter.delay_s(now)) > 0:
             return min(delay_s, MAX_SLEEP_S)
-        transport = self._connection.get()
+        transport = self._connection.get_fresh_transport()
         min_priority = 0 if limiter is None else round(limiter.contention(now) * CONTENDED_PRIORITY)
         page_delay_s = self._compute_page_delay_s(now)
         if page_delay_s is not None:

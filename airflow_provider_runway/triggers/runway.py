@@ -10,10 +10,10 @@ from typing import Any
 from airflow_provider_runway.compat import BaseTrigger, TriggerEvent
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_runway.segmind.billing_notices import describe_running_job
-from airflow_provider_runway.segmind.job_outcome import stopped_outcome
+from airflow_provider_runway.segmind.billing_advice import describe_running_job
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
 from airflow_provider_runway.segmind.timing import get_timing
+from airflow_provider_runway.segmind.wait_outcome import stopped_outcome
 
 
 class RunwayJobTrigger(BaseTrigger):

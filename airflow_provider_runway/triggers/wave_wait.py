@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.row_state import format_outcome
-from airflow_provider_runway.batch.wave_plan import MIN_ENDED_TO_STORE, Progress, is_worth_waking
+from airflow_provider_runway.batch.wave_size_and_timing import MIN_ENDED_TO_STORE, Progress, is_worth_waking
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.triggers.poller import get_poller
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_runway.videos.media_files import MediaNotFoundError, read_text
+from airflow_provider_runway.videos.media_reader import MediaNotFoundError, read_text
 from airflow_provider_runway.videos.media_roots import MediaRoots
 
 #: About 60,000 rows. The file is read whole, because rows have no index.

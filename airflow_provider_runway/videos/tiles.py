@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_runway.exceptions import BadConnectionError
 from airflow_provider_runway.segmind.http import parse_origin
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S
-from airflow_provider_runway.segmind.timestamps import parse_number, parse_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import parse_number, parse_timestamp
 
 SUCCESS, WAITING, FAILED, SUBMITTED = "success", "waiting", "failed", "submitted"
 

@@ -26,7 +26,7 @@ from airflow_provider_runway.videos.airflow_api import (
     NotVisibleError,
 )
 from airflow_provider_runway.videos.batch_rows import read_rows
-from airflow_provider_runway.videos.failure_reason import find_reason
+from airflow_provider_runway.videos.failure_from_log import find_reason
 from airflow_provider_runway.videos.html_pages import (
     Addresses,
     build_headers,
@@ -34,7 +34,7 @@ from airflow_provider_runway.videos.html_pages import (
     render_problem,
     render_totals,
 )
-from airflow_provider_runway.videos.media_files import MediaNotFoundError
+from airflow_provider_runway.videos.media_reader import MediaNotFoundError
 from airflow_provider_runway.videos.media_response import respond_with_media
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope

@@ -16,8 +16,8 @@ from airflow_provider_runway.exceptions import (
     RecordExpiredError,
     WaitTimeoutError,
 )
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.submission.decision_input import HistoryLookup, OnOrphanedIntent
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 

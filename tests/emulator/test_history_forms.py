@@ -17,7 +17,7 @@ from airflow_provider_runway.emulator.history_form_inference import infer_histor
 from airflow_provider_runway.emulator.history_forms import FORM_FIELDS, change_history_form
 from airflow_provider_runway.emulator.history_rows import build_rows
 from airflow_provider_runway.emulator.job_handlers import make_job
-from airflow_provider_runway.emulator.jobs import Job
+from airflow_provider_runway.emulator.job_ledger import Job
 from airflow_provider_runway.emulator.model_rules import get_model_rules
 
 SUBMITTED_AT = datetime(2026, 11, 24, 20, 30, tzinfo=UTC).timestamp()

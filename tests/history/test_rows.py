@@ -198,7 +198,7 @@ def test_a_page_without_a_list_is_not_usable_and_not_empty(subtests: pytest.Subt
 
 def test_a_history_row_fills_what_the_record_did_not_say() -> None:
     row = HistoryRow("r-1", "m", JobState.COMPLETED, 0.5, {"Seed": "77"}, (URL,), 27.4, None, CREATED - 5)
-    found = row.update_summary(JobSummary("r-1"), CREATED + 4000)
+    found = row.add_to_summary(JobSummary("r-1"), CREATED + 4000)
     assert (found.model, found.seed, found.submitted_at, found.cost) == ("m", 77, CREATED - 5, 0.5)
     assert found.metrics == {"total_time": 27.4}
 
@@ -206,6 +206,6 @@ def test_a_history_row_fills_what_the_record_did_not_say() -> None:
 def test_a_history_row_takes_nothing_away() -> None:
     known = JobSummary("r-1", model="m", output_urls=(URL,), cost=0.5, metrics={"total_time": 27.4}, seed=7)
     row = HistoryRow("r-1", "other", JobState.UNKNOWN, output_urls=(OTHER,))
-    found = row.update_summary(known, CREATED + 4000)
+    found = row.add_to_summary(known, CREATED + 4000)
     assert (found.model, found.seed, found.cost, found.metrics) == ("m", 7, 0.5, {"total_time": 27.4})
     assert found.output_urls == (OTHER,)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.hooks.custom_models_schema import ARGUMENT_KINDS, parse_models
+from airflow_provider_runway.segmind.job_price import Price
 from airflow_provider_runway.segmind.model_fields import KINDS, ModelField
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, UNKNOWN_LATENCY_S, Model
-from airflow_provider_runway.segmind.prices import Price
 
 PROMPT = {"name": "prompt", "kind": "text", "argument": "prompt_text", "required": True}
 

@@ -16,7 +16,7 @@ from batches import find_wrong_rows, make_batch, make_rows, read_table
 from submits import add_neighbour, list_own_billable_ids, set_connection_extra
 
 from airflow_provider_runway.batch import wave_submitter
-from airflow_provider_runway.batch.record_folder import RecordFolder
+from airflow_provider_runway.batch.atomic_record_files import RecordFolder
 from airflow_provider_runway.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

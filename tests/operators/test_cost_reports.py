@@ -13,8 +13,8 @@ from tasks import make_operator, make_sensor
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks import price_warnings
 from airflow_provider_runway.hooks.runway import RunwayHook
+from airflow_provider_runway.segmind.job_price import make_price
 from airflow_provider_runway.segmind.models import MODELS
-from airflow_provider_runway.segmind.prices import make_price
 from airflow_provider_runway.triggers import metrics
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")

@@ -17,8 +17,8 @@ from tasks import assert_contract, make_operator
 from airflow_provider_runway.compat import AirflowException, AirflowFailException
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import JobFailedError, RunwayError, list_error_classes
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.segmind.jobs import JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 

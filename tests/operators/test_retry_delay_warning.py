@@ -13,7 +13,7 @@ from airflow_runtime import TaskInstance, run_task
 from tasks import make_operator
 
 from airflow_provider_runway.compat import compute_next_retry_delay_s
-from airflow_provider_runway.segmind.billing_notices import make_late_retry_warning
+from airflow_provider_runway.segmind.billing_advice import make_late_retry_warning
 
 MINUTE = timedelta(minutes=1)
 

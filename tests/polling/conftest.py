@@ -12,8 +12,8 @@ import pytest
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.segmind.exchange import Exchange, LogLine, Received, Resumed, Send, Sleep
 from airflow_provider_runway.segmind.http import Response, TransportFailure
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobStatus
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 
 NOW = 1_800_000_000.0
 

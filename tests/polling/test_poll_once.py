@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import ForbiddenError, NoUsableResponseError, RunwayError, ThrottledError
-from airflow_provider_runway.polling.poll_exchanges import poll_once
+from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_once
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, TransportFailure
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
 from airflow_provider_runway.segmind.retry import RetryPolicy
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 
 URL = "https://images.segmind.com/a.mp4"
 METRICS = {"cost": 0.5, "remaining_credits": 9.5, "total_time": 27.4}

@@ -9,15 +9,15 @@ import pytest
 
 from airflow_provider_runway.exceptions import UnauthorizedError
 from airflow_provider_runway.polling.latency import make_latency_estimator
-from airflow_provider_runway.polling.poll_exchanges import poll_until_done
+from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_until_done
 from airflow_provider_runway.polling.schedule import SINGLE_JOB_POLL_COST_S, next_poll_delay_s
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, TransportFailure
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL, expected_latency_s
-from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind
 
 URL = "https://images.segmind.com/a.mp4"
 DONE = (200, {"status": "COMPLETED"})

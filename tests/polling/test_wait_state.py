@@ -16,8 +16,8 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.polling.wait_state import RECORD_GRACE_S, WaitState
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome
 
 START = 1_800_000_000.0
 SUMMARY = JobSummary("r-1", model="m", submitted_at=START)

@@ -32,7 +32,7 @@ from airflow_provider_runway.segmind.error_mapping import (
     sanitize_text,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
-from airflow_provider_runway.segmind.timestamps import format_timestamp
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp
 
 Respond = Callable[..., Response]
 KEY = "SG_0123456789abcdef"

@@ -19,8 +19,8 @@ from airflow_provider_runway.compat import AirflowException, AirflowFailExceptio
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.runway import RunwayHook
-from airflow_provider_runway.segmind.job_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S, JobSummary
+from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 

@@ -11,9 +11,9 @@ import requests
 from airflow_runtime import IMAGE_URL, PROMPT
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers.poller import Poller, get_poller
 
 CONN_ID = "runway_default"

@@ -25,9 +25,9 @@ from submits import count_requests
 
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.polling.poll_queue import PollQueue
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import pending_job, poller
 from airflow_provider_runway.triggers.poller import MAX_CONCURRENT_REQUESTS, get_poller
 

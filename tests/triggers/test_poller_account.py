@@ -26,8 +26,8 @@ from submits import set_connection_extra
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
-from airflow_provider_runway.polling import rate_limiter
-from airflow_provider_runway.segmind.job_outcome import WaitOutcome
+from airflow_provider_runway.polling import adaptive_rate_limit
+from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import connection_cache, poller
 from airflow_provider_runway.triggers.poller import get_poller
 
@@ -48,7 +48,7 @@ def set_gateway(monkeypatch: pytest.MonkeyPatch, gateway: Emulator, key: str = "
 def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a learnt rate begin with as many requests a window as it usually does a minute."""
     for name in ("INITIAL_PER_MINUTE", "MIN_PER_MINUTE", "MAX_PER_MINUTE"):
-        monkeypatch.setattr(rate_limiter, name, getattr(rate_limiter, name) * 60 / WINDOW_S)
+        monkeypatch.setattr(adaptive_rate_limit, name, getattr(adaptive_rate_limit, name) * 60 / WINDOW_S)
 
 
 async def let_polls_happen(waits: list[asyncio.Future[WaitOutcome]], seconds: float = 0.3) -> None:

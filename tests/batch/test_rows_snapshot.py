@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.batch.requests_file import write_requests
-from airflow_provider_runway.batch.row_files import make_file_source
+from airflow_provider_runway.batch.input_file_reader import make_file_source
+from airflow_provider_runway.batch.rows_snapshot import write_requests
 from airflow_provider_runway.compat import make_storage_path
 from airflow_provider_runway.exceptions import BadInputError
 

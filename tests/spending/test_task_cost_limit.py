@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from airflow_provider_runway.exceptions import BalanceTooLowError, CostLimitError
 from airflow_provider_runway.segmind.jobs import Credits
 from airflow_provider_runway.spending.balance_check import check_balance, find_balance_usd
-from airflow_provider_runway.spending.cost_limit import add_job_to_spent, check_cost_limit, count_fitting
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
+from airflow_provider_runway.spending.task_cost_limit import add_job_to_spent, check_cost_limit, count_fitting
 
 ONE = Estimate.of([PricedJob("m", 0.5)])
 UNPRICED = Estimate.of([PricedJob("m", 0.5), PricedJob("my-own-model", None)])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from .jobs import Job, JobStatus
+from .job_ledger import Job, JobStatus
 
 #: How a response is sent. "reset": the connection is reset before any byte. "cut_reset", "cut_close": half of the body
 #: is sent, then the connection is reset or closed. "chunked": the body is sent without a Content-Length. "drip": the

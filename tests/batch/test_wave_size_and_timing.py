@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.batch.wave_plan import (
+from airflow_provider_runway.batch.wave_size_and_timing import (
     MAX_BUSY_SHARE,
     MAX_OUT,
     MIN_ENDED_TO_STORE,

@@ -16,7 +16,8 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
-from airflow_provider_runway.segmind.job_outcome import (
+from airflow_provider_runway.segmind.jobs import JobSummary
+from airflow_provider_runway.segmind.wait_outcome import (
     OutcomeKind,
     WaitOutcome,
     expired_outcome,
@@ -25,7 +26,6 @@ from airflow_provider_runway.segmind.job_outcome import (
     stopped_outcome,
     timed_out_outcome,
 )
-from airflow_provider_runway.segmind.jobs import JobSummary
 
 JOB = JobSummary("r-1", model="runway-gen3-alphaturbo", seed=7, submitted_at=1_800_000_000.0)
 COMPLETED = WaitOutcome(OutcomeKind.COMPLETED, JOB)

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from airflow_provider_runway.segmind.jobs import OUTPUT_LIFETIME_S, RECORD_LIFETIME_S, JobSummary
-from airflow_provider_runway.segmind.timestamps import format_timestamp, parse_number
+from airflow_provider_runway.segmind.numbers_and_times import format_timestamp, parse_number
 
 #: Between "//" and "@" of a URL. It may hold a password, and messages are logged.
 _USER_PART = re.compile(r"//[^/?#]*@")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.segmind.timestamps import (
+from airflow_provider_runway.segmind.numbers_and_times import (
     Timestamp,
     format_timestamp,
     parse_http_date,

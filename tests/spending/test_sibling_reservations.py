@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_runway.spending.reservations import Reservation, list_running
+from airflow_provider_runway.spending.sibling_reservations import Reservation, list_running
 
 OWN = Reservation(5, 0.5, 1000.0)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.check_rows import check_rows
-from airflow_provider_runway.batch.row_files import make_file_source
+from airflow_provider_runway.batch.input_file_reader import make_file_source
 from airflow_provider_runway.batch.rows import ROW_ARGUMENTS, RowSource, make_list_source
 from airflow_provider_runway.compat import get_unrendered
 from airflow_provider_runway.exceptions import BadInputError

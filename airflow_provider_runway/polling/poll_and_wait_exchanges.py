@@ -12,15 +12,15 @@ from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine, Sleep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
-from airflow_provider_runway.segmind.job_outcome import (
+from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus, JobSummary
+from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
+from airflow_provider_runway.segmind.wait_outcome import (
     OutcomeKind,
     WaitOutcome,
     expired_outcome,
     failed_outcome,
     missing_output_outcome,
 )
-from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus, JobSummary
-from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 
 
 def poll_once(
@@ -89,7 +89,7 @@ def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy)
     now = yield from run_step(LogLine(line))
     if row.state is JobState.FAILED:
         return failed_outcome(replace(summary, status=row.state.value), row.error)
-    done = row.update_summary(summary, now)
+    done = row.add_to_summary(summary, now)
     if row.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     return missing_output_outcome(done)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseError
-from airflow_provider_runway.history.days import MAX_TOTAL_DAYS, read_days
 from airflow_provider_runway.history.query import MAX_DAYS
+from airflow_provider_runway.history.read_many_days import MAX_TOTAL_DAYS, read_days
 from airflow_provider_runway.history.search import MAX_PAGES
 from airflow_provider_runway.segmind.exchange import Received, Resumed, Send, Sleep, pace
 from airflow_provider_runway.segmind.http import BaseUrls, Response

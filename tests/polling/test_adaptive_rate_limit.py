@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_runway.polling.rate_limiter import (
+from airflow_provider_runway.polling.adaptive_rate_limit import (
     BURST_S,
     CONTENTION_HALF_LIFE_S,
     DECREASE,

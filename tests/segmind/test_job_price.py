@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_runway.segmind.job_price import describe_contradiction, make_price
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, Model
-from airflow_provider_runway.segmind.prices import describe_contradiction, make_price
 
 LISTED = make_price({5: 0.50, 10: 1.00}, "a page", "2026-08-19")
 MEAN = make_price(1.125, "a directory", is_mean=True)

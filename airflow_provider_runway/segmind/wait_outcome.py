@@ -17,7 +17,7 @@ from airflow_provider_runway.exceptions import (
     WaitTimeoutError,
     list_error_classes,
 )
-from airflow_provider_runway.segmind.billing_notices import describe_running_job
+from airflow_provider_runway.segmind.billing_advice import describe_running_job
 from airflow_provider_runway.segmind.error_mapping import is_content_block_error
 from airflow_provider_runway.segmind.jobs import JobSummary
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_runway.emulator.fault_rules import parse_rule
 from airflow_provider_runway.emulator.job_handlers import make_job
-from airflow_provider_runway.emulator.jobs import Job, JobStatus
+from airflow_provider_runway.emulator.job_ledger import Job, JobStatus
 from airflow_provider_runway.emulator.model_rules import MODELS, get_model_rules
 
 BODY = {"promptText": "x", "promptImage": "https://example.com/x.png"}

@@ -16,7 +16,7 @@ from airflow_provider_runway.batch.row_state import RowState, format_result
 from airflow_provider_runway.batch.row_storage import FinishedJob, QuietLog, store_videos
 from airflow_provider_runway.batch.wave_submitter import BuildRequest, WaveResult, WaveSubmitter, list_used_seeds
 from airflow_provider_runway.exceptions import RunwayError, SubmitOutcomeUnknownError
-from airflow_provider_runway.segmind.billing_notices import describe_possible_job
+from airflow_provider_runway.segmind.billing_advice import describe_possible_job
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.decision_input import HistoryLookup
@@ -24,8 +24,8 @@ from airflow_provider_runway.submission.journal import Phase, make_summary
 from airflow_provider_runway.submission.submitter import MAX_UNANSWERED_SUBMITS
 
 if TYPE_CHECKING:
+    from airflow_provider_runway.batch.atomic_record_files import GrowingFile
     from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
-    from airflow_provider_runway.batch.record_folder import GrowingFile
     from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.batch.survey import Survey
     from airflow_provider_runway.hooks.runway import RunwayHook

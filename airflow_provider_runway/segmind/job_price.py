@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_runway.segmind.timestamps import parse_number
+from airflow_provider_runway.segmind.numbers_and_times import parse_number
 
 #: A job's cost may differ from a listed price by this share of it, for rounding and currencies.
 LISTED_TOLERANCE = 0.05

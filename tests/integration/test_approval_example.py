@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from local_airflow import LocalAirflow, Run
 from local_airflow.wait_until import wait_until
 
 IMAGE = "https://example.com/image.png"
+#: A person needs longer to read. An answer before the scheduler has processed the worker's exit fails the try, and the
+#: next one asks again (apache/airflow#72716).
+READING_S = 10.0
 
 
 def start(airflow: LocalAirflow, folder: str, name: str) -> tuple[Run, list[str]]:
@@ -30,6 +34,7 @@ def respond(airflow: LocalAirflow, run: Run, option: str) -> dict[str, Any]:
     asked: dict[str, Any] = wait_until(
         lambda: call("GET", path, missing_ok=True), timeout_s=30, what="the request for an approval"
     )
+    time.sleep(READING_S)
     call("PATCH", path, json={"chosen_options": [option]})
     return asked
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.compat import BaseOperator, compute_next_retry_delay_s
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
     BadInputError,
     CostLimitError,
     HistoryNotSettledError,
@@ -31,6 +32,7 @@ from airflow_provider_runway.outputs.store import check_output_path, store_outpu
 from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_until_done
 from airflow_provider_runway.segmind.billing_advice import (
     describe_completed,
+    describe_unstored_job,
     how_to_resume,
     make_late_retry_warning,
 )
@@ -48,6 +50,7 @@ from airflow_provider_runway.triggers.metrics import count_completed_job
 
 if TYPE_CHECKING:
     from airflow_provider_runway.operators.runway import RunwayGenerateOperator
+    from airflow_provider_runway.transports.client_settings import ClientSettings
 
 
 class JobExecution:
@@ -173,7 +176,7 @@ class JobExecution:
                 job,
                 operator.output_path,
                 operator.output_conn_id,
-                self.hook.settings,
+                self._read_settings(job),
                 self.log,
                 operator.max_output_bytes,
             )
@@ -191,6 +194,14 @@ class JobExecution:
         self._report_lineage()
         self.submitter.mark_delivered(job.request_id, job.cost)
         return result
+
+    def _read_settings(self, job: JobSummary) -> ClientSettings:
+        """Return the connection's settings. They may be gone since the submit, and the job is paid for all the same."""
+        try:
+            return self.hook.settings
+        except BadConnectionError as problem:
+            text = describe_unstored_job(job, str(problem).removesuffix(" Nothing was sent."))
+            raise BadConnectionError(text, **{**problem.facts, "request_id": job.request_id}) from None
 
     def _report_lineage(self) -> None:
         """Report the job's files to hook lineage, and its facts to the events of the task's outlets."""

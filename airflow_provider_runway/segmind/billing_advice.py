@@ -77,6 +77,15 @@ def describe_completed(job: JobSummary) -> str:
     return f"Job {job.request_id}: {', '.join(facts)}."
 
 
+def describe_unstored_job(job: JobSummary, why: str) -> str:
+    """Return the message about a completed job whose output cannot be stored now."""
+    where = "" if job.output_url is None else f" The output is at {hide_url_secrets(job.output_url)}."
+    return (
+        f"Job {job.request_id} is completed and billed, but its output cannot be stored. {why} "
+        f"Then clear the task, which stores the output and submits nothing.{where}"
+    )
+
+
 def hide_url_secrets(url: str) -> str:
     """Return a URL without its query, fragment and user part, which may be secrets."""
     return _USER_PART.sub("//", re.split("[?#]", url, maxsplit=1)[0])

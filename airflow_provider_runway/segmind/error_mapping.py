@@ -26,6 +26,7 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind.http import FailureKind, Request, Response, TransportFailure
+from airflow_provider_runway.segmind.models import describe_unknown_model
 from airflow_provider_runway.segmind.numbers_and_times import parse_number, parse_timestamp
 
 #: status -> (error, what to do about it). 406 and 401 are told apart by their text, below.
@@ -33,7 +34,7 @@ REFUSED_STATUSES: Mapping[int, tuple[type[RefusedError], str]] = {
     400: (BadRequestError, "Correct the fields that it names."),
     401: (UnauthorizedError, "Put a valid key into the connection's password."),
     403: (ForbiddenError, "Ask Segmind to permit this model for the account, or choose another one."),
-    404: (NotFoundError, "Check the model's name, or the request id: records live for one hour."),
+    404: (NotFoundError, "Check the request id: records live for one hour."),
     405: (BadRequestError, "Check the connection's host: this address does not take such a request."),
     406: (BadRequestError, "Correct the parameter that it names."),
     410: (ModelRetiredError, "This model is no longer served; choose another one."),
@@ -104,6 +105,8 @@ def map_response_to_error(request: Request, response: Response) -> RunwayError:
         error, advice = _classify_406(text)
     elif response.status == 401 and "missing" in text.lower():
         advice = "No key arrived: look for a proxy that removes the x-api-key header."
+    elif response.status == 404 and request.call == "submit":
+        advice = describe_unknown_model(request.url.rsplit("/", 1)[-1])
     # A GET bills nothing either way, and the job that it asks about may be billed. So only a submit says this.
     billed = "" if request.idempotent else " Nothing was accepted, so nothing is billed."
     return error(f"{summary}. {advice}{billed}", **facts)
@@ -119,7 +122,11 @@ def map_failure_to_error(request: Request, failure: TransportFailure) -> RunwayE
             call=request.call,
         )
     if failure.kind is FailureKind.NOT_SENT:
-        return UnreachableError(f"{summary}. Nothing was sent.", call=request.call)
+        billed = "" if request.idempotent else " Nothing is billed."
+        return UnreachableError(
+            f"{summary}. Nothing was sent.{billed} Check that the host is right and that its server runs.",
+            call=request.call,
+        )
     return NoUsableResponseError(f"{summary}. The request may have arrived.", call=request.call)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_runway.exceptions import BadInputError
@@ -171,6 +172,15 @@ def describe_successor(slug: str) -> str | None:
         if field.allowed and (field.label not in known or known[field.label].allowed != field.allowed)
     ]
     return f"If Segmind has retired {slug}, use {'; '.join([f'model={successor.slug!r}', *differences])}."
+
+
+def describe_unknown_model(slug: str) -> str:
+    """Return what to do where the API answers that it has no model of this slug."""
+    if slug in MODELS:
+        return f"Segmind does not serve {slug} at this address: check the connection's host, or choose another model."
+    similar = get_close_matches(slug, MODELS, n=1)
+    hint = f" Did you mean {similar[0]!r}?" if similar else ""
+    return f"Check the name of the model {slug!r}.{hint} Models known here: {', '.join(MODELS)}."
 
 
 def seed_field_name(slug: str) -> str:

@@ -56,7 +56,12 @@ _CLEARED = any_of(Attempt.CLEARED)
 #: Every combination is covered by exactly one row (a test walks them all).
 RULES: tuple[Rule, ...] = (
     Rule(EarlierSubmitResult.NOTHING, Action.SUBMIT, "no earlier submit was accepted"),
-    Rule(EarlierSubmitResult.OLD_JOB, Action.SUBMIT_NEW_GENERATION, "a new job is wanted", earlier_may_be_billed=True),
+    Rule(
+        EarlierSubmitResult.OLD_JOB,
+        Action.SUBMIT_NEW_GENERATION,
+        "the earlier job stays paid",
+        earlier_may_be_billed=True,
+    ),
     Rule(
         EarlierSubmitResult.UNKNOWN,
         Action.ASK_HISTORY,

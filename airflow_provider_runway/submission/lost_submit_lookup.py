@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 MAX_WORKER_WAIT_S = 15.0
 
 
+#: Why a try is waited for that may have sent nothing at all.
+_NO_JOURNAL_NOTE = (
+    " There is no journal, so it is not known whether an earlier try has sent anything; with [runway] journal_path in "
+    "airflow.cfg the next task need not wait for this."
+)
+
+
 class LostSubmitLookup:
     """Finds out what became of a submit without a response, for one try of a task.
 
@@ -53,10 +60,11 @@ class LostSubmitLookup:
             sibling_ids=self._attempt.sibling_request_ids(),
         )
         self._log.info(
-            "An earlier submit to %s may have become a job: looking for it in the account's history. It counts as not "
-            "accepted from %s on.",
+            "An earlier submit to %s may have become a job: looking for it in the account's history. If it is not "
+            "there at %s, it was not accepted.%s",
             entry.model,
             format_timestamp(window.settled_at),
+            "" if self._attempt.journal is not None else _NO_JOURNAL_NOTE,
         )
         transport = self._hook.get_conn()
         pauses_s = () if self.submit_ended_at is None else _list_worker_pauses_s()

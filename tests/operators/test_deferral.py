@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +151,27 @@ def test_a_stale_event_is_refused_and_the_retry_resumes_the_right_job(gateway: E
 def test_an_event_of_another_form_is_refused(ti: TaskInstance, event: Any) -> None:
     with pytest.raises(AirflowFailException, match="'generate'"):
         make_operator().execute_complete(ti.context(), event, make_job().to_json())
+
+
+def test_a_connection_that_is_gone_when_the_job_has_completed_does_not_hide_what_was_paid_for(
+    gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = {"output_path": f"{tmp_path}/"}
+    deferred = defer(ti, **arguments)
+    event = run_trigger(deferred.trigger)
+    with monkeypatch.context() as without:
+        without.delenv("AIRFLOW_CONN_RUNWAY_DEFAULT")
+        with pytest.raises(AirflowException, match="is completed and billed") as caught:
+            resume(make_operator(**arguments), ti, deferred, event)
+    assert not isinstance(caught.value, AirflowFailException), "a retry stores the video"
+    request_id = get_only_job_id(gateway)
+    for words in (request_id, "There is no connection 'runway_default'", "clear the task", "/outputs/"):
+        assert words in str(caught.value)
+    assert "Nothing was sent" not in str(caught.value)
+    ti.retry()
+    assert run_task(partial(make_operator, **arguments), ti)["request_id"] == request_id
+    assert gateway.ledger()["posts"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"{request_id}.mp4"]
 
 
 def test_after_a_trigger_failure_a_finished_job_is_delivered(gateway: Emulator, ti: TaskInstance) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_runway.segmind.models import (
     UNKNOWN_LATENCY_S,
     Model,
     build_body,
+    describe_unknown_model,
     expected_latency_s,
     seed_field_name,
 )
@@ -182,3 +183,18 @@ def test_a_seed_identifies_a_job_only_where_the_model_takes_all_of_them(subtests
     ):
         with subtests.test(case):
             assert Model("a", 1.0, (seed,)).seed_identifies_job is identifies
+
+
+@pytest.mark.parametrize(
+    ("slug", "advice"),
+    [
+        (
+            "runway-gen3-alpha-turbo",
+            "Did you mean 'runway-gen3-alphaturbo'? Models known here: runway-gen3-alphaturbo, ",
+        ),
+        ("m", "Check the name of the model 'm'. Models known here: "),
+        ("runway-gen4-turbo", "Segmind does not serve runway-gen4-turbo at this address: check the connection's host"),
+    ],
+)
+def test_the_advice_for_a_model_that_the_api_does_not_have_names_it(slug: str, advice: str) -> None:
+    assert advice in describe_unknown_model(slug)

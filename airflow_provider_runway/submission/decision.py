@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         EarlierSubmitResult.OLD_JOB,
         Action.SUBMIT_NEW_GENERATION,
-        "the earlier job stays paid",
+        "a new job is wanted",
         earlier_may_be_billed=True,
     ),
     Rule(

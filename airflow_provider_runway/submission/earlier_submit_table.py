@@ -95,7 +95,7 @@ EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
     EarlierSubmitRule(
         any_of(JournalState.DELIVERED),
         EarlierSubmitResult.OLD_JOB,
-        "the last job was delivered and the task was cleared since, so a new job is wanted",
+        "the last job was delivered and the task was cleared since",
         attempt=_CLEARED,
     ),
     EarlierSubmitRule(
@@ -114,7 +114,7 @@ EARLIER_SUBMIT_RULES: tuple[EarlierSubmitRule, ...] = (
     EarlierSubmitRule(
         any_of(JournalState.KEPT),
         EarlierSubmitResult.OLD_JOB,
-        "the row succeeded, and its inputs changed before the batch was cleared, so a new job is wanted",
+        "the row succeeded, and its inputs changed before the batch was cleared",
         attempt=_CLEARED,
         inputs=_CHANGED,
     ),

@@ -60,7 +60,7 @@ class LostSubmitLookup:
             sibling_ids=self._attempt.sibling_request_ids(),
         )
         self._log.info(
-            "An earlier submit to %s may have become a job: looking for it in the account's history. If it is not "
+            "An earlier submit to %s may have become a job: searching the account's history for it. If it is not "
             "there at %s, it was not accepted.%s",
             entry.model,
             format_timestamp(window.settled_at),

@@ -11,20 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from airflow.providers.common.compat.sdk import dag
 from killable_operators import KillableGenerateOperator, KillableSensor
+from short_times import use_short_times
 
-from airflow_provider_runway.segmind.timing import Timing, set_timing
-
-# The emulator's jobs and history rows are complete within seconds, so a missing row proves something much sooner, too.
-# While they land there are rows of other jobs that are not complete yet, so the history is asked several times.
-set_timing(
-    Timing(
-        latency_scale=0.03,
-        history_pauses_s=(1.0, 2.0, 4.0),
-        history_lag_s=40.0,
-        intent_margin_s=2.0,
-        response_margin_s=1.0,
-    )
-)
+use_short_times(intent_margin_s=2.0)
 
 IMAGE = "https://example.com/image.png"
 RETRIES = {"retries": 12, "retry_delay": timedelta(seconds=1)}

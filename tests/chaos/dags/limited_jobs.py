@@ -12,18 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from airflow.providers.common.compat.sdk import dag
 from kill_plan import SUBMIT_POINTS
 from killable_operators import KillableBatchOperator, KillableGenerateOperator
+from short_times import use_short_times
 
-from airflow_provider_runway.segmind.timing import Timing, set_timing
-
-set_timing(
-    Timing(
-        latency_scale=0.03,
-        history_pauses_s=(1.0, 2.0, 4.0),
-        history_lag_s=40.0,
-        intent_margin_s=5.0,
-        response_margin_s=1.0,
-    )
-)
+use_short_times(intent_margin_s=5.0)
 
 IMAGE = "https://example.com/image.png"
 RETRIES = {"retries": 12, "retry_delay": timedelta(seconds=1)}

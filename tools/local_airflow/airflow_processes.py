@@ -16,7 +16,7 @@ from typing import Self
 from local_airflow.airflow2_client import Airflow2Client
 from local_airflow.airflow3_client import Airflow3Client
 from local_airflow.airflow_client import AirflowClient
-from local_airflow.airflow_settings import build_environment, find_airflow_version, find_free_port
+from local_airflow.airflow_settings import build_environment, find_airflow_version, find_free_port, shorten_lock_wait
 from local_airflow.child_process import ChildProcess
 from local_airflow.wait_until import WaitTimeoutError, wait_until
 
@@ -141,7 +141,8 @@ class AirflowProcesses:
         if component in self._components:
             self._killed.append(self._components.pop(component))
         log = self.home / "logs" / f"{component}.log"
-        process = ChildProcess(component, self._commands[component], self.env, self.home, log)
+        env = shorten_lock_wait(self.env) if component.startswith("api-server") else self.env
+        process = ChildProcess(component, self._commands[component], env, self.home, log)
         self._components[component] = process
         return process
 

@@ -16,6 +16,10 @@ from pathlib import Path
 #: Seconds until an unchanged DAG file is parsed again. New and changed files are parsed at once. Parsing all of them
 #: every 30 s, the default, takes more CPU than running their tasks.
 DAG_REPARSE_INTERVAL_S = 600
+#: How long a process waits for SQLite's lock.
+LOCK_TIMEOUT_S = 60
+#: Shorter than a call of a task to the api-server may take (5 s), which is repeated then.
+API_SERVER_LOCK_TIMEOUT_S = 3
 
 #: (major, minor)
 Version = tuple[int, int]
@@ -71,11 +75,22 @@ def build_environment(
     )
 
 
+def shorten_lock_wait(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the api-server, which may not wait long for SQLite's lock.
+
+    Its event loop itself writes the log of actions. A request that holds the lock needs that loop to commit, so both
+    wait until the timeout, and meanwhile tasks fail whose calls have timed out. What the timeout refuses is repeated.
+    """
+    url = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    short = url.replace(f"?timeout={LOCK_TIMEOUT_S}", f"?timeout={API_SERVER_LOCK_TIMEOUT_S}")
+    return {**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": short}
+
+
 def _common_settings(
     home: Path, dags_folder: Path, executor: str, database_url: str | None, parallelism: int
 ) -> dict[str, object]:
     # SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, but psycopg2 is installed here.
-    url = database_url or f"sqlite:///{home}/airflow.db?timeout=60"
+    url = database_url or f"sqlite:///{home}/airflow.db?timeout={LOCK_TIMEOUT_S}"
     url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
     return {
         "CORE__DAGS_FOLDER": dags_folder,

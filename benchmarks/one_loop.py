@@ -55,10 +55,10 @@ async def prepare_process(emulator: EmulatorProcess) -> None:
     """Import and read what a triggerer has read long ago, for every contestant."""
     os.environ["AIRFLOW_CONN_BENCHMARK"] = emulator.connection_json(requests_per_minute=1_000_000)
     from airflow_provider_runway.compat import get_stats
-    from airflow_provider_runway.triggers import connection_cache
+    from airflow_provider_runway.triggers import poller_connection
 
     get_stats()
-    await connection_cache.RunwayAsyncHook("benchmark").get_async_conn()
+    await poller_connection.RunwayAsyncHook("benchmark").get_async_conn()
     gc.collect()
     gc.freeze()
 
@@ -89,7 +89,7 @@ async def measure(name: str, jobs: int, emulator: EmulatorProcess, interval_s: f
         None if name == OURS else ALTERNATIVES[name](emulator.url, emulator.key, interval_s)
     )
     wait = make_our_wait() if alternative is None else alternative.wait
-    stalls, before = StallMeter(), len(await asyncio.to_thread(emulator.get_requests))
+    stalls, before = StallMeter(), len(await asyncio.to_thread(emulator.get_http_requests))
     ticking = asyncio.create_task(stalls.run())
     await asyncio.sleep(0.1)
     stalls.longest_s, cpu_s, start = 0.0, time.process_time(), time.perf_counter()
@@ -103,7 +103,7 @@ async def measure(name: str, jobs: int, emulator: EmulatorProcess, interval_s: f
     seen = [each.result() for each in done if each.exception() is None]
     if alternative is not None:
         await alternative.close()
-    sent = (await asyncio.to_thread(emulator.get_requests))[before:]
+    sent = (await asyncio.to_thread(emulator.get_http_requests))[before:]
     return {
         "finished": len(seen),
         "requests": len(sent),

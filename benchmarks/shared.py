@@ -62,7 +62,7 @@ class EmulatorProcess:
         """Return which jobs were accepted, and which of them are billed."""
         return dict(self._get("ledger"))
 
-    def get_requests(self) -> list[dict[str, Any]]:
+    def get_http_requests(self) -> list[dict[str, Any]]:
         """Return every request so far."""
         return list(self._get("requests"))
 

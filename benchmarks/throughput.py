@@ -154,7 +154,7 @@ def run_contestant(name: str) -> dict[str, Any]:
             if not contestant.has_pages:
                 history_page_policy.MIN_JOBS = jobs + 1
             found = asyncio.run(run_ours(emulator, jobs, contestant.configured))
-        sent = emulator.get_requests()
+        sent = emulator.get_http_requests()
         refused = sum(request["status"] == 429 for request in sent)
         pages = sum(request["call"] == "history" for request in sent)
         accepted = emulator.get_ledger()["accepted"]

@@ -48,7 +48,7 @@ def run_pair(configured: bool) -> list[tuple[object, ...]]:
     """Let two processes wait for half of the jobs each; return their rows."""
     with EmulatorProcess(requests_per_minute=PER_MINUTE) as emulator:
         request_ids = emulator.submit_jobs(2 * JOBS_EACH)
-        before = len(emulator.get_requests())
+        before = len(emulator.get_http_requests())
         began = time.time()
         extra = {"requests_per_minute": PER_MINUTE} if configured else {}
         connection = emulator.connection_json(**extra)
@@ -63,7 +63,7 @@ def run_pair(configured: bool) -> list[tuple[object, ...]]:
                     range(2),
                 )
             )
-        sent = emulator.get_requests()[before:]
+        sent = emulator.get_http_requests()[before:]
     rows: list[tuple[object, ...]] = []
     for number, row in enumerate(found):
         own_ids = set(request_ids[number::2])

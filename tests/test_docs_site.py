@@ -12,7 +12,7 @@ from airflow_provider_runway.batch.results import RowStatus
 from airflow_provider_runway.exceptions import list_error_classes
 from docs_reference import ERROR_HELP, list_argument_rows
 from docs_tables import ROOT
-from flowchart import make_rows, parse_flowchart
+from mermaid_to_svg import make_rows, parse_flowchart
 
 DOCS = ROOT / "docs"
 SNIPPETS = DOCS / "snippets"

@@ -25,7 +25,7 @@ from typing import Any
 
 from local_airflow import EmulatorProcess, LocalAirflow, Run
 from local_airflow.component_kills import kill_components
-from local_airflow.database_servers import (
+from local_airflow.temporary_databases import (
     MissingServerError,
     build_celery_environment,
     make_postgres_database,

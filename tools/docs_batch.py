@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from airflow_provider_runway.batch.results import STATUS_MEANINGS, ResultTable, RowResult, RowStatus, build_manifest
+from airflow_provider_runway.batch.results import STATUS_MEANINGS, ResultSummary, RowResult, RowStatus, build_manifest
 
 #: What each column of ``results.jsonl`` means. A column of the code that is missing here fails the generation.
 COLUMNS = {
@@ -47,7 +47,7 @@ def list_column_rows() -> Iterable[list[str]]:
 
 def list_manifest_rows() -> Iterable[list[str]]:
     """Return a row for each key of the manifest."""
-    table = ResultTable("", {}, 0.0, None, None)
+    table = ResultSummary("", {}, 0.0, None, None)
     return ([f"`{name}`", MANIFEST_KEYS[name]] for name in build_manifest(table, estimated_cost=None))
 
 

@@ -32,6 +32,7 @@ from airflow_provider_runway.segmind.http import GATEWAY_URL
 from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
+from airflow_provider_runway.submission.classify_earlier_submit import EARLIER_SUBMIT_RULES
 from airflow_provider_runway.submission.decision import RULES
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -41,7 +42,6 @@ from airflow_provider_runway.submission.decision_input import (
     OnOrphanedIntent,
     RemoteState,
 )
-from airflow_provider_runway.submission.earlier_submit_table import EARLIER_SUBMIT_RULES
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
 from docs_batch import list_column_rows, list_manifest_rows, list_row_status_rows
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections

@@ -9,9 +9,9 @@ from typing import Any
 from airflow_provider_runway.batch.output_paths import format_first_path, get_output_path
 from airflow_provider_runway.batch.rows import BatchRow, RowSource
 from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.inputs.batch_image_check import PromptImageChecker
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_checked_body
-from airflow_provider_runway.inputs.find_unfetchable_images import LocalImage
-from airflow_provider_runway.inputs.prompt_image_check import PromptImageChecker
+from airflow_provider_runway.inputs.local_image_placeholders import LocalImage
 from airflow_provider_runway.outputs.path_template import check_extension
 from airflow_provider_runway.outputs.store import check_output_path
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.batch.results import ResultTable, RowResult, RowStatus, build_manifest, write_results
+from airflow_provider_runway.batch.results import ResultSummary, RowResult, RowStatus, build_manifest, write_results
 from airflow_provider_runway.exceptions import (
     CostLimitError,
     JobFailedError,
@@ -75,7 +75,7 @@ def _list_results(end: BatchEnd, rows: Iterable[BatchRow], states: Mapping[str, 
             yield RowResult.from_job(row, RowStatus.NOT_SUBMITTED, None, f"Not submitted: {why}. Nothing is billed.")
 
 
-def _find_error(end: BatchEnd, table: ResultTable) -> RunwayError | None:
+def _find_error(end: BatchEnd, table: ResultSummary) -> RunwayError | None:
     """Return the error of a batch that was stopped by the account, or whose author wants one for any failed row."""
     left = table.request_count - table.counts[RowStatus.SUCCESS]
     counts = ", ".join(f"{count} {status}" for status, count in table.counts.items() if count)

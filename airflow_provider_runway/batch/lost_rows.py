@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_runway.batch.row_state import RowState, format_entry
 from airflow_provider_runway.batch.wave_submitter import THREAD_COUNT, BuildRequest, start_threads_with_hooks
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.submission.decision_input import HistoryLookup
-from airflow_provider_runway.submission.intents import (
+from airflow_provider_runway.submission.build_intent import (
     adopt_row,
     describe_lost_submit,
     get_accepted_until,
     presume_intent,
     take_over_intent,
 )
-from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submits
+from airflow_provider_runway.submission.decision_input import HistoryLookup
+from airflow_provider_runway.submission.find_lost_submit import LookupResult, LookupTimes, find_lost_submits
 from airflow_provider_runway.submission.row_matching import LostSubmit
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class LostRowFinder:
             requests = list(pool.map(lambda each: self._try_to_build(get_hook(), each[0]), rows))
         now = time.time()
         found: list[LostRow] = []
-        described: list[tuple[BatchRow, RowState, JobRequest, LostSubmit, LookupWindow]] = []
+        described: list[tuple[BatchRow, RowState, JobRequest, LostSubmit, LookupTimes]] = []
         for (row, state), request in zip(rows, requests, strict=True):
             if isinstance(request, RunwayError):
                 why = f"its inputs cannot be read any more, and without them it is not recognised: {request}"
@@ -139,11 +139,11 @@ class LostRowFinder:
         except RunwayError as error:
             return error
 
-    def _describe(self, state: RowState, request: JobRequest) -> tuple[LostSubmit, LookupWindow]:
+    def _describe(self, state: RowState, request: JobRequest) -> tuple[LostSubmit, LookupTimes]:
         entry = state.entry
         if entry is None:
             raise LookupError("a submit in doubt was not written down")
-        window = LookupWindow.for_submit(entry.model, entry.sent_at, get_accepted_until(entry, self._hook.settings))
+        window = LookupTimes.for_submit(entry.model, entry.sent_at, get_accepted_until(entry, self._hook.settings))
         lost = describe_lost_submit(
             request,
             entry,
@@ -154,7 +154,7 @@ class LostRowFinder:
         return lost, window
 
     def _look_up(
-        self, group: Sequence[tuple[BatchRow, RowState, JobRequest, LostSubmit, LookupWindow]], now: float
+        self, group: Sequence[tuple[BatchRow, RowState, JobRequest, LostSubmit, LookupTimes]], now: float
     ) -> list[LostRow]:
         transport = self._hook.get_conn()
         submits = [(lost, window) for *_, lost, window in group]

@@ -153,7 +153,7 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultTable:
+class ResultSummary:
     """A table that was written, and what its rows add up to.
 
     :param counts: the number of rows of each status. :param cost: USD, of the rows whose cost is known.
@@ -176,7 +176,7 @@ def get_results_uri(result_path: str) -> str:
     return f"{result_path.rstrip('/')}/{RESULTS_FILE_NAME}"
 
 
-def write_results(results: Iterable[RowResult], result_path: str) -> ResultTable:
+def write_results(results: Iterable[RowResult], result_path: str) -> ResultSummary:
     """Write the table into the folder ``result_path`` in one step, and count its rows. It replaces an earlier one.
 
     :raises OSError: it could not be stored; an earlier table stays as it was.
@@ -195,7 +195,7 @@ def write_results(results: Iterable[RowResult], result_path: str) -> ResultTable
                 submitted_at = min(result.submitted_at, submitted_at or result.submitted_at)
             if result.completed_at is not None:
                 completed_at = max(result.completed_at, completed_at or result.completed_at)
-    return ResultTable(uri, counts, round(cost, 6), submitted_at, completed_at)
+    return ResultSummary(uri, counts, round(cost, 6), submitted_at, completed_at)
 
 
 def choose_terminal_reason(counts: Mapping[str, int], stopped: str | None = None) -> str:
@@ -209,7 +209,7 @@ def choose_terminal_reason(counts: Mapping[str, int], stopped: str | None = None
 
 
 def build_manifest(
-    table: ResultTable, *, estimated_cost: float | None, stopped: str | None = None, kept: int = 0
+    table: ResultSummary, *, estimated_cost: float | None, stopped: str | None = None, kept: int = 0
 ) -> dict[str, Any]:
     """Return what the task of a batch returns: plain JSON, small whatever the number of rows.
 

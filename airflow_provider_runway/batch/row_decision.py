@@ -17,6 +17,7 @@ from airflow_provider_runway.exceptions import (
     RecordExpiredError,
 )
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind
+from airflow_provider_runway.submission.classify_earlier_submit import classify_earlier_submit
 from airflow_provider_runway.submission.decision import decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -31,7 +32,6 @@ from airflow_provider_runway.submission.decision_input import (
     classify_attempt,
     classify_journal_entry,
 )
-from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit
 
 
 class RowStep(StrEnum):

@@ -26,7 +26,7 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.inputs.job_request import MAX_SEED
 from airflow_provider_runway.spending.estimate import PricedJob
 from airflow_provider_runway.spending.task_cost_limit import add_job_to_spent
-from airflow_provider_runway.submission.intents import build_intent
+from airflow_provider_runway.submission.build_intent import build_intent
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:

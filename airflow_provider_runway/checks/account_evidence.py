@@ -12,7 +12,7 @@ from airflow_provider_runway.history.rows import HistoryRow, Page
 from airflow_provider_runway.history.search import make_history_page_call, make_history_row_call
 from airflow_provider_runway.segmind import api_calls
 from airflow_provider_runway.segmind.api_calls import ApiCall
-from airflow_provider_runway.segmind.exchange import Exchange, GetTime, execute, run_step
+from airflow_provider_runway.segmind.exchange import Exchange, GetTimeStep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls, Request, Response
 from airflow_provider_runway.segmind.jobs import Credits, JobStatus
 from airflow_provider_runway.segmind.retry import RetryPolicy
@@ -63,7 +63,7 @@ def collect_evidence(
     :param request_id: a job of the account whose status and row are compared; best while it is running.
     :param is_short: ask for the balance and one page of the history only.
     """
-    found: dict[str, Any] = {"checked_at": (yield from run_step(GetTime()))}
+    found: dict[str, Any] = {"checked_at": (yield from run_step(GetTimeStep()))}
     responses: list[Response] = []
     try:
         found["credits"] = yield from _execute(api_calls.make_credits_call(base_urls), policy, responses)

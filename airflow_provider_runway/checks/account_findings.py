@@ -235,7 +235,7 @@ def _make_job_finding(evidence: AccountEvidence) -> Finding:
         end = "is not there yet, although it has ended" if status.is_final else "is not there while it is running"
         level = Level.WARNING if status.is_final else Level.OK
         return Finding("job", level, f"Job {evidence.job_id} is {status.state}: its row {end}.")
-    has_parts = "complete" if row.is_complete else "not complete"
+    has_parts = "complete" if row.is_identifiable else "not complete"
     when = "" if status.is_final else ", before the job's end"
     return Finding(
         "job", Level.OK, f"Job {evidence.job_id} is {status.state}: its row is there{when}, and {has_parts}."

@@ -137,8 +137,8 @@ class EmulatorControl:
         """Return the ledger, see ``Emulator.ledger``."""
         return dict(self._request("GET", "ledger"))
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Return every request so far, see ``Emulator.requests``."""
+    def http_requests(self) -> list[dict[str, Any]]:
+        """Return every request so far, see ``Emulator.http_requests``."""
         return list(self._request("GET", "requests"))
 
     def faults(self) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ class Emulator:
         """Return ``{"posts", "accepted", "billable", "billed_usd", "jobs": [...]}``."""
         return self._run_in_server(lambda: self._state.build_ledger(self._url))
 
-    def requests(self) -> list[dict[str, Any]]:
+    def http_requests(self) -> list[dict[str, Any]]:
         """Return every request so far: call, method, path, status, at, key (was one sent?), fault, sent (bytes)."""
         return self._run_in_server(self._state.list_requests)
 

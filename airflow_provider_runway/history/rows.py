@@ -91,7 +91,7 @@ class HistoryRow:
         )
 
     @property
-    def is_complete(self) -> bool:
+    def is_identifiable(self) -> bool:
         """Does the row say enough to tell whether it is a certain job: its id, its time, and its seed or prompt?"""
         return (
             self.request_id is not None
@@ -184,7 +184,7 @@ def merge_rows(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
     for number, row in enumerate(rows):
         key = number if row.request_id is None else row.request_id
         if (known := merged.get(key)) is not None:
-            fuller = known if known.is_complete else row
+            fuller = known if known.is_identifiable else row
             row = replace(fuller, output_urls=tuple(dict.fromkeys(known.output_urls + row.output_urls)))
         merged[key] = row
     return list(merged.values())

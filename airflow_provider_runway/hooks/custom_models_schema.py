@@ -153,13 +153,13 @@ def parse_models(text: str, path: str) -> list[Model]:
             if not entry.fields and slug not in BUILT_IN_MODELS
         ]
         models = [entry.to_model(slug) for slug, entry in entries.items()]
-        problems += [problem for model in models if (problem := _find_duration_without_price(model))]
+        problems += [problem for model in models if (problem := _describe_missing_price(model))]
     if problems:
         raise BadInputError(f"The models file {path} cannot be used. {'. '.join(problems)}. Nothing was sent.")
     return models
 
 
-def _find_duration_without_price(model: Model) -> str | None:
+def _describe_missing_price(model: Model) -> str | None:
     """Return what is wrong where a price by duration leaves out one of the durations that the model takes."""
     durations = [value for field in model.fields if field.argument == "duration" for value in field.allowed]
     for duration in durations if model.price is not None else ():

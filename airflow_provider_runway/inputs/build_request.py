@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.hooks.custom_models_file import load_models
-from airflow_provider_runway.inputs.find_unfetchable_images import (
+from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
+from airflow_provider_runway.inputs.local_image_placeholders import (
     PROMPT_IMAGE_PLACEHOLDER,
     LocalImage,
     find_image_field,
@@ -17,7 +18,6 @@ from airflow_provider_runway.inputs.find_unfetchable_images import (
     select_needed_images,
     upload_all,
 )
-from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, fingerprint
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache, check_conn_id
 from airflow_provider_runway.segmind.http import encode_json
 from airflow_provider_runway.segmind.model_fields import check_rendered

@@ -33,6 +33,6 @@ class OpenLineageMethods:
         return self._build_operator_lineage()
 
     def _build_operator_lineage(self) -> OperatorLineage[Any, Any]:
-        from airflow_provider_runway.lineage.openlineage_facets import build_operator_lineage
+        from airflow_provider_runway.lineage.build_openlineage import build_operator_lineage
 
         return build_operator_lineage(self.describe_lineage(), self.inlets or (), self.outlets or ())

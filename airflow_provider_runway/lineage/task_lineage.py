@@ -1,6 +1,6 @@
 """What a task read and wrote, as values: URIs without a secret in them, and the facts of its job.
 
-Knows neither Airflow nor OpenLineage; ``outlet_events`` and ``openlineage_facets`` translate it.
+Knows neither Airflow nor OpenLineage; ``outlet_events`` and ``build_openlineage`` translate it.
 """
 
 from __future__ import annotations

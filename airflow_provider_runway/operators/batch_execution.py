@@ -19,7 +19,7 @@ from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry
 from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
-from airflow_provider_runway.batch.waiting_jobs import make_waiting_job, read_waiting_jobs, write_waiting_jobs
+from airflow_provider_runway.batch.waiting_jobs_file import make_waiting_job, read_waiting_jobs, write_waiting_jobs
 from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get_first_lookup_at
 from airflow_provider_runway.batch.wave_size_and_timing import Progress, compute_next_wave_at, compute_wave_size
 from airflow_provider_runway.batch.wave_submitter import WaveResult

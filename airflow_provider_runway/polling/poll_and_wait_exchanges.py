@@ -10,7 +10,7 @@ from airflow_provider_runway.polling.latency import make_latency_estimator
 from airflow_provider_runway.polling.schedule import SINGLE_JOB_POLL_COST_S, next_poll_delay_s
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind import api_calls
-from airflow_provider_runway.segmind.exchange import Exchange, GetTime, LogLine, Sleep, execute, run_step
+from airflow_provider_runway.segmind.exchange import Exchange, GetTimeStep, LogStep, SleepStep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.jobs import FINAL_STATES, JobState, JobStatus, JobSummary
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
@@ -61,7 +61,7 @@ def fetch_outcome(
         return _failed(summary, record)
     if not record.output_urls and record.state is not JobState.COMPLETED:
         return record
-    done = summary.update_from_record(record, (yield from run_step(GetTime())))
+    done = summary.update_from_record(record, (yield from run_step(GetTimeStep())))
     if record.output_urls:
         return WaitOutcome(OutcomeKind.COMPLETED, replace(done, status=JobState.COMPLETED.value))
     try:
@@ -86,7 +86,7 @@ def _read_history(base_urls: BaseUrls, summary: JobSummary, policy: RetryPolicy)
     if not row.output_urls and row.state not in FINAL_STATES:
         return JobStatus(summary.request_id, row.state, row.state.value)
     line = f"Job {summary.request_id}: its record has no output, so the account's history was read."
-    now = yield from run_step(LogLine(line))
+    now = yield from run_step(LogStep(line))
     if row.state is JobState.FAILED:
         return failed_outcome(replace(summary, status=row.state.value), row.error)
     done = row.add_to_summary(summary, now)
@@ -117,7 +117,7 @@ def poll_until_done(base_urls: BaseUrls, summary: JobSummary, deadline: float, n
             min_delay_s=min_delay_s,
         )
         if delay_s is not None:
-            now = yield from run_step(Sleep(delay_s))
+            now = yield from run_step(SleepStep(delay_s))
         elif left_s > 0:
             return state.on_deadline()  # the API accepts requests again only after the deadline
         last_polled_age_s, min_delay_s = now - state.started_at, 0.0

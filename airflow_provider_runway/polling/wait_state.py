@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError, ThrottledError
-from airflow_provider_runway.segmind.exchange import LogLine
+from airflow_provider_runway.segmind.exchange import LogStep
 from airflow_provider_runway.segmind.jobs import JobState, JobStatus, JobSummary
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome, timed_out_outcome
 
@@ -41,7 +41,7 @@ class WaitState:
     is_failing: bool = False
     early_expired: WaitOutcome | None = None
 
-    def on_status(self, result: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogLine | None]:
+    def on_status(self, result: WaitOutcome | JobStatus, now: float) -> tuple[WaitOutcome | None, LogStep | None]:
         """Take the result of a poll; return the outcome if the wait is over, and a log line if there is news."""
         if isinstance(result, WaitOutcome):
             if not may_be_too_new(result, self.started_at, now):
@@ -55,8 +55,8 @@ class WaitState:
         self.last_status = result.raw_status
         line = f"Job {self.summary.request_id}: {result.raw_status}"
         if result.state is JobState.UNKNOWN:
-            return None, LogLine(f"{line} is not a documented status. Polling goes on.", problem=True)
-        return None, LogLine(line)
+            return None, LogStep(f"{line} is not a documented status. Polling goes on.", problem=True)
+        return None, LogStep(line)
 
     def on_deadline(self) -> WaitOutcome:
         """Return the outcome where the deadline passed: the job goes on, unless all that is known of it is a 404."""
@@ -64,7 +64,7 @@ class WaitState:
             return self.early_expired
         return timed_out_outcome(self.summary)
 
-    def on_error(self, error: RunwayError, now: float) -> tuple[WaitOutcome | None, LogLine | None, float]:
+    def on_error(self, error: RunwayError, now: float) -> tuple[WaitOutcome | None, LogStep | None, float]:
         """Take the error of a poll; return the outcome, a log line, and the seconds to pause before the next poll.
 
         429, 5xx, connection resets, HTML and truncated bodies never end a wait. A refusal does.
@@ -76,4 +76,4 @@ class WaitState:
             pause_s = max(error.reset_at - now, 0.0)
         is_first, self.is_failing = not self.is_failing, True
         line = f"Job {self.summary.request_id}: {error} Polling goes on until the deadline."
-        return None, LogLine(line, problem=True) if is_first else None, pause_s
+        return None, LogStep(line, problem=True) if is_first else None, pause_s

@@ -1,7 +1,7 @@
 """Exchanges with the API as generators: they yield the next step, and are sent its result. No I/O happens here.
 
 Both transports drive the same generators, so a rule about retries is written once. A transport sends
-back a :class:`Received` after a :class:`Send`, and a :class:`Resumed` after every other step.
+back a :class:`Received` after a :class:`SendStep`, and a :class:`Resumed` after every other step.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendStep:
     """Send this request once, following no redirect, and not later than its ``not_after``."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Sleep:
+class SleepStep:
     """Wait. ``because`` goes into the log; an ordinary wait has none."""
 
     seconds: float
@@ -36,7 +36,7 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class LogStep:
     """Write a line into the log: ``problem`` makes it a warning."""
 
     line: str
@@ -44,13 +44,13 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
-class GetTime:
+class GetTimeStep:
     """Say what time it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The result of a Send. ``jitter`` is a random number from 0 up to 1: randomness is handed in."""
+    """The result of a SendStep. ``jitter`` is a random number from 0 up to 1: randomness is handed in."""
 
     outcome: Response | TransportFailure
     jitter: float = 0.5
@@ -63,15 +63,15 @@ class Resumed:
     now: float
 
 
-Step = Send | Sleep | LogLine | GetTime
+Step = SendStep | SleepStep | LogStep | GetTimeStep
 Exchange = Generator[Step, Received | Resumed, T]
 
 
-def run_step(step: Sleep | LogLine | GetTime) -> Exchange[float]:
+def run_step(step: SleepStep | LogStep | GetTimeStep) -> Exchange[float]:
     """Do a step that is no request, and return the time after it (epoch seconds)."""
     resumed = yield step
     if not isinstance(resumed, Resumed):
-        raise TypeError("only a Send gets a Received")
+        raise TypeError("only a SendStep gets a Received")
     return resumed.now
 
 
@@ -84,9 +84,9 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
     request = call.request
     started_at: float | None = None
     for attempt in count(1):
-        received = yield Send(request)
+        received = yield SendStep(request)
         if not isinstance(received, Received):
-            raise TypeError("a Send gets a Received")
+            raise TypeError("a SendStep gets a Received")
         now = received.outcome.received_at
         started_at = now if started_at is None else started_at
         try:
@@ -104,7 +104,7 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
             if pause_s is None or request.has_expired(now + pause_s):
                 raise
             problem = error
-        yield Sleep(pause_s, str(problem))
+        yield SleepStep(pause_s, str(problem))
     raise AssertionError("count() does not end")
 
 
@@ -117,9 +117,9 @@ def pace(exchange: Exchange[T], gap_s: float) -> Exchange[T]:
         step = next(exchange)
         is_first = True
         while True:
-            if isinstance(step, Send) and not is_first:
-                yield Sleep(gap_s)
-            is_first = is_first and not isinstance(step, Send)
+            if isinstance(step, SendStep) and not is_first:
+                yield SleepStep(gap_s)
+            is_first = is_first and not isinstance(step, SendStep)
             step = exchange.send((yield step))
     except StopIteration as stop:
         value: T = stop.value

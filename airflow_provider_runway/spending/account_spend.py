@@ -111,7 +111,7 @@ def sum_spend(search: HistorySearch, first: date, last: date, *, assume_utc: boo
         line.cost_usd = round(line.cost_usd + (row.cost or 0.0), 6)
     if search.unreadable_count:
         count_unclear(UnclearReason.UNREADABLE, search.unreadable_count)
-    return AccountSpend(first, last, _sort(days.values()), list(unclear.values()), search.is_whole)
+    return AccountSpend(first, last, _sort_by_day_and_model(days.values()), list(unclear.values()), search.is_whole)
 
 
 def _find_days(row: HistoryRow, *, assume_utc: bool) -> tuple[date, date]:
@@ -146,6 +146,6 @@ def _find_reason(
     return None
 
 
-def _sort(lines: Iterable[DaySpend]) -> list[DaySpend]:
+def _sort_by_day_and_model(lines: Iterable[DaySpend]) -> list[DaySpend]:
     """Return the lines by day and model; those without one come last."""
     return sorted(lines, key=lambda line: (line.day or date.max, line.model is None, line.model or ""))

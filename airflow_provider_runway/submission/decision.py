@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from airflow_provider_runway.submission.classify_earlier_submit import classify_earlier_submit
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
@@ -20,7 +21,6 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
     any_of,
 )
-from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.segmind.billing_advice import describe_possible_job
 from airflow_provider_runway.segmind.numbers_and_times import format_timestamp
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
+from airflow_provider_runway.submission.classify_earlier_submit import classify_earlier_submit, find_earlier_submit_rule
 from airflow_provider_runway.submission.decision_input import DecisionInput, EarlierSubmitResult
-from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit, find_earlier_submit_rule
 from airflow_provider_runway.submission.journal import JournalEntry
 
 

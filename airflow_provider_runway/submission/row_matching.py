@@ -95,7 +95,7 @@ class RowsBySeed:
         self.has_complete_row = False
         for position, row in enumerate(self._rows):
             self._positions.setdefault(row.seed, []).append(position)
-            self.has_complete_row = self.has_complete_row or row.is_complete
+            self.has_complete_row = self.has_complete_row or row.is_identifiable
 
     def select(self, lost: LostSubmit) -> list[HistoryRow]:
         """Return the rows that can be this submit's by their seed, in their order."""

@@ -19,6 +19,11 @@ from airflow_provider_runway.polling.poll_and_wait_exchanges import poll_once
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.spending.estimate import Estimate, PricedJob
+from airflow_provider_runway.submission.build_intent import (
+    adopt_row,
+    build_intent,
+)
+from airflow_provider_runway.submission.classify_earlier_submit import classify_earlier_submit
 from airflow_provider_runway.submission.decision import Rule, decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -37,15 +42,10 @@ from airflow_provider_runway.submission.decision_messages import (
     make_refusal,
     make_unanswered_error,
 )
-from airflow_provider_runway.submission.earlier_submit_table import classify_earlier_submit
-from airflow_provider_runway.submission.intents import (
-    adopt_row,
-    build_intent,
-)
+from airflow_provider_runway.submission.find_lost_submit import LookupResult
 from airflow_provider_runway.submission.journal import make_summary
 from airflow_provider_runway.submission.journal_session import JournalSession
-from airflow_provider_runway.submission.lost_submit_lookup import LostSubmitLookup
-from airflow_provider_runway.submission.reconcile import LookupResult
+from airflow_provider_runway.submission.lost_submit_recovery import LostSubmitLookup
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:

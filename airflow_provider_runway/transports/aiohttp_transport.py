@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_runway.exceptions import UnauthorizedError
-from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
+from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, SendStep, SleepStep
 from airflow_provider_runway.segmind.http import (
     FailureKind,
     Request,
@@ -52,11 +52,11 @@ class AiohttpTransport:
         try:
             step = next(exchange)
             while True:
-                if isinstance(step, Send):
+                if isinstance(step, SendStep):
                     step = exchange.send(Received(await self._send(step.request), random.random()))
                     continue
                 log_step(step, log)
-                if isinstance(step, Sleep):
+                if isinstance(step, SleepStep):
                     await asyncio.sleep(step.seconds)
                 step = exchange.send(Resumed(time.time()))
         except StopIteration as stop:

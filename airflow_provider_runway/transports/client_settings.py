@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import BadConnectionError, UnauthorizedError
-from airflow_provider_runway.segmind.exchange import GetTime, LogLine, Sleep
+from airflow_provider_runway.segmind.exchange import GetTimeStep, LogStep, SleepStep
 from airflow_provider_runway.segmind.http import BaseUrls, Request
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ class Log(Protocol):
         """Log a line that people should notice."""
 
 
-def log_step(step: Sleep | LogLine | GetTime, log: Log) -> None:
+def log_step(step: SleepStep | LogStep | GetTimeStep, log: Log) -> None:
     """Log what a step of an exchange says. An ordinary pause says nothing."""
-    if isinstance(step, LogLine):
+    if isinstance(step, LogStep):
         (log.warning if step.problem else log.info)("%s", step.line)
-    elif isinstance(step, Sleep) and step.because:
+    elif isinstance(step, SleepStep) and step.because:
         log.info("%s Next request in %.1f s.", step.because, step.seconds)

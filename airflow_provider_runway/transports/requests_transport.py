@@ -13,7 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import ProxyError as UrllibProxyError
 
 from airflow_provider_runway.exceptions import UnauthorizedError
-from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep
+from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, SendStep, SleepStep
 from airflow_provider_runway.segmind.http import (
     FailureKind,
     Request,
@@ -50,11 +50,11 @@ class RequestsTransport:
         try:
             step = next(exchange)
             while True:
-                if isinstance(step, Send):
+                if isinstance(step, SendStep):
                     step = exchange.send(Received(self._send(step.request), random.random()))
                     continue
                 log_step(step, log)
-                if isinstance(step, Sleep):
+                if isinstance(step, SleepStep):
                     time.sleep(step.seconds)
                 step = exchange.send(Resumed(time.time()))
         except StopIteration as stop:

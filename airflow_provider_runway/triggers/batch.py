@@ -74,7 +74,7 @@ class RunwayBatchTrigger(BaseTrigger):
     async def _wait(self) -> dict[str, Any]:
         # Parsing a DAG file must not import these.
         from airflow_provider_runway.batch.atomic_record_files import RecordFolder
-        from airflow_provider_runway.batch.waiting_jobs import read_waiting_jobs
+        from airflow_provider_runway.batch.waiting_jobs_file import read_waiting_jobs
         from airflow_provider_runway.batch.wave_size_and_timing import Progress
         from airflow_provider_runway.triggers.wave_wait import WaveWait
 

@@ -24,7 +24,7 @@ from airflow_provider_runway.triggers.pending_job import ContextLog, PendingJob
 if TYPE_CHECKING:
     from airflow_provider_runway.history.rows import HistoryRow
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
-    from airflow_provider_runway.triggers.connection_cache import ConnectionCache
+    from airflow_provider_runway.triggers.poller_connection import PollerConnection
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class PollRequests:
     def __init__(
         self,
         conn_id: str,
-        connection: ConnectionCache,
+        connection: PollerConnection,
         jobs: set[PendingJob],
         is_queued: Callable[[PendingJob], bool],
         reschedule: Reschedule,

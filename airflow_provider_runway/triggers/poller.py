@@ -27,9 +27,9 @@ from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import metrics
-from airflow_provider_runway.triggers.connection_cache import ConnectionCache
 from airflow_provider_runway.triggers.pending_job import PendingJob
 from airflow_provider_runway.triggers.poll_requests import PollRequests
+from airflow_provider_runway.triggers.poller_connection import PollerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -70,7 +70,7 @@ class Poller:
         self.conn_id = conn_id
         self._queue: PollQueue[PendingJob] = PollQueue(len(POLL_COSTS_S))
         self._latencies: dict[str | None, LatencyEstimator] = {}
-        self._connection = ConnectionCache(conn_id, self._close_when_unused)
+        self._connection = PollerConnection(conn_id, self._close_when_unused)
         self._oldest_started_at = self._expected_s = math.inf  # of the waiting jobs, as of the last housekeeping
         self._requests: set[asyncio.Task[None]] = set()
         self._jobs: set[PendingJob] = set()

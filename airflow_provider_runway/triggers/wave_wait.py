@@ -16,7 +16,7 @@ from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcom
 from airflow_provider_runway.triggers.poller import get_poller
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.batch.waiting_jobs import WaitingJob
+    from airflow_provider_runway.batch.waiting_jobs_file import WaitingJob
     from airflow_provider_runway.transports.client_settings import Log
 
 #: How often the ends that were seen are written down, and how often the progress is logged.

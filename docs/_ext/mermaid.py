@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-from flowchart import draw_svg, make_rows, parse_flowchart
+from mermaid_to_svg import draw_svg, make_rows, parse_flowchart
 
 
 class MermaidDirective(Directive):

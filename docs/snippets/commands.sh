@@ -53,8 +53,8 @@ export AIRFLOW__RUNWAY__CATALOGUE=/etc/airflow/models.json
 airflow pools set runway 4 "Videos at once" --include-deferred
 # [end: pool]
 # [start: backfill]
-airflow dags unpause archive
-airflow backfill create --dag-id archive --from-date 2026-01-01 --to-date 2026-01-03 --max-active-runs 4
+airflow dags unpause one_video_a_day
+airflow backfill create --dag-id one_video_a_day --from-date 2026-01-01 --to-date 2026-01-03 --max-active-runs 4
 # [end: backfill]
 # [start: resume]
 airflow dags trigger resume_a_job --conf '{"request_id": "5f0c3a52-8f0e-4f4e-9a42-0c0f2d9f7a11"}'

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_runway.emulator import Emulator
 from local_airflow import LocalAirflow, wait_until
-from local_airflow.database_servers import MissingServerError, make_postgres_database, run_on_postgres
+from local_airflow.temporary_databases import MissingServerError, make_postgres_database, run_on_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).parent / "dags"

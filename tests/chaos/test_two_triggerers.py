@@ -51,7 +51,7 @@ def test_two_triggerers_on_one_key_lose_no_job_and_both_make_progress(tmp_path: 
             for number in range(2)
         ]
         reports = [json.loads(triggerer.communicate()[0].splitlines()[-1]) for triggerer in triggerers]
-        requests_sent = emulator.requests()
+        requests_sent = emulator.http_requests()
     assert [report["outcomes"] for report in reports] == [{"completed": JOBS_PER_TRIGGERER}] * 2
     assert any(request["status"] == 429 for request in requests_sent), (
         "the limit was never reached, so the test shows nothing"

@@ -49,9 +49,9 @@ def check(run: Run, settings: ClientSettings, **options: Any) -> AccountEvidence
 def test_an_account_with_a_finished_job(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     request_id = submit(settings)
     gateway.advance(120)
-    before = len(gateway.requests())
+    before = len(gateway.http_requests())
     evidence = check(run, settings)
-    calls = gateway.requests()[before:]
+    calls = gateway.http_requests()[before:]
     assert {entry["method"] for entry in calls} == {"GET"}
     assert len(calls) == 4
     assert evidence.credits is not None
@@ -67,16 +67,16 @@ def test_the_short_form_asks_for_balance_and_history_only(
     run: Run, gateway: Emulator, settings: ClientSettings
 ) -> None:
     submit(settings)
-    before = len(gateway.requests())
+    before = len(gateway.http_requests())
     check(run, settings, is_short=True)
-    assert [entry["call"] for entry in gateway.requests()[before:]] == ["credits", "history"]
+    assert [entry["call"] for entry in gateway.http_requests()[before:]] == ["credits", "history"]
 
 
 def test_a_bad_key_ends_the_check(run: Run, gateway: Emulator, settings: ClientSettings) -> None:
     gateway.add_fault("credits:refuse_auth:times=0")
     evidence = check(run, settings)
     assert evidence.credits_problem is not None
-    assert [entry["call"] for entry in gateway.requests()] == ["credits"]
+    assert [entry["call"] for entry in gateway.http_requests()] == ["credits"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_the_request_log_has_everything_but_the_key(api, gateway):
     response = api.post()
     api.get_status(response.json()["request_id"])
     api.get("/nowhere", headers={"x-api-key": None})
-    submit, status, nowhere = gateway.requests()
+    submit, status, nowhere = gateway.http_requests()
     assert submit == {
         "call": "submit",
         "method": "POST",
@@ -64,7 +64,7 @@ def test_the_request_log_has_everything_but_the_key(api, gateway):
     }
     assert (status["call"], status["status"], status["fault"]) == ("status", 503, "server_error")
     assert (nowhere["call"], nowhere["status"], nowhere["key"]) == ("unknown", 404, False)
-    assert gateway.test_key not in str(gateway.requests())
+    assert gateway.test_key not in str(gateway.http_requests())
 
 
 def test_another_process_has_the_same_control(api, gateway):
@@ -73,7 +73,7 @@ def test_another_process_has_the_same_control(api, gateway):
     assert control.health()["status"] == "ok"
     assert control.health()["history_url"] == control.history_url == gateway.history_url
     assert control.ledger() == gateway.ledger()
-    assert control.requests() == gateway.requests()
+    assert control.http_requests() == gateway.http_requests()
     rule = control.add_fault("status:forbidden:times=2")
     assert rule == gateway.faults()[0] == control.faults()[0]
     assert control.add_fault(fault="slow", seconds=0)["fault"] == "slow"
@@ -86,7 +86,7 @@ def test_another_process_has_the_same_control(api, gateway):
     assert api.get_status(request_id).status_code == 404
     control.reset()
     assert control.ledger() == {"posts": 0, "accepted": 0, "billable": 0, "billed_usd": 0, "jobs": []}
-    assert control.requests() == []
+    assert control.http_requests() == []
 
 
 def test_a_wrong_control_request_is_explained(gateway):
@@ -135,14 +135,14 @@ def test_a_stopped_emulator_leaves_no_thread_and_no_socket_behind():
         ):
             key = f"x-api-key: {gateway.test_key}\r\n"
             client.sendall(f"GET /v1/get-user-credits HTTP/1.1\r\nhost: x\r\n{key}\r\n".encode())
-            while not gateway.requests():
+            while not gateway.http_requests():
                 pass
             url = gateway.url
         gc.collect()
     assert not [thread for thread in threading.enumerate() if thread.name == "segmind-emulator"]
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=2)
-    assert len(gateway.requests()) == 1, "the request log can still be read"
+    assert len(gateway.http_requests()) == 1, "the request log can still be read"
 
 
 def test_a_used_port_is_an_error_at_the_start(gateway):

@@ -31,7 +31,7 @@ def check(function: Check) -> Check:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_has_its_effect_and_is_logged(name, api, gateway):
     CHECKS[name](api, gateway)
-    assert any(name in (entry["fault"] or "").split("+") for entry in gateway.requests())
+    assert any(name in (entry["fault"] or "").split("+") for entry in gateway.http_requests())
 
 
 def test_every_fault_has_a_description_in_one_line():
@@ -193,7 +193,7 @@ def cut_before(api, gateway):
     with pytest.raises(CONNECTION_LOST):
         api.post()
     assert count_accepted(gateway) == 0
-    assert gateway.requests()[0]["status"] is None
+    assert gateway.http_requests()[0]["status"] is None
 
 
 @check

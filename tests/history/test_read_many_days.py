@@ -12,7 +12,7 @@ from airflow_provider_runway.exceptions import BadInputError, NoUsableResponseEr
 from airflow_provider_runway.history.query import MAX_DAYS
 from airflow_provider_runway.history.read_many_days import MAX_TOTAL_DAYS, read_days
 from airflow_provider_runway.history.search import MAX_PAGES
-from airflow_provider_runway.segmind.exchange import Received, Resumed, Send, Sleep, pace
+from airflow_provider_runway.segmind.exchange import Received, Resumed, SendStep, SleepStep, pace
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.retry import NO_RETRY
 
@@ -35,10 +35,10 @@ class History:
         step = next(exchange)
         try:
             while True:
-                if isinstance(step, Send):
+                if isinstance(step, SendStep):
                     step = exchange.send(Received(self._answer(dict(step.request.query))))
                 else:
-                    assert isinstance(step, Sleep)
+                    assert isinstance(step, SleepStep)
                     self.pauses.append(step.seconds)
                     step = exchange.send(Resumed(0.0))
         except StopIteration as stop:

@@ -61,7 +61,7 @@ def test_a_row_is_parsed() -> None:
         created_between=(CREATED, CREATED + 1),
     )
     assert row == expected
-    assert (row.seed, row.prompt, row.image_url, row.is_complete) == (56698, 'it\'s "here" é', IMAGE, True)
+    assert (row.seed, row.prompt, row.image_url, row.is_identifiable) == (56698, 'it\'s "here" é', IMAGE, True)
     assert "promptText" not in repr(row)
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_time_of_this_century_is_no_creation_time(subtests: pytest.Su
     for created in (None, "soon", 9e14, 20260827, 0, True, {}):
         with subtests.test(created=created):
             row = row_of(model_created=created)
-            assert (row.created_at, row.created_between, row.is_complete) == (None, None, False)
+            assert (row.created_at, row.created_between, row.is_identifiable) == (None, None, False)
 
 
 def test_several_creation_times_widen_the_range() -> None:
@@ -119,12 +119,12 @@ def test_several_creation_times_widen_the_range() -> None:
 def test_a_row_without_id_inputs_or_time_is_not_complete(subtests: pytest.Subtests) -> None:
     for missing in ("request_id", "request_body", "model_created"):
         with subtests.test(missing=missing):
-            assert not row_of(**{missing: None}).is_complete
+            assert not row_of(**{missing: None}).is_identifiable
 
 
-def test_a_row_is_complete_without_the_rest() -> None:
+def test_a_row_is_identifiable_without_the_rest() -> None:
     for missing in ("model_name", "model_status", "credits_deduction", "generation_url"):
-        assert row_of(**{missing: None}).is_complete
+        assert row_of(**{missing: None}).is_identifiable
 
 
 def test_what_is_no_object_is_no_row() -> None:
@@ -138,7 +138,7 @@ def test_what_is_no_object_is_no_row() -> None:
 def test_parsing_a_row_never_raises(item: dict[str, Any]) -> None:
     row = parse_row(item)
     assert row is not None
-    assert row.is_complete is (row.is_complete and row.created_at is not None)
+    assert row.is_identifiable is (row.is_identifiable and row.created_at is not None)
     assert row.image_url is None or row.image_url.startswith("http")
 
 
@@ -152,7 +152,7 @@ def test_of_two_rows_of_a_request_the_fuller_one_counts() -> None:
     late = row_of(request_body=None, model_created=None, generation_url=OTHER)
     for rows in ([late, row_of()], [row_of(), late]):
         (row,) = merge_rows(rows)
-        assert row.is_complete
+        assert row.is_identifiable
         assert set(row.output_urls) == {URL, OTHER}
 
 

@@ -111,7 +111,7 @@ def test_inputs_of_a_custom_model_are_checked(
     with pytest.raises(AirflowFailException) as caught:
         submit(ti, **arguments)
     assert message in str(caught.value)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 @pytest.mark.usefixtures("models")
@@ -162,7 +162,7 @@ def test_an_invalid_file_fails_the_task_before_the_submit(
             submit(ti, model=DEFAULT_MODEL, duration=5)
         for part in (str(path), message, "Nothing was sent"):
             assert part in str(caught.value)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
     assert dict(BUILT_IN_MODELS) == MODELS, "half of a file is not used"
 
 

@@ -67,7 +67,7 @@ def test_the_async_hook_has_no_method_that_costs(subtests: pytest.Subtests) -> N
 @pytest.mark.parametrize("hook", [RunwayHook, RunwayAsyncHook])
 def test_creating_a_hook_does_no_io(gateway: Emulator, hook: type) -> None:
     hook("there_is_no_such_connection")
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_job_from_its_submit_to_its_history_row(gateway: Emulator) -> None:
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_valid_image_is_not_sent(
         path.write_bytes(content)
     with RunwayHook() as hook, pytest.raises(BadInputError, match=words):
         hook.upload_asset(path)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
@@ -153,19 +153,19 @@ def test_a_slug_or_an_id_that_leaves_its_url_path_is_not_sent(gateway: Emulator)
             hook.submit("../v1/x", BODY)
         with pytest.raises(BadInputError):
             hook.get_status("../get-user-credits")
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_body_that_is_no_json_is_not_sent(gateway: Emulator) -> None:
     with RunwayHook() as hook, pytest.raises(BadInputError, match="not plain JSON"):
         hook.submit(MODEL, {"seed": object()})
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_time_window_that_is_too_wide_is_refused(gateway: Emulator) -> None:
     with RunwayHook() as hook, pytest.raises(BadInputError, match="31 days"):
         hook.find_requests(since=time.time() - 40 * 86_400)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 @pytest.mark.parametrize(

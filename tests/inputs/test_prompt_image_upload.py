@@ -158,7 +158,7 @@ def test_an_image_that_cannot_be_used_ends_the_task(
         assert part in message
     assert len(message) < 700
     assert message.isprintable()
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
     assert ti.store.entry["phase"] == "started"
 
 
@@ -229,7 +229,7 @@ def test_only_an_error_that_may_pass_is_retried(
     assert "s3://bucket/1.png" in str(caught.value)
     assert "Nothing was sent" in str(caught.value)
     assert str(caught.value).isprintable()
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_storage_that_is_down_is_retried(
@@ -245,7 +245,7 @@ def test_a_storage_that_is_down_is_retried(
     with pytest.raises(AirflowException) as caught:
         submit("s3://down@bucket/1.png", ti)
     assert not isinstance(caught.value, AirflowFailException)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_reading_stops_one_byte_after_the_limit(ti: TaskInstance) -> None:

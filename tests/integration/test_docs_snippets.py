@@ -221,16 +221,16 @@ def test_the_backfill_pays_for_its_three_dates_and_no_more(
 ) -> None:
     for start in ("airflow dags unpause", "airflow backfill create"):
         airflow.run_command(find_command(start))
-    runs = airflow.list_runs("archive")
+    runs = airflow.list_runs("one_video_a_day")
     assert sorted(run.run_id[:20] for run in runs) == [f"backfill__2026-01-0{day}" for day in (1, 2, 3)]
     assert [airflow.wait_for_run(run, timeout_s=200) for run in runs] == ["success"] * 3
 
-    (backfill,) = airflow.client.call("GET", "/backfills", params={"dag_id": "archive"})["backfills"]
+    (backfill,) = airflow.client.call("GET", "/backfills", params={"dag_id": "one_video_a_day"})["backfills"]
     if backfill["completed_at"] is None:  # the scheduler completes it within 30 s, and refuses another until then
         airflow.client.call("PUT", f"/backfills/{backfill['id']}/cancel")
     airflow.run_command(find_command("airflow backfill create"))
 
-    assert [airflow.client.get_run_state(run) for run in airflow.list_runs("archive")] == ["success"] * 3
+    assert [airflow.client.get_run_state(run) for run in airflow.list_runs("one_video_a_day")] == ["success"] * 3
     prompts = [job["body"]["promptText"] for job in emulator.ledger()["jobs"]]
     assert sorted(prompt for prompt in prompts if prompt.startswith("Sunflowers on 20")) == [
         f"Sunflowers on 2026-01-0{day}" for day in (1, 2, 3)

@@ -194,7 +194,7 @@ def test_no_bad_input_reaches_the_gateway(gateway: Emulator, tmp_path: Path) -> 
         assert len(message) < 1000
         assert not ti.store.values or ti.store.entry["phase"] == "started", "the next try must not look for a job"
         assert ti.pushes == []
-        assert gateway.requests() == []
+        assert gateway.http_requests() == []
         tried.append(message)
 
     run_case()
@@ -238,7 +238,7 @@ def test_a_bad_input_ends_the_task_before_any_request(
     with pytest.raises(AirflowFailException) as caught:
         make_operator(**arguments).execute(ti.context())
     assert expected in str(caught.value)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
     assert not ti.store.values or ti.store.entry["phase"] == "started", "the next try must not look for a job"
 
 
@@ -258,7 +258,7 @@ def test_a_bad_connection_ends_the_task_before_any_request(
     with pytest.raises(AirflowFailException) as caught:
         make_operator().execute(ti.context())
     assert expected in str(caught.value)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_all_problems_are_named_at_once(ti: TaskInstance) -> None:

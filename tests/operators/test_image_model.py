@@ -129,4 +129,4 @@ def test_bad_inputs_are_refused_before_anything_is_sent(
     with pytest.raises(AirflowFailException) as caught:
         make_image_operator({"uri": IMAGE_URL, "tag": "hero"}, **arguments).execute(ti.context())
     assert words in str(caught.value)
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []

@@ -61,7 +61,7 @@ def test_the_request_id_and_the_facts_of_the_submit_are_pushed_before_the_first_
 
     class WatchedTaskInstance(TaskInstance):
         def xcom_push(self, key: str, value: Any, **rest: Any) -> None:
-            calls_before_push[key] = [request["call"] for request in gateway.requests()]
+            calls_before_push[key] = [request["call"] for request in gateway.http_requests()]
             super().xcom_push(key, value, **rest)
 
     ti = WatchedTaskInstance()

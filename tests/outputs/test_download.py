@@ -26,7 +26,7 @@ CLIP = read_sample_file("05s-16x9.mp4")
 
 
 def count_downloads(gateway: Emulator) -> int:
-    return sum(entry["call"] == "output" for entry in gateway.requests())
+    return sum(entry["call"] == "output" for entry in gateway.http_requests())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_response_that_comes_in_drips_is_cut(
 def test_an_output_that_is_gone_is_requested_once(gateway: Emulator, settings: ClientSettings) -> None:
     with pytest.raises(DownloadFailedError, match=r"HTTP 404.*7 days"):
         download(f"{gateway.url}/outputs/never-was.mp4", io.BytesIO(), settings, LOG, FOUR_ATTEMPTS)
-    assert len(gateway.requests()) == 1
+    assert len(gateway.http_requests()) == 1
 
 
 @pytest.mark.parametrize("told", ["true", "false"], ids=["with a length", "without a length"])

@@ -64,7 +64,7 @@ def test_a_video_on_the_gateways_own_host_is_fetched_without_the_key(
     gateway: Emulator, settings: ClientSettings, video: str
 ) -> None:
     fetch(video, settings)
-    assert [entry["key"] for entry in gateway.requests() if entry["call"] == "output"] == [False]
+    assert [entry["key"] for entry in gateway.http_requests() if entry["call"] == "output"] == [False]
 
 
 def test_a_redirect_into_the_private_network_is_rejected_for_a_public_gateway(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind.exchange import Exchange, LogLine, Received, Resumed, Send, Sleep
+from airflow_provider_runway.segmind.exchange import Exchange, LogStep, Received, Resumed, SendStep, SleepStep
 from airflow_provider_runway.segmind.http import Response, TransportFailure
 from airflow_provider_runway.segmind.jobs import JobStatus
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
@@ -27,7 +27,7 @@ class DrivenWait:
     """What an exchange did: its requests as (call, seconds since the start), log lines, and its result or error."""
 
     requests: list[tuple[str, float]] = field(default_factory=list)
-    log: list[LogLine] = field(default_factory=list)
+    log: list[LogStep] = field(default_factory=list)
     value: WaitOutcome | JobStatus | None = None
     error: RunwayError | None = None
 
@@ -65,14 +65,14 @@ def drive_exchange(exchange: Exchange[Any], gateway: ScriptedGateway) -> DrivenW
     try:
         step = next(exchange)
         while True:
-            if isinstance(step, Send):
+            if isinstance(step, SendStep):
                 wait.requests.append((step.request.call, round(now - NOW, 6)))
                 step = exchange.send(Received(gateway.respond(step.request.call, now)))
                 continue
-            if isinstance(step, Sleep):
+            if isinstance(step, SleepStep):
                 assert step.seconds > 0, "a loop without a pause"
                 now += step.seconds
-            elif isinstance(step, LogLine):
+            elif isinstance(step, LogStep):
                 wait.log.append(step)
             assert len(wait.requests) < 2000, "a wait without an end"
             step = exchange.send(Resumed(now))

@@ -16,7 +16,7 @@ from airflow_provider_runway.exceptions import (
     UnreachableError,
 )
 from airflow_provider_runway.segmind import api_calls, exchange
-from airflow_provider_runway.segmind.exchange import Received, Resumed, Send, Sleep, execute
+from airflow_provider_runway.segmind.exchange import Received, Resumed, SendStep, SleepStep, execute
 from airflow_provider_runway.segmind.http import BaseUrls, FailureKind, Response, TransportFailure
 from airflow_provider_runway.segmind.retry import RetryPolicy
 
@@ -44,7 +44,7 @@ NO_RESPONSE = [
 
 @pytest.fixture
 def outcome(respond: Respond) -> Callable[[Any], Response | TransportFailure]:
-    """Turn a row of the tables into what a Send receives."""
+    """Turn a row of the tables into what a SendStep receives."""
     return lambda row: row if isinstance(row, TransportFailure) else respond(*row)
 
 
@@ -72,7 +72,7 @@ def test_a_submit_without_an_id_in_its_response_is_unknown(drive: Drive, respond
 @pytest.mark.parametrize("row", NO_RESPONSE)
 def test_a_poll_without_a_usable_response_is_repeated(drive: Drive, outcome: Any, respond: Respond, row: Any) -> None:
     played = drive(execute(STATUS, POLICY), [outcome(row), respond(200, QUEUED)])
-    assert [type(step) for step in played.steps] == [Send, Sleep, Send]
+    assert [type(step) for step in played.steps] == [SendStep, SleepStep, SendStep]
     assert played.pauses[0].because.startswith("status: ")
     assert played.value.request_id == "r-1"
 
@@ -88,7 +88,7 @@ def test_what_was_certainly_not_accepted_is_sent_again(
             for call in (SUBMIT, STATUS):
                 played = drive(execute(call, POLICY), [outcome(first), respond(200, QUEUED)])
                 assert played.value.request_id == "r-1"
-                assert [type(step) for step in played.steps] == [Send, Sleep, Send]
+                assert [type(step) for step in played.steps] == [SendStep, SleepStep, SendStep]
                 assert 0 < played.pauses[0].seconds <= max_pause_s
 
 
@@ -155,7 +155,7 @@ def test_a_transport_that_mixes_up_its_results_is_a_bug(respond: Respond) -> Non
     next(sending)
     with pytest.raises(TypeError, match="Send"):
         sending.send(Resumed(0.0))
-    waiting = exchange.run_step(Sleep(1.0))
+    waiting = exchange.run_step(SleepStep(1.0))
     next(waiting)
     with pytest.raises(TypeError, match="Send"):
         waiting.send(Received(respond(200, {})))

@@ -293,7 +293,7 @@ def test_a_completed_event_needs_no_further_poll(gateway: Emulator, ti: TaskInst
 def test_on_kill_logs_that_the_job_goes_on(gateway: Emulator, logged: Callable[[], str]) -> None:
     make_sensor("0b1c").on_kill()
     assert "0b1c" in logged()
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_its_arguments_are_templated() -> None:

@@ -104,7 +104,7 @@ def test_the_id_is_written_before_anything_else_is_asked(gateway: Emulator, ti: 
     ti.store.crash_at = {3}
     with pytest.raises(WorkerDied):
         submit_or_resume(ti)
-    assert {request["call"] for request in gateway.requests()} == {"submit"}
+    assert {request["call"] for request in gateway.http_requests()} == {"submit"}
     assert ti.store.entry["phase"] == "intent"
 
 

@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from airflow_provider_runway.submission.classify_earlier_submit import EARLIER_SUBMIT_RULES, classify_earlier_submit
 from airflow_provider_runway.submission.decision import RULES, decide
 from airflow_provider_runway.submission.decision_input import (
     Action,
@@ -21,7 +22,6 @@ from airflow_provider_runway.submission.decision_input import (
     classify_attempt,
     classify_journal_entry,
 )
-from airflow_provider_runway.submission.earlier_submit_table import EARLIER_SUBMIT_RULES, classify_earlier_submit
 from airflow_provider_runway.submission.journal import JournalEntry, Phase
 
 EVERYTHING = [

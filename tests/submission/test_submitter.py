@@ -111,7 +111,7 @@ def test_the_first_try_writes_down_that_nothing_was_sent_so_that_a_retry_need_no
         submit_or_resume(ti, prompt_text="")
     ti.retry()
     submit_or_resume(ti)
-    assert [request["call"] for request in gateway.requests()].count("history") == 0
+    assert [request["call"] for request in gateway.http_requests()].count("history") == 0
 
 
 def test_an_entry_that_cannot_be_read_is_not_taken_for_an_empty_journal(gateway: Emulator, ti: TaskInstance) -> None:
@@ -251,7 +251,7 @@ class TestJournalFiles:
         first = submit_or_resume(ti)
         ti.retry()
         assert submit_or_resume(ti).request_id == first.request_id
-        assert [request["call"] for request in gateway.requests()].count("history") == 0
+        assert [request["call"] for request in gateway.http_requests()].count("history") == 0
 
     def test_a_clear_of_a_failed_task_resumes_and_one_of_a_delivered_task_makes_a_new_job(
         self, gateway: Emulator, ti: TaskInstance

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.exceptions import RunwayError
-from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, Send, Sleep, Step
+from airflow_provider_runway.segmind.exchange import Exchange, Received, Resumed, SendStep, SleepStep, Step
 from airflow_provider_runway.segmind.http import BaseUrls, Request, Response, TransportFailure
 
 NOW = 1_800_000_000.0
@@ -35,22 +35,22 @@ class Played:
     @property
     def sent(self) -> list[Request]:
         """The requests, in order."""
-        return [step.request for step in self.steps if isinstance(step, Send)]
+        return [step.request for step in self.steps if isinstance(step, SendStep)]
 
     @property
-    def pauses(self) -> list[Sleep]:
+    def pauses(self) -> list[SleepStep]:
         """The waits, in order."""
-        return [step for step in self.steps if isinstance(step, Sleep)]
+        return [step for step in self.steps if isinstance(step, SleepStep)]
 
 
 def play(exchange: Exchange[Any], outcomes: Iterable[Response | TransportFailure], jitter: float = 0.5) -> Played:
-    """Drive an exchange: every Send receives the next outcome, and time stands still."""
+    """Drive an exchange: every SendStep receives the next outcome, and time stands still."""
     played, script = Played(), iter(outcomes)
     try:
         step = next(exchange)
         while True:
             played.steps.append(step)
-            step = exchange.send(Received(next(script), jitter) if isinstance(step, Send) else Resumed(NOW))
+            step = exchange.send(Received(next(script), jitter) if isinstance(step, SendStep) else Resumed(NOW))
     except StopIteration as stop:
         played.value = stop.value
     except RunwayError as error:

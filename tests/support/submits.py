@@ -107,4 +107,4 @@ def set_connection_extra(
 
 def count_requests(gateway: Emulator, *calls: str) -> int:
     """Return how many requests of these calls came to the gateway; of any call when none is named."""
-    return sum(request["call"] in calls or not calls for request in gateway.requests())
+    return sum(request["call"] in calls or not calls for request in gateway.http_requests())

@@ -62,7 +62,7 @@ TEMPORARY = [
 
 def count_posts(gateway: Emulator) -> int:
     """Return how many submits reached the gateway."""
-    return sum(entry["call"] == "submit" for entry in gateway.requests())
+    return sum(entry["call"] == "submit" for entry in gateway.http_requests())
 
 
 @pytest.mark.parametrize(("fault", "params", "accepted"), AMBIGUOUS)
@@ -86,7 +86,7 @@ def test_a_poll_is_retried_after_a_temporary_fault(
     short_timeout = replace(settings, read_timeout_s=0.3)
     found = run(short_timeout, execute(api_calls.make_status_call(settings.base_urls, job.request_id), THREE_ATTEMPTS))
     assert found.state in JobState
-    assert [entry["call"] for entry in gateway.requests()] == ["submit", "status", "status", "status"]
+    assert [entry["call"] for entry in gateway.http_requests()] == ["submit", "status", "status", "status"]
 
 
 def test_a_call_that_gives_up_names_the_last_failure(run: Run, gateway: Emulator, settings: ClientSettings) -> None:

@@ -13,7 +13,7 @@ import requests_mock
 from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import NoUsableResponseError, SubmitOutcomeUnknownError
 from airflow_provider_runway.segmind import api_calls
-from airflow_provider_runway.segmind.exchange import Sleep, execute, run_step
+from airflow_provider_runway.segmind.exchange import SleepStep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
@@ -46,13 +46,13 @@ async def test_a_cancelled_request_leaves_the_transport_usable(gateway: Emulator
     gateway.add_fault("credits:slow:seconds=5")
     async with AiohttpTransport(settings) as transport:
         task = asyncio.create_task(transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY)))
-        while not gateway.requests():  # noqa: ASYNC110  # the gateway lives in another thread and sets no event here
+        while not gateway.http_requests():  # noqa: ASYNC110  # the gateway lives in another thread and sets no event here
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await transport.run(execute(api_calls.make_credits_call(settings.base_urls), NO_RETRY))).is_known
-    assert len(gateway.requests()) == 2
+    assert len(gateway.http_requests()) == 2
 
 
 async def test_a_pause_does_not_block_the_event_loop(settings: ClientSettings) -> None:
@@ -69,7 +69,7 @@ async def test_a_pause_does_not_block_the_event_loop(settings: ClientSettings) -
     async with AiohttpTransport(gateway_down) as transport:
         with pytest.raises(NoUsableResponseError):
             await transport.run(execute(api_calls.make_credits_call(gateway_down.base_urls), NO_RETRY))
-        await transport.run(run_step(Sleep(0.2)))
+        await transport.run(run_step(SleepStep(0.2)))
     ticking.cancel()
     assert turns > 10
 

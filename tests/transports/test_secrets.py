@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_runway import __version__
 from airflow_provider_runway.exceptions import SubmitOutcomeUnknownError, UnreachableError
 from airflow_provider_runway.segmind import api_calls
-from airflow_provider_runway.segmind.exchange import LogLine, Send, Sleep, execute, run_step
+from airflow_provider_runway.segmind.exchange import LogStep, SendStep, SleepStep, execute, run_step
 from airflow_provider_runway.segmind.http import BaseUrls, Request
 from airflow_provider_runway.segmind.retry import NO_RETRY, RetryPolicy
 from airflow_provider_runway.transports.client_settings import ClientSettings, log_step
@@ -46,7 +46,7 @@ def test_a_query_is_encoded(run: Run, pointed: Run, recorder: Any) -> None:
     request = Request("history", "GET", f"{recorder.url}/rows", query=(("model_name", "a b&c=d/é"), ("page", "1")))
 
     def flow() -> Any:
-        yield Send(request)
+        yield SendStep(request)
 
     run(settings, flow())
     (_, path, _) = recorder.seen[0]
@@ -55,7 +55,7 @@ def test_a_query_is_encoded(run: Run, pointed: Run, recorder: Any) -> None:
 
 def test_another_host_never_receives_the_key(run: Run, settings: ClientSettings, recorder: Any) -> None:
     def flow() -> Any:
-        return (yield Send(Request("status", "GET", f"{recorder.url}/v2/requests/a/status")))
+        return (yield SendStep(Request("status", "GET", f"{recorder.url}/v2/requests/a/status")))
 
     run(settings, flow())
     ((_, _, headers),) = recorder.seen
@@ -153,15 +153,15 @@ def test_log_lines_of_an_exchange_go_to_the_given_log(settings: ClientSettings, 
         def warning(self, message: str, /, *values: Any) -> None:
             lines.append(("warning", message % values))
 
-    for step in (LogLine("calm"), LogLine("odd", problem=True), Sleep(1.5), Sleep(1.5, "429.")):
+    for step in (LogStep("calm"), LogStep("odd", problem=True), SleepStep(1.5), SleepStep(1.5, "429.")):
         log_step(step, Log())
     assert lines == [("info", "calm"), ("warning", "odd"), ("info", "429. Next request in 1.5 s.")]
 
 
 def test_a_pause_takes_its_time(run: Run, settings: ClientSettings) -> None:
     def flow() -> Any:
-        before = yield from run_step(Sleep(0.0))
-        return (yield from run_step(Sleep(0.05))) - before
+        before = yield from run_step(SleepStep(0.0))
+        return (yield from run_step(SleepStep(0.05))) - before
 
     assert run(settings, flow()) >= 0.04
 

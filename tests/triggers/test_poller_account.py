@@ -28,7 +28,7 @@ from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import adaptive_rate_limit
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
-from airflow_provider_runway.triggers import connection_cache, poller
+from airflow_provider_runway.triggers import poller, poller_connection
 from airflow_provider_runway.triggers.poller import get_poller
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -78,7 +78,7 @@ async def test_a_rotated_key_is_read_after_the_first_401(monkeypatch: pytest.Mon
 
 
 async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.2)
+    monkeypatch.setattr(poller_connection, "MAX_AGE_S", 0.2)
     summaries = submit_jobs(gateway, 5)
     with Emulator() as other:
         other.add_fault("any:server_error:times=0,status=503")
@@ -92,7 +92,7 @@ async def test_a_changed_host_is_noticed_after_a_while(monkeypatch: pytest.Monke
 async def test_a_connection_that_cannot_be_read_again_is_used_as_it_was(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.05)
+    monkeypatch.setattr(poller_connection, "MAX_AGE_S", 0.05)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = start_waits(submit_jobs(gateway, 3))
     await let_polls_happen(waits)
@@ -168,7 +168,7 @@ async def test_a_connection_that_is_never_read_ends_each_wait_at_its_own_deadlin
 
 
 async def test_a_read_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch, gateway: Emulator) -> None:
-    monkeypatch.setattr(connection_cache, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(poller_connection, "READ_TIMEOUT_S", 0.1)
     real, reads = RunwayAsyncHook.get_async_conn, 0
 
     async def hang_once(hook: RunwayAsyncHook) -> Any:
@@ -207,7 +207,7 @@ async def test_a_small_rate_limit_fails_no_job(monkeypatch: pytest.MonkeyPatch, 
         summaries = submit_jobs(gateway, 9)
         set_gateway(monkeypatch, gateway, requests_per_minute=configured)
         assert get_kinds(await wait_for_all(summaries)) == {"completed"}
-        requests = gateway.requests()
+        requests = gateway.http_requests()
     assert sum(request["status"] == 429 for request in requests) < len(requests) / 2
 
 
@@ -215,11 +215,11 @@ async def test_a_changed_connection_is_logged_without_its_key(
     monkeypatch: pytest.MonkeyPatch, gateway: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(connection_cache, "MAX_AGE_S", 0.1)
+    monkeypatch.setattr(poller_connection, "MAX_AGE_S", 0.1)
     gateway.add_fault("submit:job_latency:seconds=0.8,times=0")
     waits = start_waits(submit_jobs(gateway, 2))
     await let_polls_happen(waits)
     set_connection_extra(monkeypatch, timeout=7)
     assert await finish(waits) == {"completed"}
     assert f"Connection {CONN_ID} was changed" in caplog.text
-    assert gateway.test_key not in caplog.text + json.dumps(gateway.requests())
+    assert gateway.test_key not in caplog.text + json.dumps(gateway.http_requests())

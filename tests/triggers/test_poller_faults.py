@@ -58,7 +58,7 @@ async def test_no_request_is_sent_before_the_reset_of_a_429(gateway: Emulator, r
     assert get_kinds(await wait_for_all(summaries)) == {"completed"}
     assert time.time() - began >= 0.9
     # Requests that were under way together are refused together.
-    assert sum(request["status"] == 429 for request in gateway.requests()) <= poller.MAX_CONCURRENT_REQUESTS
+    assert sum(request["status"] == 429 for request in gateway.http_requests()) <= poller.MAX_CONCURRENT_REQUESTS
 
 
 async def test_a_completed_job_is_not_polled_again_when_its_result_is_refused(gateway: Emulator) -> None:

@@ -18,7 +18,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.hooks.runway import RunwayHook
 from airflow_provider_runway.segmind import timing
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
-from airflow_provider_runway.triggers import connection_cache, pending_job, poller
+from airflow_provider_runway.triggers import pending_job, poller, poller_connection
 from airflow_provider_runway.triggers.runway import RunwayJobTrigger
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
@@ -59,7 +59,7 @@ def test_running_twice_costs_nothing_and_yields_the_same_event(gateway: Emulator
     assert first["status"] == second["status"] == "completed"
     assert {**first["job"], "completed_at": None} == {**second["job"], "completed_at": None}
     assert gateway.ledger()["posts"] == 1
-    assert {request["method"] for request in gateway.requests()[1:]} == {"GET"}
+    assert {request["method"] for request in gateway.http_requests()[1:]} == {"GET"}
 
 
 def test_two_runs_at_once_both_yield_an_event(gateway: Emulator) -> None:
@@ -130,16 +130,16 @@ def test_the_key_that_was_read_again_is_used(monkeypatch: pytest.MonkeyPatch) ->
         )
         request_id = submit()
         set_connection_extra(monkeypatch, fields={"password": old})
-        read = connection_cache.RunwayAsyncHook.get_async_conn
+        read = poller_connection.RunwayAsyncHook.get_async_conn
 
         async def rotate_after_the_first_read(hook: Any) -> Any:
             transport = await read(hook)
             set_connection_extra(monkeypatch, fields={"password": new})
             return transport
 
-        monkeypatch.setattr(connection_cache.RunwayAsyncHook, "get_async_conn", rotate_after_the_first_read)
+        monkeypatch.setattr(poller_connection.RunwayAsyncHook, "get_async_conn", rotate_after_the_first_read)
         assert run_trigger(make_trigger(request_id))["status"] == "completed"
-        assert next(request["status"] for request in gateway.requests() if request["call"] == "status") == 401
+        assert next(request["status"] for request in gateway.http_requests() if request["call"] == "status") == 401
 
 
 def test_a_key_that_stays_rejected_is_used_twice_and_no_more(gateway: Emulator) -> None:
@@ -155,14 +155,14 @@ def test_a_key_that_stays_rejected_is_used_twice_and_no_more(gateway: Emulator) 
 def test_a_missing_connection_is_an_event(gateway: Emulator) -> None:
     event = run_trigger(RunwayJobTrigger("0b1c", "elsewhere"))
     assert (event["status"], event["job"]["code"]) == ("error", "bad_connection")
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 @pytest.mark.parametrize("request_id", ["", "../v1/other"])
 def test_an_unusable_request_id_is_an_event(gateway: Emulator, request_id: str) -> None:
     event = run_trigger(make_trigger(request_id))
     assert (event["status"], event["job"]["code"]) == ("error", "bad_input")
-    assert gateway.requests() == []
+    assert gateway.http_requests() == []
 
 
 def test_a_bug_in_this_package_is_an_event(
@@ -195,7 +195,7 @@ def test_a_cancellation_passes_through_and_yields_no_event(gateway: Emulator) ->
             await wait
 
     asyncio.run(cancel_run())
-    assert {request["method"] for request in gateway.requests()[1:]} == {"GET"}
+    assert {request["method"] for request in gateway.http_requests()[1:]} == {"GET"}
 
 
 @pytest.mark.parametrize("timeout_s", [-100.0, 0.0])

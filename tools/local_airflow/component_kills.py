@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from local_airflow.airflow_processes import AirflowProcesses
+from local_airflow.component_launcher import AirflowProcesses
 
 
 @contextmanager

@@ -4,7 +4,8 @@ CPU is that of all of Airflow's processes together, from the start of the run to
 go on, and their share is told apart. A worker is busy while it runs a task; ``worker s`` adds up all workers. Memory is
 that of the largest task process, and of the triggerer.
 
-    python -m benchmarks.batch [--jobs 1000] [--per-minute 1000] [--way batch] [--way mapped] [--no-pages] [--postgres]
+    python -m benchmarks.batch_vs_mapped [--jobs 1000] [--per-minute 1000] [--way batch] [--way mapped] [--no-pages]
+        [--postgres]
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.shared import EmulatorProcess, describe_machine, print_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from local_airflow import LocalAirflow
-from local_airflow.database_servers import make_postgres_database
+from local_airflow.temporary_databases import make_postgres_database
 
 PARALLELISM = 8
 TIME_SCALE = 0.1
@@ -177,7 +178,7 @@ def run_way(way: str, jobs: int, per_minute: int, *, has_pages: bool, database_u
             with UsageMeter(airflow) as meter:
                 run = airflow.trigger(way)
                 state = airflow.wait_for_run(run, timeout_s=MAX_RUN_S)
-            sent = [request for request in emulator.get_requests() if request["call"] not in FREE_CALLS]
+            sent = [request for request in emulator.get_http_requests() if request["call"] not in FREE_CALLS]
             ledger = emulator.get_ledger()
         return {
             "state": state,

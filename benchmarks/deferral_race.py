@@ -4,7 +4,7 @@ An event that comes before that can make the scheduler fail the task (apache/air
 from the start of the trigger until the scheduler's line about the exit, and how many tasks the scheduler failed, for
 jobs of three seconds and for a given shortest wait of the trigger.
 
-    python -m benchmarks.worker_exit --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--postgres] [--celery]
+    python -m benchmarks.deferral_race --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--postgres] [--celery]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.shared import EmulatorProcess, describe_machine, print_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from local_airflow import LocalAirflow
-from local_airflow.database_servers import build_celery_environment, make_postgres_database, reserve_redis_database
+from local_airflow.temporary_databases import build_celery_environment, make_postgres_database, reserve_redis_database
 
 PARALLELISM = 8
 DAG = """

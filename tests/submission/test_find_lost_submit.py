@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from airflow_provider_runway.inputs.job_request import make_digest
-from airflow_provider_runway.segmind.exchange import Received, Resumed, Send
+from airflow_provider_runway.segmind.exchange import Received, Resumed, SendStep
 from airflow_provider_runway.segmind.http import BaseUrls, Response
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS
 from airflow_provider_runway.segmind.retry import NO_RETRY
 from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.submission.decision_input import HistoryLookup
-from airflow_provider_runway.submission.reconcile import (
+from airflow_provider_runway.submission.find_lost_submit import (
     LATE_LATENCY_FACTOR,
     LookupResult,
-    LookupWindow,
+    LookupTimes,
     find_lost_submit,
     max_latency_s,
 )
@@ -30,7 +30,7 @@ from airflow_provider_runway.submission.row_matching import LostSubmit, make_pro
 MODEL = "runway-gen4-turbo"
 SENT_AT = 1_790_000_000.0
 ACCEPTED_UNTIL = SENT_AT + 100
-WINDOW = LookupWindow.for_submit(MODEL, SENT_AT, ACCEPTED_UNTIL)
+WINDOW = LookupTimes.for_submit(MODEL, SENT_AT, ACCEPTED_UNTIL)
 SETTLED_S = WINDOW.settled_at - SENT_AT
 GIVE_UP_S = WINDOW.give_up_at - SENT_AT
 LOST = LostSubmit(
@@ -86,7 +86,7 @@ class History:
         step = next(flow)
         while True:
             try:
-                if isinstance(step, Send):
+                if isinstance(step, SendStep):
                     step = flow.send(Received(self._respond(step, now)))
                 else:
                     now += getattr(step, "seconds", 0.0)
@@ -95,7 +95,7 @@ class History:
                 result: LookupResult = stop.value
                 return result
 
-    def _respond(self, step: Send, now: float) -> Response:
+    def _respond(self, step: SendStep, now: float) -> Response:
         is_first_page = dict(step.request.query)["page"] == self.first_page
         if is_first_page:
             self.asked_at.append(now - SENT_AT)

@@ -11,7 +11,7 @@ from airflow_provider_runway.operators.runway import RunwayGenerateOperator
     end_date=datetime(2026, 1, 31, tzinfo=timezone.utc),
     catchup=False,
 )
-def archive():
+def one_video_a_day():
     RunwayGenerateOperator(
         task_id="video",
         prompt_text="Sunflowers on {{ ds }}",
@@ -21,4 +21,4 @@ def archive():
     )
 
 
-archive()
+one_video_a_day()

@@ -24,7 +24,7 @@ MAX_AGE_S = 300.0
 READ_TIMEOUT_S, MAX_PAUSE_S = 30.0, 60.0
 
 
-class ConnectionCache:
+class PollerConnection:
     """One connection as last read.
 
     :param close_when_unused: takes a transport that was replaced, and closes it after its last request.

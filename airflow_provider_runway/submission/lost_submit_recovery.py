@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from airflow_provider_runway.exceptions import HistoryNotSettledError
 from airflow_provider_runway.segmind.numbers_and_times import format_timestamp
 from airflow_provider_runway.segmind.timing import get_timing
-from airflow_provider_runway.submission.intents import (
+from airflow_provider_runway.submission.build_intent import (
     describe_lost_submit,
     get_accepted_until,
     presume_intent,
     take_over_intent,
 )
-from airflow_provider_runway.submission.reconcile import LookupResult, LookupWindow, find_lost_submit
+from airflow_provider_runway.submission.find_lost_submit import LookupResult, LookupTimes, find_lost_submit
 
 if TYPE_CHECKING:
     from airflow_provider_runway.hooks.runway import RunwayHook
@@ -71,12 +71,12 @@ class LostSubmitLookup:
         lookup = find_lost_submit(transport.settings.base_urls, lost, window, self._hook.policy, now, pauses_s)
         return transport.run(lookup, self._log)
 
-    def _make_window(self, entry: JournalEntry) -> LookupWindow:
+    def _make_window(self, entry: JournalEntry) -> LookupTimes:
         """Return when the history can tell what became of the entry's submit."""
         accepted_until = (
             get_accepted_until(entry, self._hook.settings) if self.submit_ended_at is None else self.submit_ended_at
         )
-        return LookupWindow.for_submit(entry.model, entry.sent_at, accepted_until)
+        return LookupTimes.for_submit(entry.model, entry.sent_at, accepted_until)
 
     def _take_over(self, request: JobRequest, now: float) -> JournalEntry:
         """Return the intent that is in doubt, after it was written down as this try's own.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from local_airflow.airflow_client import Run, TaskInstance
-from local_airflow.airflow_processes import AirflowProcesses
 from local_airflow.child_process import find_processes_in
+from local_airflow.component_launcher import AirflowProcesses
 from local_airflow.wait_until import wait_until
 
 FINAL_STATES = frozenset({"success", "failed"})

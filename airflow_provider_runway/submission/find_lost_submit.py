@@ -13,7 +13,7 @@ from airflow_provider_runway.exceptions import NotFoundError, NoUsableResponseEr
 from airflow_provider_runway.history.query import HistoryQuery
 from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.history.search import HistorySearch, search_history
-from airflow_provider_runway.segmind.exchange import Exchange, Sleep, run_step
+from airflow_provider_runway.segmind.exchange import Exchange, SleepStep, run_step
 from airflow_provider_runway.segmind.http import BaseUrls
 from airflow_provider_runway.segmind.jobs import RECORD_LIFETIME_S
 from airflow_provider_runway.segmind.models import MODELS, expected_latency_s
@@ -30,7 +30,7 @@ PAGES_MARGIN_S = 2 * CLOCK_TOLERANCE_S
 
 
 @dataclass(frozen=True, slots=True)
-class LookupWindow:
+class LookupTimes:
     """When the history can tell. Times are epoch seconds of our clock.
 
     :param accepted_until: until when the gateway can have accepted the submit.
@@ -44,7 +44,7 @@ class LookupWindow:
     give_up_at: float
 
     @classmethod
-    def for_submit(cls, model: str, sent_from: float, accepted_until: float) -> LookupWindow:
+    def for_submit(cls, model: str, sent_from: float, accepted_until: float) -> LookupTimes:
         """Return the window of a submit that was sent and accepted between two times, if at all."""
         lag_s = get_timing().history_lag_s
         settled_at = accepted_until + max_latency_s(model) + lag_s
@@ -84,7 +84,7 @@ def max_latency_s(model: str) -> float:
 def find_lost_submit(
     base_urls: BaseUrls,
     lost: LostSubmit,
-    window: LookupWindow,
+    window: LookupTimes,
     policy: RetryPolicy,
     now: float,
     pauses_s: Sequence[float] = (),
@@ -99,11 +99,11 @@ def find_lost_submit(
         (result,) = yield from find_lost_submits(base_urls, [(lost, window)], policy, now)
         if result.history is not HistoryLookup.NOT_SETTLED or not remaining:
             return result
-        now = yield from run_step(Sleep(remaining.pop(0), "The history has no row of this submit yet."))
+        now = yield from run_step(SleepStep(remaining.pop(0), "The history has no row of this submit yet."))
 
 
 def find_lost_submits(
-    base_urls: BaseUrls, submits: Sequence[tuple[LostSubmit, LookupWindow]], policy: RetryPolicy, now: float
+    base_urls: BaseUrls, submits: Sequence[tuple[LostSubmit, LookupTimes]], policy: RetryPolicy, now: float
 ) -> Exchange[list[LookupResult]]:
     """Ask the history once which of some submits became jobs; return one result for each, in their order.
 
@@ -134,7 +134,7 @@ def find_lost_submits(
 
 
 def judge_search(
-    search: HistorySearch, lost: LostSubmit, window: LookupWindow, now: float, *, is_readable: bool
+    search: HistorySearch, lost: LostSubmit, window: LookupTimes, now: float, *, is_readable: bool
 ) -> LookupResult:
     """Return what one search of the history proves about one submit.
 
@@ -170,7 +170,7 @@ def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
     return f"{len(rows)} of its rows may be this job's or another's ({names}{', …' if len(rows) > 3 else ''})"
 
 
-def judge_failed_search(problem: RunwayError, window: LookupWindow, now: float) -> LookupResult:
+def judge_failed_search(problem: RunwayError, window: LookupTimes, now: float) -> LookupResult:
     """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
     may_come = isinstance(problem, (NoUsableResponseError, NotFoundError))  # 404 may mean "no rows"
     may_respond_later = may_come and now < window.give_up_at

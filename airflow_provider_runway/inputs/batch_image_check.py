@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_runway.compat import BaseHook, get_storage_conn_id, is_storage_path, make_storage_path
 from airflow_provider_runway.exceptions import BadInputError
-from airflow_provider_runway.inputs.find_unfetchable_images import LocalImage
+from airflow_provider_runway.inputs.local_image_placeholders import LocalImage
 from airflow_provider_runway.inputs.prompt_image_upload import check_conn_id, make_image_error, read_image
 from airflow_provider_runway.segmind.images import check_image_size, check_image_type
 from airflow_provider_runway.segmind.model_fields import safe_repr

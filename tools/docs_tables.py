@@ -13,7 +13,6 @@ To add a table, write a function below that returns its rows, add it to ``TABLES
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +28,6 @@ from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.outputs.path_template import PLACEHOLDERS
 from airflow_provider_runway.segmind.http import GATEWAY_URL
-from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobSummary
 from airflow_provider_runway.segmind.models import BUILT_IN_MODELS, DEFAULT_MODEL
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.submission.classify_earlier_submit import EARLIER_SUBMIT_RULES
@@ -43,8 +41,9 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
 )
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
-from docs_batch import list_column_rows, list_manifest_rows, list_row_status_rows
+from docs_package_drawing import make_package_drawing
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
+from docs_results import list_column_rows, list_manifest_rows, list_result_rows, list_row_status_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -53,25 +52,6 @@ PAGES = (
 )
 MARKER = re.compile(r"(?P<begin><!-- table: (?P<name>\S+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL)
 
-#: What each key of a task's result means. A key of the code that is missing here fails the generation.
-RESULT_KEYS = {
-    "request_id": "the job's id; pushed before the first poll",
-    "status": "`COMPLETED`; `QUEUED` from a task that only submits",
-    "model": "the model's slug",
-    "output_url": "URL of the video; public, kept by Segmind for 7 days",
-    "output_urls": "all URLs, for a model with several outputs",
-    "output_path": "path of the stored file, with `output_path`",
-    "output_paths": "paths of all stored files, for a model with several outputs",
-    "last_frame_url": "URL of the last frame as an image, where the model returns one: the next clip can begin with it",
-    "prompt_text": "the task's prompt; None from the sensor",
-    "cost": "cost of the job, USD",
-    "remaining_credits": "balance of the account after the job, USD",
-    "metrics": "the API's measurements: `queue_time`, `inference_time`, `total_time` in seconds, and more",
-    "seed": "the seed as sent",
-    "submitted_at": "time of the submission, ISO 8601, UTC",
-    "completed_at": "time at which the completion was seen",
-    "record_expires_at": "one hour after the submission; later only the account's history has the job",
-}
 #: What each action of the decision table means for the bill.
 BILLED = {
     Action.POLL_JOB: "nothing",
@@ -123,13 +103,6 @@ def make_prices_table() -> str:
 def make_placeholders_table() -> str:
     """Return the placeholders of ``output_path``."""
     return make_table(["placeholder", "replaced by"], [[f"`{{{name}}}`", text] for name, text in PLACEHOLDERS.items()])
-
-
-def make_result_table() -> str:
-    """Return the keys of a task's result."""
-    keys = JobSummary("request-id").to_xcom(None)
-    rows = [[f"`{key}`{' *' if key in ('request_id', *OUTPUT_KEYS) else ''}", RESULT_KEYS[key]] for key in keys]
-    return make_table(["key", "value"], rows)
 
 
 def make_connection_table() -> str:
@@ -238,54 +211,11 @@ def join_values(covered: frozenset[StrEnum], everything: type[StrEnum] | None = 
     return ", ".join(member.value for member in members if member in covered)
 
 
-def make_package_drawing() -> str:
-    """Return a Mermaid drawing of the packages and of the imports between them, read from the source."""
-    package = ROOT / "airflow_provider_runway"
-    arrows = set()
-    for path in package.rglob("*.py"):
-        source = _package_of(path.relative_to(package).with_suffix("").parts)
-        for module in _list_imports(path):
-            target = _package_of(tuple(module.split(".")[1:]))
-            if source != target and "__init__" not in (source, target) and target != "__version__":
-                arrows.add((source, target))
-    arrows = _remove_indirect(arrows)
-    lines = [f"    {source} --> {target}" for source, target in sorted(arrows)]
-    return "\n".join(["```mermaid", "flowchart TD", *lines, "    emulator", "```\n"])
-
-
-def _package_of(parts: tuple[str, ...]) -> str:
-    return parts[0] if parts else "__init__"
-
-
-def _list_imports(path: Path) -> Iterable[str]:
-    """Yield the modules of this package that a file imports, by their full names."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("airflow_provider_runway"):
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
-
-
-def _remove_indirect(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Remove each arrow that a longer way already implies."""
-
-    def reaches(start: str, goal: str, without: tuple[str, str]) -> bool:
-        seen, todo = set(), [start]
-        while todo:
-            package = todo.pop()
-            for source, target in arrows:
-                if source == package and (source, target) != without and target not in seen:
-                    seen.add(target)
-                    todo.append(target)
-        return goal in seen
-
-    return {arrow for arrow in arrows if not reaches(*arrow, without=arrow)}
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "models": make_models_table,
     "prices": make_prices_table,
     "placeholders": make_placeholders_table,
-    "result": make_result_table,
+    "result": lambda: make_table(["key", "value"], list_result_rows()),
     "connection": make_connection_table,
     "errors": make_error_sections,
     "statuses": lambda: make_table(["HTTP status", "error"], list_status_rows()),

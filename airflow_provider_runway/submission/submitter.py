@@ -24,7 +24,14 @@ from airflow_provider_runway.submission.build_intent import (
     build_intent,
 )
 from airflow_provider_runway.submission.classify_earlier_submit import classify_earlier_submit
-from airflow_provider_runway.submission.decision import Rule, decide
+from airflow_provider_runway.submission.decision import (
+    Rule,
+    decide,
+    describe_decision,
+    make_final_error,
+    make_refusal,
+    make_unanswered_error,
+)
 from airflow_provider_runway.submission.decision_input import (
     Action,
     Attempt,
@@ -35,12 +42,6 @@ from airflow_provider_runway.submission.decision_input import (
     RemoteState,
     classify_attempt,
     read_orphan_policy,
-)
-from airflow_provider_runway.submission.decision_messages import (
-    describe_decision,
-    make_final_error,
-    make_refusal,
-    make_unanswered_error,
 )
 from airflow_provider_runway.submission.find_lost_submit import LookupResult
 from airflow_provider_runway.submission.journal import make_summary

@@ -1,11 +1,31 @@
-"""The tables of the docs that follow from a batch's code: its results, its manifest, and how a row can end."""
+"""The tables of the docs about results: of a job, of a batch, and of each row of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from airflow_provider_runway.batch.results import STATUS_MEANINGS, ResultSummary, RowResult, RowStatus, build_manifest
+from airflow_provider_runway.segmind.jobs import OUTPUT_KEYS, JobSummary
 
+#: What each key of a task's result means. A key of the code that is missing here fails the generation.
+RESULT_KEYS = {
+    "request_id": "the job's id; pushed before the first poll",
+    "status": "`COMPLETED`; `QUEUED` from a task that only submits",
+    "model": "the model's slug",
+    "output_url": "URL of the video; public, kept by Segmind for 7 days",
+    "output_urls": "all URLs, for a model with several outputs",
+    "output_path": "path of the stored file, with `output_path`",
+    "output_paths": "paths of all stored files, for a model with several outputs",
+    "last_frame_url": "URL of the last frame as an image, where the model returns one: the next clip can begin with it",
+    "prompt_text": "the task's prompt; None from the sensor",
+    "cost": "cost of the job, USD",
+    "remaining_credits": "balance of the account after the job, USD",
+    "metrics": "the API's measurements: `queue_time`, `inference_time`, `total_time` in seconds, and more",
+    "seed": "the seed as sent",
+    "submitted_at": "time of the submission, ISO 8601, UTC",
+    "completed_at": "time at which the completion was seen",
+    "record_expires_at": "one hour after the submission; later only the account's history has the job",
+}
 #: What each column of ``results.jsonl`` means. A column of the code that is missing here fails the generation.
 COLUMNS = {
     "custom_id": "the row's name: its own, or `row-000017` for the row with index 17",
@@ -38,6 +58,12 @@ MANIFEST_KEYS = {
     "submitted_at": "when the first job was submitted",
     "completed_at": "when the last one was seen completed",
 }
+
+
+def list_result_rows() -> Iterable[list[str]]:
+    """Return a row for each key of a task's result."""
+    keys = JobSummary("request-id").to_xcom(None)
+    return ([f"`{key}`{' *' if key in ('request_id', *OUTPUT_KEYS) else ''}", RESULT_KEYS[key]] for key in keys)
 
 
 def list_column_rows() -> Iterable[list[str]]:

@@ -22,6 +22,9 @@ REQUESTS_PER_JOB = 2.2
 SCARCE_SHARE, SCARCE_SHARE_WHILE_TRUSTED = 0.5, 0.15
 #: Pages take at most this share of the rate, and are at least this far apart.
 PAGE_SHARE, MIN_PAGE_INTERVAL_S = 0.2, 3.0
+#: A page that settles so many jobs is worth more than any single poll. The next page follows soon then, and single
+#: polls wait for it, for at most so many seconds.
+PRODUCTIVE_JOBS, MIN_PRODUCTIVE_INTERVAL_S, MAX_POLLS_WAIT_S = 20, 0.3, 5.0
 #: The first page is read when the oldest job has this share of the expected latency behind it.
 FIRST_PAGE_AGE_SHARE = 0.75
 #: A row that is not complete this long after its job's end is late.
@@ -46,10 +49,12 @@ class HistoryPaging:
 
     :param is_trusted: the last pages showed completed jobs in time.
     :param landing_s: the longest time between a job's end and the page that showed it, of those that were in time.
+    :param is_productive: the last page settled many jobs at once.
     """
 
     is_trusted: bool = False
     landing_s: float = 0.0
+    is_productive: bool = False
     _tries: int = 0
     _backoffs: int = 0
     _paused_until: float = -math.inf
@@ -72,9 +77,14 @@ class HistoryPaging:
 
     def next_read_at(self, oldest_submitted_at: float, expected_latency_s: float, requests_per_second: float) -> float:
         """Return when the next page is due, if pages are worth reading."""
-        interval_s = max(MIN_PAGE_INTERVAL_S, 1 / (PAGE_SHARE * requests_per_second))
+        min_interval_s = MIN_PRODUCTIVE_INTERVAL_S if self.is_productive else MIN_PAGE_INTERVAL_S
+        interval_s = max(min_interval_s, 1 / (PAGE_SHARE * requests_per_second))
         first_end = oldest_submitted_at + FIRST_PAGE_AGE_SHARE * expected_latency_s
         return max(self._read_at + interval_s, -math.inf if self._ended else first_end)
+
+    def makes_polls_wait(self, now: float) -> bool:
+        """Return whether single polls wait for the next page, because the last one settled many jobs."""
+        return self.is_productive and now < self._read_at + MAX_POLLS_WAIT_S
 
     def on_read(self, now: float) -> None:
         """Take note that a page is requested now."""
@@ -89,6 +99,7 @@ class HistoryPaging:
     def on_page(self, now: float, completed_ids: set[str], settled_jobs: int) -> None:
         """Take a page: which jobs its clear rows show as completed, and how many waiting jobs it settled."""
         in_time = settled_jobs > 0
+        self.is_productive = settled_jobs >= PRODUCTIVE_JOBS
         for request_id in completed_ids & self._ended.keys():
             landing_s = now - self._ended.pop(request_id)
             if landing_s <= MAX_LANDING_S:
@@ -114,4 +125,4 @@ class HistoryPaging:
     def _leave_alone(self, now: float) -> None:
         self._paused_until = now + min(FIRST_BACKOFF_S * 2.0**self._backoffs, MAX_BACKOFF_S)
         self._backoffs = min(self._backoffs + 1, 10)
-        self.is_trusted, self._tries = False, 0
+        self.is_trusted, self.is_productive, self._tries = False, False, 0

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_runway.transports.aiohttp_transport import AiohttpTransport
     from airflow_provider_runway.transports.client_settings import Log
 
-#: Pages of one reading: enough for 500 waiting jobs.
-MAX_PAGES_PER_READING = 5
+#: Pages of one reading: enough for 2,000 waiting jobs, as many as a batch has out.
+MAX_PAGES_PER_READING = 20
 #: A latency in a row is at least this share of the job's age when the row was read.
 MIN_LATENCY_SHARE = 0.2
 

@@ -77,7 +77,7 @@ class Poller:
         self._sender = PollRequests(conn_id, self._connection, self._jobs, self._queue.__contains__, self._reschedule)
         self._new_jobs: deque[PendingJob] = deque()
         self._housekeeping_at = 0.0
-        self._is_reading = False
+        self._is_reading = self._is_reading_page = False
         self._wake = asyncio.Event()
         self._sleeps_until = math.inf  # jobs that become due later need not wake the runner
         self._runner: asyncio.Task[None] | None = None
@@ -186,13 +186,16 @@ class Poller:
         min_priority = 0 if limiter is None else round(limiter.contention(now) * CONTENDED_PRIORITY)
         page_delay_s = self._compute_page_delay_s(now)
         if page_delay_s is not None:
-            is_trusted = self._sender.pages.paging.is_trusted
-            min_priority = max(min_priority, PAGED_PRIORITY if is_trusted else UNTRIED_PAGES_PRIORITY)
+            paging = self._sender.pages.paging
+            min_priority = max(min_priority, PAGED_PRIORITY if paging.is_trusted else UNTRIED_PAGES_PRIORITY)
             if page_delay_s == 0 and transport is not None and limiter is not None:
                 limiter.acquire(now)
-                self._sender.pages.paging.on_read(now)
-                self._start_request(self._sender.read_page(transport, self._oldest_started_at))
+                paging.on_read(now)
+                self._is_reading_page = True
+                self._start_request(self._read_page(transport))
                 return 0
+            if paging.makes_polls_wait(now) and transport is not None:
+                return min(page_delay_s, MAX_SLEEP_S)
         job = self._queue.pop_due(now, min_priority)
         if job is None:
             due = self._queue.next_due_time()
@@ -214,6 +217,8 @@ class Poller:
         limiter, paging = self._connection.rate_limiter, self._sender.pages.paging
         if limiter is None or not paging.may_read(now, len(self._jobs), self._expected_s, limiter.per_second):
             return None
+        if self._is_reading_page:
+            return MAX_SLEEP_S
         due = paging.next_read_at(self._oldest_started_at, self._expected_s, limiter.per_second)
         return max(due - now, 0.0)
 
@@ -231,6 +236,13 @@ class Poller:
             await self._sender.read_connection()
         finally:
             self._is_reading = False
+            self._wake.set()
+
+    async def _read_page(self, transport: AiohttpTransport) -> None:
+        try:
+            await self._sender.read_page(transport, self._oldest_started_at)
+        finally:
+            self._is_reading_page = False
             self._wake.set()
 
     def _start_request(self, request: Coroutine[Any, Any, None]) -> None:

@@ -10,9 +10,12 @@ from airflow_provider_runway.history.rows import HistoryRow
 from airflow_provider_runway.polling.history_page_policy import (
     FIRST_BACKOFF_S,
     MAX_LANDING_S,
+    MAX_POLLS_WAIT_S,
     MAX_TRIES,
     MIN_JOBS,
     MIN_JOBS_WHILE_TRUSTED,
+    MIN_PRODUCTIVE_INTERVAL_S,
+    PRODUCTIVE_JOBS,
     HistoryPaging,
     is_clearly_completed,
 )
@@ -54,6 +57,28 @@ def test_pages_take_a_fifth_of_the_rate_at_most() -> None:
     assert paging.next_read_at(100.0, LATENCY_S, 1.0) == 1005.0
     assert paging.next_read_at(100.0, LATENCY_S, 0.1) == 1050.0
     assert paging.next_read_at(100.0, LATENCY_S, 100.0) == 1003.0
+
+
+def test_a_page_that_settles_many_jobs_is_soon_followed_by_the_next_and_polls_wait_for_it() -> None:
+    paging = HistoryPaging()
+    paging.on_read(1000.0)
+    paging.on_page(1001.0, set(), settled_jobs=PRODUCTIVE_JOBS)
+    assert paging.next_read_at(100.0, LATENCY_S, 100.0) == 1000.0 + MIN_PRODUCTIVE_INTERVAL_S
+    assert paging.next_read_at(100.0, LATENCY_S, RATE) == 1005.0  # still a fifth of the rate at most
+    assert paging.makes_polls_wait(1001.0)
+    assert not paging.makes_polls_wait(1000.0 + MAX_POLLS_WAIT_S)  # a page that does not come stops no poll
+
+
+def test_polls_go_on_after_a_page_that_settles_few_jobs_or_fails(subtests: pytest.Subtests) -> None:
+    for case in ("few jobs", "failure"):
+        paging = HistoryPaging(is_trusted=True, is_productive=True)
+        paging.on_read(1000.0)
+        if case == "failure":
+            paging.on_failure(1001.0)
+        else:
+            paging.on_page(1001.0, set(), settled_jobs=PRODUCTIVE_JOBS - 1)
+        with subtests.test(case):
+            assert not paging.makes_polls_wait(1001.0)
 
 
 def test_a_job_that_ended_long_ago_is_not_judged() -> None:

@@ -51,6 +51,13 @@ async def test_pages_settle_most_jobs_with_few_requests(gateway: Emulator) -> No
         assert outcome.job.cost is not None
 
 
+async def test_pages_settle_hundreds_of_jobs_with_few_requests_more(gateway: Emulator) -> None:
+    jobs = submit_jobs(gateway, 350)
+    outcomes = await wait_for_all(jobs, timeout_s=60)
+    assert get_kinds(outcomes) == {"completed"}
+    assert count_requests(gateway, "history", "status", "result") < len(jobs) / 2
+
+
 @pytest.mark.parametrize(
     "faults",
     [

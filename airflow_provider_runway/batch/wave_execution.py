@@ -103,14 +103,19 @@ class Wave:
         self._results: GrowingFile | None = None
 
     def presume_lost(self) -> None:
-        """Write down that anything may have been sent for the rows of a journal that is lost.
+        """Write down that anything may have been sent for the rows of a journal that is lost or damaged.
 
         :raises NoUsableResponseError: the storage did not respond; nothing is sent then.
         """
-        rows = [(row, state) for row, state in self.survey.to_ask if state.entry is None]
+        is_damaged = bool(self._content.damaged)
+        rows = [
+            (row, state)
+            for row, state in self.survey.to_ask
+            if is_damaged or state.entry is None or state.request_id is not None
+        ]
         if rows:
             self._log.warning(
-                "Nothing is known of what earlier tries sent for %d rows. The account's history is asked, before "
+                "It is not known what earlier tries sent for %d rows. The account's history is asked, before "
                 "anything is sent for them.",
                 len(rows),
             )

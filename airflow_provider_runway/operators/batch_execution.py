@@ -135,6 +135,7 @@ class BatchExecution:
             max_tries=self.task.attempt.max_tries,
             had_journal=not content.is_new or not self.operator.durable,
             is_damaged=bool(content.damaged),
+            damaged_at=content.damaged_at if self.operator.durable else None,
             on_orphaned_intent=self._orphan_policy,
         )
         survey = survey_rows(self._source, content.rows, current, self.hook.runway_conn_id)

@@ -90,6 +90,7 @@ class Wave:
     ) -> None:
         self.counts = WaveCounts(logged_failures=logged_failures)
         self.survey = survey
+        self.journal_folder = journal.folder.folder
         self._settings = settings
         self._hook = hook
         self._journal = journal
@@ -101,6 +102,12 @@ class Wave:
         self._is_killed = is_killed
         self._lock = threading.Lock()
         self._results: GrowingFile | None = None
+        self._submitter: WaveSubmitter | None = None
+
+    def count_out(self) -> int:
+        """Return how many jobs are out by now, from any thread or signal handler."""
+        running = 0 if self._submitter is None else self._submitter.result.submitted
+        return len(self.survey.waiting) + running
 
     def presume_lost(self) -> None:
         """Write down that anything may have been sent for the rows of a journal that is lost or damaged.
@@ -162,7 +169,9 @@ class Wave:
             self._log,
             self._is_killed,
         )
+        self._submitter = submitter
         result = submitter.submit(chosen)
+        self._submitter = None
         failed = {row.custom_id for row, _ in result.failed}
         for each in chosen:
             phase = None if each.state.entry is None else each.state.entry.phase

@@ -24,7 +24,7 @@ from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get
 from airflow_provider_runway.batch.wave_size_and_timing import Progress, compute_next_wave_at, compute_wave_size
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
-from airflow_provider_runway.exceptions import ThrottledError
+from airflow_provider_runway.exceptions import NoUsableResponseError, ThrottledError
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
@@ -122,11 +122,25 @@ class BatchExecution:
     def _run(self, content: JournalContent, state: BatchRunState) -> dict[str, Any]:
         while True:
             wave, state, wake_at = self._do_wave(content, state)
+            self._check_not_killed(wave)
             if self._is_over(wave.survey, state):
                 return self._end(content, state, wave.survey)
             self._wait(wave.survey, state, wake_at)
+            self._check_not_killed(wave)
             self._began_at = time.time()
             content = self._journal.open()
+
+    def _check_not_killed(self, wave: Wave) -> None:
+        """End a task that was ended while its process goes on, as Airflow 3 leaves it, before it waits or writes more.
+
+        :raises NoUsableResponseError: it was.
+        """
+        if self.operator.is_killed:
+            raise NoUsableResponseError(
+                f"The task was ended, so nothing more is submitted or stored. About {wave.count_out()} jobs are out, "
+                f"and are billed when they complete. The batch's journal in {wave.journal_folder} keeps their "
+                "ids: a retry or a clear has their videos, and submits the other rows."
+            )
 
     def _do_wave(self, content: JournalContent, state: BatchRunState) -> tuple[Wave, BatchRunState, float]:
         """Do all that can be done now; return the wave, what it leaves, and when the next one is due."""
@@ -154,6 +168,7 @@ class BatchExecution:
             lambda: self.operator.is_killed,
             state.logged_failures,
         )
+        self.operator.wave = wave
         wave.presume_lost()
         self._journal.delete_damaged(content)
         self._journal.write_start(content)
@@ -252,7 +267,6 @@ class BatchExecution:
         jobs = [make_waiting_job(name, row, self.operator.timeout) for name, row in survey.waiting.items()]
         write_waiting_jobs(self._journal.folder, jobs)
         outcomes_file = self._journal.make_file_name("outcomes")
-        self.operator.out_count = len(jobs)
         progress = survey.describe_progress(state.started_at)
         if state.stopped is not None or state.is_blocked:
             progress = replace(progress, to_go=survey.waiting_for_history)

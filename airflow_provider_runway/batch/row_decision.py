@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
     ContentBlockedError,
     JobFailedError,
     OutputMissingError,
@@ -167,10 +168,18 @@ def _may_have_newer(state: RowState, current: BatchTry) -> bool:
     return state.entry is None or state.entry.sent_at < current.damaged_at
 
 
+def lost_connection(state: RowState, try_number: int) -> bool:
+    """Did this try's wait for the job end because its process could not use the connection?"""
+    seen = state.outcome
+    return seen is not None and seen.try_number == try_number and seen.outcome.code == BadConnectionError.code
+
+
 def _ended_in_this_try(state: RowState, current: BatchTry) -> bool:
     """Did the wait of this try end without a video, in a way that another job would not change in this try?"""
     seen = state.outcome
     if seen is None or seen.outcome.kind is OutcomeKind.COMPLETED or seen.try_number != current.try_number:
+        return False
+    if lost_connection(state, current.try_number):
         return False
     was_submitted_now = state.entry is not None and state.entry.try_number == current.try_number
     return was_submitted_now or seen.outcome.code not in _REMOTE_BY_CODE

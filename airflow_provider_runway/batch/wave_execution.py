@@ -194,6 +194,8 @@ class Wave:
     def store(self) -> None:
         """Store the videos of the jobs that completed, several at a time, and write each result."""
         survey = self.survey
+        if not survey.to_store:
+            return
         jobs = [
             FinishedJob(row, _describe_job(state), get_output_path(row, self._settings.result_path))
             for row, state in survey.to_store

@@ -56,8 +56,8 @@ MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
 
 
 def may_retry_task(error: RunwayError) -> bool:
-    """May a retry of the task succeed? After a wait that ended on a bad connection, too: the job exists already."""
-    if isinstance(error, BadConnectionError) and error.facts.get("request_id"):
+    """May a retry of the task succeed? After a bad connection, too, where there are jobs already."""
+    if isinstance(error, BadConnectionError) and ("request_id" in error.facts or "jobs_out" in error.facts):
         return True
     return next(MAY_RETRY_TASK[kind] for kind in type(error).__mro__ if kind in MAY_RETRY_TASK)
 

@@ -70,6 +70,7 @@ class _RowChecker:
         self.result_path = result_path
         self.images = PromptImageChecker()
         self.storage_problems: dict[str, str | None] = {}
+        self.last_local_path = ""
         self.indexes_by_path: dict[int, int] = {}
 
     def check_each(self, rows: RowSource) -> Iterator[tuple[BatchRow | None, Mapping[str, Any], str]]:
@@ -118,11 +119,13 @@ class _RowChecker:
             )
 
     def _check_storage(self, output_path: str) -> None:
-        if "://" not in output_path:
-            check_output_path(output_path, None, is_batch=True)
-            return
-        root = "/".join(output_path.split("/", 3)[:3])
-        if root not in self.storage_problems:  # one look at a bucket and its connection does for all rows
+        # One check of a bucket and its connection does for all rows. Local paths can be as many as rows: one is kept.
+        is_url = "://" in output_path
+        root = "/".join(output_path.split("/", 3)[:3]) if is_url else output_path
+        if root not in self.storage_problems:
+            if not is_url:
+                self.storage_problems.pop(self.last_local_path, None)
+                self.last_local_path = output_path
             try:
                 check_output_path(output_path, None, is_batch=True)
                 self.storage_problems[root] = None

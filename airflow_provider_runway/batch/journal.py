@@ -38,12 +38,15 @@ class JournalContent:
     :param is_new: there was no journal before this execution.
     :param epoch: tells apart the batches of one task instance whose folder was emptied in between.
     :param rows: custom_id -> state. :param damaged: names of files that cannot be read.
+    :param damaged_at: when such a file was last found (epoch seconds): a row may have had a submit before that of
+        which no line is left.
     """
 
     is_new: bool
     epoch: int
     rows: dict[str, RowState] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+    damaged_at: float | None = None
 
 
 class BatchJournal:
@@ -85,24 +88,27 @@ class BatchJournal:
                 "Give each its own result_path, such as one with {{ run_id }} in it, and for mapped tasks also with "
                 "{{ ti.map_index }}. Nothing was sent."
             )
-        owner = self._read_json(_OWNER) or {}
-        if int(owner.get("try_number", 0)) > self._attempt.try_number:
+        if self._read_owner()["try_number"] > self._attempt.try_number:
             raise _make_taken_over_error()
         self._write_json(_OWNER, {"token": self._token, "try_number": self._attempt.try_number, "at": time.time()})
         epoch = self._attempt.max_tries if batch is None else int(batch.get("epoch", 0))
         content = JournalContent(is_new=batch is None, epoch=epoch)
+        if batch is not None and batch.get("damaged_at") is not None:
+            content.damaged_at = float(batch["damaged_at"])
         names = self._list_record_files()
         for name in names:
             self._read_file(name, content)
+        if content.damaged:
+            content.damaged_at = time.time()
         self._sequence = max((_parse_sequence(name) for name in names), default=0)
         if len(names) > MAX_FILES and not content.damaged and self._durable:
-            self._merge_files(names)
+            self._merge_files(names, content)
         return content
 
     def write_start(self, content: JournalContent) -> None:
         """Write down that this batch exists. From then on a row without a line is one that was not sent."""
         if content.is_new:
-            self._write_json(_BATCH, {"version": 1, "owner": self._owner, "epoch": content.epoch, "at": time.time()})
+            self._write_batch(content)
 
     def start_file(self, kind: str) -> GrowingFile:
         """Return a new file for lines about rows. Nothing is written yet."""
@@ -126,23 +132,38 @@ class BatchJournal:
 
         :raises NoUsableResponseError: one has, or the storage did not respond.
         """
-        if (self._read_json(_OWNER) or {}).get("token") != self._token:
+        if self._read_owner()["token"] != self._token:
             raise _make_taken_over_error()
 
     def delete_damaged(self, content: JournalContent) -> None:
-        """Delete the files that cannot be read, once each row has a line again that says so."""
+        """Delete the files that cannot be read, once each row has a line again that says so.
+
+        That there were some stays written down: jobs that are known may have been followed by others.
+        """
+        if content.damaged:
+            self._write_batch(content)
         for name in content.damaged:
             self.folder.delete(name)
         content.damaged.clear()
 
     def _read_file(self, name: str, content: JournalContent) -> None:
         data = self.folder.read(name)
+        if data is None:  # another execution, which was taken over, has merged it: the next one in the list has it
+            return
         try:
-            for record in parse_lines(data or b""):
+            if not data:
+                raise ValueError("a file of the journal is empty")
+            for record in parse_lines(data):
                 if self._is_wanted(record):
                     content.rows.setdefault(record["row"], RowState()).add(record)
-        except (ValueError, KeyError, AttributeError) as problem:
-            self._log.warning("The file %s of the batch's journal cannot be read (%s).", name, type(problem).__name__)
+        except (ValueError, KeyError, AttributeError, RecursionError) as problem:
+            self._log.warning(
+                "The file %s of the batch's journal in %s cannot be read (%s). The account's history is asked before "
+                "anything is paid for that it may have recorded.",
+                name,
+                self.folder.folder,
+                type(problem).__name__,
+            )
             content.damaged.append(name)
 
     def _is_wanted(self, record: Mapping[str, Any]) -> bool:
@@ -151,17 +172,15 @@ class BatchJournal:
         try_number = record["entry"].get("try_number") if "entry" in record else record.get("try")
         return bool(try_number == self._attempt.try_number)
 
-    def _merge_files(self, names: list[str]) -> None:
-        """Write the lines of many files into one, and delete them. Their order, and so their meaning, is kept."""
-        newest: dict[tuple[str, str], bytes] = {}
-        for name in names:
-            for line in (self.folder.read(name) or b"").splitlines(keepends=True):
-                record = json.loads(line)
-                kind = next(kind for kind in ("entry", "outcome", "result") if kind in record)
-                key = (record["row"], kind if kind != "entry" else f"entry {record['entry']['generation']}")
-                newest.pop(key, None)  # so that the line moves to the end
-                newest[key] = line
-        self.folder.write(self.make_file_name("merged"), b"".join(newest.values()))
+    def _merge_files(self, names: list[str], content: JournalContent) -> None:
+        """Write what many files mean together into one, and then delete them. A row's newest line is not enough.
+
+        An execution that takes over in between has either the old files in its list, or the new one, too.
+        """
+        lines = [line for custom_id, state in content.rows.items() for line in state.format_lines(custom_id)]
+        if lines:
+            self.folder.write(self.make_file_name("merged"), b"".join(lines))
+        self.check_owner()
         for name in names:
             self.folder.delete(name)
 
@@ -178,10 +197,23 @@ class BatchJournal:
             value = None
         if not isinstance(value, dict):
             raise BadInputError(
-                f"The file {name} in {self.folder.folder} is not one of this package. Give another result_path, or "
-                "empty the folder. Nothing was sent."
+                f"The file {name} in {self.folder.folder} is damaged, or not one of this package. Nothing was sent. If "
+                "the folder is this batch's, delete this file alone and clear the task: the rows' jobs are in the "
+                "other files, and are not paid again. Else give another result_path."
             )
         return value
+
+    def _read_owner(self) -> dict[str, Any]:
+        """Return who owns the journal. Where it cannot be read, no execution does."""
+        try:
+            value = json.loads(self.folder.read(_OWNER) or b"{}")
+            return {"token": value.get("token"), "try_number": int(value.get("try_number", 0))}
+        except (ValueError, TypeError, AttributeError):
+            return {"token": None, "try_number": 0}
+
+    def _write_batch(self, content: JournalContent) -> None:
+        value = {"version": 1, "owner": self._owner, "epoch": content.epoch, "at": time.time()}
+        self._write_json(_BATCH, {**value, "damaged_at": content.damaged_at})
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         self.folder.write(name, json.dumps(value).encode())

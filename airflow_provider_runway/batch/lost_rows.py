@@ -113,7 +113,7 @@ class LostRowFinder:
         self._journal.write_lines("taken-over", lines)
 
     def presume_lost(self, rows: Sequence[tuple[BatchRow, RowState]]) -> None:
-        """Write down for rows of which nothing is known that anything may have been sent for them until now.
+        """Write down for rows that anything may have been sent for them until now, after what is known of them.
 
         :raises NoUsableResponseError: the journal's storage did not respond.
         """
@@ -129,7 +129,9 @@ class LostRowFinder:
                 max_tries=self._attempt.max_tries,
                 earliest_submit_at=self._attempt.earliest_submit_at,
                 now=time.time(),
+                last=state.entry,
             )
+            state.outcome = state.result = None
             lines[row.custom_id] = format_entry(row.custom_id, state.entry)
         self._journal.write_lines("presumed", lines)
 

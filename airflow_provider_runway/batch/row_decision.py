@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from airflow_provider_runway.batch.row_state import RowState
 from airflow_provider_runway.exceptions import (
+    BadConnectionError,
     ContentBlockedError,
     JobFailedError,
     OutputMissingError,
@@ -67,12 +68,14 @@ class BatchTry:
 
     :param had_journal: the batch's journal was there when this try began, so that a row without a line was not sent.
     :param is_damaged: a file of the journal cannot be read, so that it may say anything of any row.
+    :param damaged_at: when this was last so (epoch seconds). A row whose known submits are older may have had one more.
     """
 
     try_number: int
     max_tries: int
     had_journal: bool
     is_damaged: bool = False
+    damaged_at: float | None = None
     on_orphaned_intent: OnOrphanedIntent = OnOrphanedIntent.FAIL
 
 
@@ -117,6 +120,8 @@ def decide_row(
     if earlier is EarlierSubmitResult.JOB and _ended_in_this_try(state, current):
         return RowDecision(RowStep.FAIL, "its job ended in this try")
     rule = decide(known)
+    if history is HistoryLookup.NOT_ASKED and _STEPS[rule.action] is RowStep.SUBMIT and _may_have_newer(state, current):
+        return RowDecision(RowStep.ASK_HISTORY, "a file that could not be read may have had a newer submit")
     is_new_generation = rule.action is Action.SUBMIT_NEW_GENERATION
     return RowDecision(_STEPS[rule.action], rule.why, is_new_generation, rule.earlier_may_be_billed)
 
@@ -128,7 +133,7 @@ def describe_row(
     attempt = classify_attempt(state.entry, current.try_number, current.max_tries)
     if state.is_success:
         journal = JournalState.KEPT
-    elif current.is_damaged and state.request_id is None:
+    elif state.request_id is None and (current.is_damaged or _may_have_newer(state, current)):
         journal = JournalState.UNREADABLE
     elif state.entry is None and current.had_journal:
         journal, attempt = JournalState.NOT_ACCEPTED, Attempt.AGAIN
@@ -156,10 +161,25 @@ def find_remote_state(state: RowState, try_number: int) -> RemoteState:
     return RemoteState.NOT_ASKED
 
 
+def _may_have_newer(state: RowState, current: BatchTry) -> bool:
+    """May there have been a submit after the last that is known, of which a damaged file had the only line?"""
+    if current.damaged_at is None or (state.entry is not None and state.request_id is None):
+        return False
+    return state.entry is None or state.entry.sent_at < current.damaged_at
+
+
+def lost_connection(state: RowState, try_number: int) -> bool:
+    """Did this try's wait for the job end because its process could not use the connection?"""
+    seen = state.outcome
+    return seen is not None and seen.try_number == try_number and seen.outcome.code == BadConnectionError.code
+
+
 def _ended_in_this_try(state: RowState, current: BatchTry) -> bool:
     """Did the wait of this try end without a video, in a way that another job would not change in this try?"""
     seen = state.outcome
     if seen is None or seen.outcome.kind is OutcomeKind.COMPLETED or seen.try_number != current.try_number:
+        return False
+    if lost_connection(state, current.try_number):
         return False
     was_submitted_now = state.entry is not None and state.entry.try_number == current.try_number
     return was_submitted_now or seen.outcome.code not in _REMOTE_BY_CODE

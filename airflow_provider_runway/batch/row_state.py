@@ -52,6 +52,12 @@ class StoredResult:
         kept = dict(zip(_KEPT_COLUMNS, json.loads(self.text), strict=True))
         return replace(RowResult.from_job(row, self.status), **kept)
 
+    def format(self, custom_id: str) -> bytes:
+        """Return the journal's line about it."""
+        columns = dict(zip(_KEPT_COLUMNS, json.loads(self.text), strict=True))
+        record = {"status": self.status.value, "code": self.code, **columns}
+        return _format_line({"row": custom_id, "result": record, "try": self.try_number})
+
 
 @dataclass(frozen=True, slots=True)
 class SeenOutcome:
@@ -99,8 +105,21 @@ class RowState:
                 self._set_outcome(SeenOutcome(WaitOutcome.from_event(record["outcome"]), int(record["try"])))
             elif "result" in record:
                 self._set_result(_parse_result(record))
-        except (KeyError, TypeError) as problem:
+            else:
+                raise ValueError("a line of the journal says nothing that is known here")
+        except (KeyError, TypeError, AttributeError) as problem:
             raise ValueError(f"a line of the journal cannot be read: {problem!r}") from None
+
+    def format_lines(self, custom_id: str) -> list[bytes]:
+        """Return the lines of the journal that say all of this."""
+        lines = []
+        if self.entry is not None:
+            lines.append(format_entry(custom_id, self.entry))
+        if self.result is not None:
+            lines.append(self.result.format(custom_id))
+        if self.outcome is not None:
+            lines.append(format_outcome(custom_id, self.outcome.outcome, self.outcome.try_number))
+        return lines
 
     def _set_entry(self, entry: JournalEntry) -> None:
         if entry.request_id is not None:  # only a submit without an id is compared with the history

@@ -65,6 +65,15 @@ class Survey:
         """Has each row its result?"""
         return self.to_go == 0 and not self.waiting and not self.to_store and not self.to_end
 
+    def describe_jobs(self) -> str:
+        """Return what is paid for, or may be, and has no result yet, as a part of a sentence; "" where nothing is."""
+        numbers = (
+            (len(self.waiting), "jobs are out and are billed when they complete"),
+            (len(self.to_store), "jobs are completed and billed, and their videos are not stored yet"),
+            (len(self.to_ask) + self.waiting_for_history, "submits may have become jobs"),
+        )
+        return ", ".join(f"{number} {what}" for number, what in numbers if number)
+
     def add(self, row: BatchRow, state: RowState, decision: RowDecision) -> None:
         """Take one row and what is to be done for it."""
         if decision.step is RowStep.NOTHING:

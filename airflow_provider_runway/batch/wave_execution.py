@@ -90,6 +90,7 @@ class Wave:
     ) -> None:
         self.counts = WaveCounts(logged_failures=logged_failures)
         self.survey = survey
+        self.journal_folder = journal.folder.folder
         self._settings = settings
         self._hook = hook
         self._journal = journal
@@ -101,16 +102,27 @@ class Wave:
         self._is_killed = is_killed
         self._lock = threading.Lock()
         self._results: GrowingFile | None = None
+        self._submitter: WaveSubmitter | None = None
+
+    def count_out(self) -> int:
+        """Return how many jobs are out by now, from any thread or signal handler."""
+        running = 0 if self._submitter is None else self._submitter.result.submitted
+        return len(self.survey.waiting) + running
 
     def presume_lost(self) -> None:
-        """Write down that anything may have been sent for the rows of a journal that is lost.
+        """Write down that anything may have been sent for the rows of a journal that is lost or damaged.
 
         :raises NoUsableResponseError: the storage did not respond; nothing is sent then.
         """
-        rows = [(row, state) for row, state in self.survey.to_ask if state.entry is None]
+        is_damaged = bool(self._content.damaged)
+        rows = [
+            (row, state)
+            for row, state in self.survey.to_ask
+            if is_damaged or state.entry is None or state.request_id is not None
+        ]
         if rows:
             self._log.warning(
-                "Nothing is known of what earlier tries sent for %d rows. The account's history is asked, before "
+                "It is not known what earlier tries sent for %d rows. The account's history is asked, before "
                 "anything is sent for them.",
                 len(rows),
             )
@@ -157,7 +169,9 @@ class Wave:
             self._log,
             self._is_killed,
         )
+        self._submitter = submitter
         result = submitter.submit(chosen)
+        self._submitter = None
         failed = {row.custom_id for row, _ in result.failed}
         for each in chosen:
             phase = None if each.state.entry is None else each.state.entry.phase
@@ -180,6 +194,8 @@ class Wave:
     def store(self) -> None:
         """Store the videos of the jobs that completed, several at a time, and write each result."""
         survey = self.survey
+        if not survey.to_store:
+            return
         jobs = [
             FinishedJob(row, _describe_job(state), get_output_path(row, self._settings.result_path))
             for row, state in survey.to_store

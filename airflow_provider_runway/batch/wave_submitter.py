@@ -118,6 +118,8 @@ class WaveSubmitter:
         self._is_killed = is_killed
         self._lock = threading.Lock()
         self._unanswered_in_a_row = 0
+        self._begun: set[str] = set()
+        self.result = WaveResult()
 
     def submit(self, rows: Sequence[RowToSubmit]) -> WaveResult:
         """Submit rows in their order, until all are sent or something ends the wave.
@@ -125,7 +127,7 @@ class WaveSubmitter:
         :raises NoUsableResponseError: the journal's storage did not respond, or another execution took over. Nothing
             was sent after that.
         """
-        result = WaveResult()
+        result = self.result
         self._hook.get_conn()  # before any intent: what fails here leaves no doubt
         for start in range(0, len(rows), MAX_INTENTS_PER_FILE):
             if result.must_stop or self._is_killed():
@@ -147,6 +149,9 @@ class WaveSubmitter:
             with self._start_threads() as (pool, get_hook):
                 list(pool.map(lambda each: self._send(each, get_hook, file, result), prepared))
         finally:
+            for each in prepared:  # an exception that ends the task leaves rows that no thread has taken
+                if each.row.custom_id not in self._begun:
+                    self._set_entry(each, file, _make_not_sent(each.intent))
             if not file.close():
                 ids = [each.state.request_id for each in prepared if each.state.request_id]
                 self._log.warning(
@@ -220,6 +225,7 @@ class WaveSubmitter:
         if result.must_stop or self._is_killed():
             self._set_entry(each, file, _make_not_sent(each.intent))
             return
+        self._begun.add(each.row.custom_id)
         sent = send_intent(get_hook(), each.intent, each.body)
         error = sent.error
         entry = sent.entry

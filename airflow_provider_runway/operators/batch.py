@@ -25,6 +25,7 @@ from airflow_provider_runway.transports.client_settings import MAX_OUTPUT_BYTES
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_runway.batch.wave_execution import Wave
     from airflow_provider_runway.operators.batch_execution import BatchExecution
 
 
@@ -151,7 +152,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
         self.cost_limit_policy = cost_limit_policy
         self.estimate_only = estimate_only
         self.is_killed = False
-        self.out_count = 0
+        self.wave: Wave | None = None
         self.manifest: dict[str, Any] | None = None
         self._check_arguments()
 
@@ -201,12 +202,15 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
     def on_kill(self) -> None:
         """Send and store nothing more. The API has no cancel: what is out goes on, and is billed when it completes."""
         self.is_killed = True
-        self.log.warning(
-            "The task was ended. About %d jobs that are out go on, and are billed when they complete. The batch's "
-            "journal in %s keeps their ids: clear the task to have their videos without paying again.",
-            self.out_count,
-            self.result_path,
-        )
+        if self.wave is not None and (out := self.wave.count_out()):
+            self.log.warning(
+                "The task was ended. About %d jobs that are out go on, and are billed when they complete. The batch's "
+                "journal in %s keeps their ids: clear the task to have their videos without paying again.",
+                out,
+                self.wave.journal_folder,
+            )
+        else:
+            self.log.info("The task was ended. No job of it is out.")
 
     def _estimate(self) -> dict[str, Any]:
         """Log what the rows would cost, and return it."""

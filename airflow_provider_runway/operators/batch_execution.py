@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.end_batch import BatchEnd, end_batch
 from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
-from airflow_provider_runway.batch.row_decision import BatchTry
+from airflow_provider_runway.batch.row_decision import BatchTry, lost_connection
 from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
 from airflow_provider_runway.batch.waiting_jobs_file import make_waiting_job, read_waiting_jobs, write_waiting_jobs
@@ -24,7 +24,7 @@ from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get
 from airflow_provider_runway.batch.wave_size_and_timing import Progress, compute_next_wave_at, compute_wave_size
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
-from airflow_provider_runway.exceptions import ThrottledError
+from airflow_provider_runway.exceptions import BadConnectionError, NoUsableResponseError, ThrottledError
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
@@ -113,20 +113,67 @@ class BatchExecution:
         before = BatchRunState(**known)
         if isinstance(event, Mapping) and event.get("status") == "error":
             self.log.warning("Batch: %s The jobs are waited for again.", event.get("error"))
-            before = replace(before, trigger_failures=before.trigger_failures + 1)
-            if before.trigger_failures > MAX_TRIGGER_FAILURES:
-                self.log.warning("Batch: triggers failed repeatedly; polling in the worker instead.")
-                self.operator.deferrable = False
+            before = self._count_trigger_failure(before)
         return self._run(self._journal.open(), before)
 
     def _run(self, content: JournalContent, state: BatchRunState) -> dict[str, Any]:
         while True:
             wave, state, wake_at = self._do_wave(content, state)
+            self._check_not_killed(wave)
             if self._is_over(wave.survey, state):
                 return self._end(content, state, wave.survey)
             self._wait(wave.survey, state, wake_at)
+            self._check_not_killed(wave)
             self._began_at = time.time()
             content = self._journal.open()
+
+    def _count_trigger_failure(self, state: BatchRunState) -> BatchRunState:
+        state = replace(state, trigger_failures=state.trigger_failures + 1)
+        if state.trigger_failures > MAX_TRIGGER_FAILURES:
+            self.log.warning("Batch: triggers failed repeatedly; polling in the worker instead.")
+            self.operator.deferrable = False
+        return state
+
+    def _check_connection(self, survey: Survey, state: BatchRunState) -> BatchRunState:
+        """Check that the connection can still be used, before any row ends for the lack of it.
+
+        :raises BadConnectionError: it cannot; the message says what is out, and what was paid for.
+        """
+        if survey.is_over:
+            return state
+        try:
+            self.hook.get_conn()
+        except BadConnectionError as problem:
+            if not (text := survey.describe_jobs()):
+                raise
+            why = str(problem).removesuffix(" Nothing was sent.")
+            raise BadConnectionError(
+                f"{why} Of the batch, {text}. Its journal in {self._journal.folder.folder} keeps their ids. Restore "
+                "the connection, then let the task retry, or clear it: nothing is paid again, and the rows that were "
+                "not sent are submitted.",
+                **{**problem.facts, "jobs_out": len(survey.waiting)},
+            ) from None
+        stopped = sum(lost_connection(each, self.task.attempt.try_number) for each in survey.waiting.values())
+        if not stopped:
+            return state
+        self.log.warning(
+            "The triggerer could not use the connection %r for %d jobs. This worker can: they are waited for again.",
+            self.hook.runway_conn_id,
+            stopped,
+        )
+        return self._count_trigger_failure(state)
+
+    def _check_not_killed(self, wave: Wave) -> None:
+        """End a task that was ended while its process goes on, as Airflow 3 leaves it, before it waits or writes more.
+
+        :raises NoUsableResponseError: it was.
+        """
+        if self.operator.is_killed:
+            raise NoUsableResponseError(
+                f"The task was ended, so nothing more is submitted or stored. About {wave.count_out()} jobs are out, "
+                f"and are billed when they complete. The batch's journal in {wave.journal_folder} keeps their "
+                "ids: a retry or a clear has their videos, and submits the other rows."
+            )
 
     def _do_wave(self, content: JournalContent, state: BatchRunState) -> tuple[Wave, BatchRunState, float]:
         """Do all that can be done now; return the wave, what it leaves, and when the next one is due."""
@@ -135,10 +182,12 @@ class BatchExecution:
             max_tries=self.task.attempt.max_tries,
             had_journal=not content.is_new or not self.operator.durable,
             is_damaged=bool(content.damaged),
+            damaged_at=content.damaged_at if self.operator.durable else None,
             on_orphaned_intent=self._orphan_policy,
         )
         survey = survey_rows(self._source, content.rows, current, self.hook.runway_conn_id)
         self._log_survey(survey, state)
+        state = self._check_connection(survey, state)
         identity = self._make_identity(content.epoch)
         wave = Wave(
             WaveSettings(self._result_path, self.operator.max_output_bytes),
@@ -153,6 +202,7 @@ class BatchExecution:
             lambda: self.operator.is_killed,
             state.logged_failures,
         )
+        self.operator.wave = wave
         wave.presume_lost()
         self._journal.delete_damaged(content)
         self._journal.write_start(content)
@@ -251,7 +301,6 @@ class BatchExecution:
         jobs = [make_waiting_job(name, row, self.operator.timeout) for name, row in survey.waiting.items()]
         write_waiting_jobs(self._journal.folder, jobs)
         outcomes_file = self._journal.make_file_name("outcomes")
-        self.operator.out_count = len(jobs)
         progress = survey.describe_progress(state.started_at)
         if state.stopped is not None or state.is_blocked:
             progress = replace(progress, to_go=survey.waiting_for_history)

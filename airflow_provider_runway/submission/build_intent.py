@@ -60,19 +60,34 @@ def build_intent(
 
 
 def presume_intent(
-    request: JobRequest, *, try_number: int, max_tries: int, earliest_submit_at: float, now: float
+    request: JobRequest,
+    *,
+    try_number: int,
+    max_tries: int,
+    earliest_submit_at: float,
+    now: float,
+    last: JournalEntry | None = None,
 ) -> JournalEntry:
-    """Return the intent that stands for whatever earlier tries may have sent until now, of which nothing is known."""
+    """Return the intent that stands for whatever earlier tries may have sent until now, of which nothing is known.
+
+    :param last: what is known to have been sent before that. Its job is not looked for.
+    """
+    generation = 0 if last is None else last.generation + (last.request_id is not None)
+    previous = () if last is None else (*last.previous_request_ids, *filter(None, [last.request_id]))
+    seed = request.identity.seed(generation) if request.derives_seed else request.seed
+    if last is not None and last.generation == generation and last.seed is not None:
+        seed = last.seed
     return JournalEntry(
         phase=Phase.INTENT,
         fingerprint=request.fingerprint,
         model=request.model,
-        generation=0,
-        seed=request.identity.seed(0) if request.derives_seed else request.seed,
+        generation=generation,
+        seed=seed,
         try_number=try_number,
         max_tries=max_tries,
         sent_at=earliest_submit_at,
         expires_at=now,
+        previous_request_ids=tuple(dict.fromkeys(previous)),
         is_presumed=True,
     )
 
@@ -144,7 +159,8 @@ def describe_lost_submit(
 def list_possible_seeds(request: JobRequest, entry: JournalEntry, try_number: int) -> frozenset[int]:
     """Return the seeds that the lost submit can have had: of any generation where nothing was written down."""
     if entry.is_presumed and request.derives_seed:
-        return frozenset(request.identity.seed(generation) for generation in range(try_number + 1))
+        known = () if entry.seed is None else (entry.seed,)
+        return frozenset((*known, *(request.identity.seed(generation) for generation in range(try_number + 1))))
     return frozenset() if entry.seed is None else frozenset({entry.seed})
 
 

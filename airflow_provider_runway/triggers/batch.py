@@ -103,6 +103,8 @@ class RunwayBatchTrigger(BaseTrigger):
         """Log that the jobs go on. Airflow 3.3 and later call this when a person ends the task."""
         self.log.warning(
             "The task was ended. %d jobs that were out go on, and are billed when they complete; the API has no "
-            "cancel. The batch's journal keeps their ids: clear the task to have their videos without paying again.",
+            "cancel. The batch's journal in %s keeps their ids: clear the task to have their videos without paying "
+            "again.",
             int(self.progress.get("out", 0)),
+            self.journal_folder,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gc
+import json
 import time
 import tracemalloc
 from collections.abc import Mapping
@@ -189,6 +192,51 @@ def test_ten_thousand_rows_are_checked_in_bounded_memory(tmp_path: Path, image_f
     tracemalloc.stop()
     assert peak_bytes < 10_000_000  # the file has 12 MB, and modules are imported on the way
     print(f"{took_s:.1f} s of CPU while memory is traced, {peak_bytes / 1e6:.1f} MB")
+
+
+def write_rows(path: Path, count: int) -> Path:
+    """Write rows of more than 1,000 bytes in the format of the path's ending."""
+    rows = ({**GOOD, "custom_id": f"shoe-{number}", "prompt_text": "x" * 1000} for number in range(count))
+    with path.open("w", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, [*GOOD, "custom_id"])
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    return path
+
+
+def measure_peak(path: Path, count: int) -> int:
+    """Return the bytes that a check of a file needs at its peak."""
+    source = make_file_source(path, DEFAULTS)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        assert check_rows(source, "/results") == count
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_of_a_checked_row_only_its_name_and_a_number_are_kept(tmp_path: Path, ending: str) -> None:
+    few, many = 2_000, 10_000
+    measure_peak(write_rows(tmp_path / f"first.{ending}", 10), 10)  # modules are imported on the way
+    peak_of_few = measure_peak(write_rows(tmp_path / f"few.{ending}", few), few)
+    peak_of_many = measure_peak(write_rows(tmp_path / f"many.{ending}", many), many)
+    assert (peak_of_many - peak_of_few) / (many - few) < 250
+    assert peak_of_many < 1.8 * peak_of_few
+
+
+def test_a_local_folder_is_looked_up_once_for_the_rows_that_share_it(monkeypatch: Any) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "airflow_provider_runway.batch.check_rows.check_output_path", lambda *args, **_: asked.append(args)
+    )
+    own = [{**GOOD, "output_path": "/videos/{custom_id}.mp4"}] * 2
+    assert check(GOOD, GOOD, *own, GOOD) == 5
+    assert [path for path, _ in asked] == ["/results/", "/videos/{custom_id}.mp4", "/results/"]
 
 
 def test_reference_images_of_a_row_are_looked_at_like_its_prompt_image(tmp_path: Path) -> None:

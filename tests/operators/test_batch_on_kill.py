@@ -132,9 +132,9 @@ def test_a_trigger_whose_task_is_ended_logs_how_many_jobs_go_on_and_where_their_
     with pytest.raises(TaskDeferred) as caught:
         make_batch(tmp_path, make_rows(3)).execute(ti.context())
     logged()
-    requests = len(gateway.requests())
+    requests = len(gateway.http_requests())
     asyncio.run(rebuild_trigger(caught.value.trigger).on_kill())
     (line,) = [line for line in logged().splitlines() if "the API has no cancel" in line]
     assert "3 jobs that were out go on" in line
     assert f"journal in {tmp_path}/_journal keeps their ids" in line
-    assert len(gateway.requests()) == requests
+    assert len(gateway.http_requests()) == requests

@@ -23,8 +23,9 @@ UNKNOWN_RATE_WAVE = 500
 MAX_OUT_MINUTES, MAX_OUT = 2.0, 2_000
 #: The journal writes the intents of so many submits at once. They must be sent before their intents expire.
 MAX_INTENTS_PER_FILE = 150
-#: Finished jobs whose videos are worth a wave of their own, while nothing can be submitted.
-MIN_ENDED_TO_STORE = 20
+#: Finished jobs whose videos are worth a wave of their own, while nothing can be submitted: so many, and this share of
+#: those that are still out. A wave breaks off what the poller is about to find out.
+MIN_ENDED_TO_STORE, MIN_ENDED_SHARE = 20, 0.5
 
 
 def compute_wave_size(
@@ -63,7 +64,12 @@ def is_worth_waking(now: float, wake_at: float, *, out: int, ended: int, to_go: 
     """
     if out == 0 and to_go == 0:
         return True
-    return now >= wake_at and (to_go > 0 or ended >= MIN_ENDED_TO_STORE)
+    return now >= wake_at and (to_go > 0 or has_enough_to_store(ended, out))
+
+
+def has_enough_to_store(ended: int, out: int) -> bool:
+    """Return whether the videos of the jobs that ended are worth a wave, while nothing can be submitted."""
+    return ended >= max(MIN_ENDED_TO_STORE, MIN_ENDED_SHARE * out)
 
 
 @dataclass(frozen=True, slots=True)

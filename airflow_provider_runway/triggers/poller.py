@@ -155,7 +155,7 @@ class Poller:
         now = asyncio.get_running_loop().time()
         due_times: DueTimes
         if job.is_completed:
-            due_times = [now] * len(POLL_COSTS_S)  # only one request is left
+            due_times = [-math.inf] * len(POLL_COSTS_S)  # one request is left, and a wait that breaks off repeats both
         else:
             max_gap_s = self._compute_max_gap_s(job, now)
             due_times = PriorityTimes(job.latency, now, now - job.started_at, job.last_polled_age_s, max_gap_s)

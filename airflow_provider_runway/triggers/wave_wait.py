@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.batch.row_state import format_outcome
-from airflow_provider_runway.batch.wave_size_and_timing import MIN_ENDED_TO_STORE, Progress, is_worth_waking
+from airflow_provider_runway.batch.wave_size_and_timing import Progress, has_enough_to_store, is_worth_waking
 from airflow_provider_runway.exceptions import NoUsableResponseError, RunwayError
 from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcome, stopped_outcome
 from airflow_provider_runway.triggers.poller import get_poller
@@ -83,7 +83,7 @@ class WaveWait:
         self._job_log = BatchLog(log)
         self._unsaved: dict[str, bytes] = {}
         self._ended = self._completed = 0
-        self._has_failed_to_save = False
+        self._has_failed_to_save = self._has_enough = False
         self._changed = asyncio.Event()
 
     async def run(self) -> WaveEnd:
@@ -142,7 +142,8 @@ class WaveWait:
             cost=self._progress.cost + (outcome.job.cost or 0.0),
         )
         # Without this check, thousands of jobs would wake the loop for each of them.
-        if self._progress.out == 0 or self._ended == MIN_ENDED_TO_STORE:
+        had_enough, self._has_enough = self._has_enough, has_enough_to_store(self._ended, self._progress.out)
+        if self._progress.out == 0 or self._has_enough > had_enough:
             self._changed.set()
 
     async def _save_seen(self, *, is_last: bool = False) -> None:

@@ -56,6 +56,8 @@ def test_a_wave_after_a_429_waits_for_the_reset() -> None:
         pytest.param(10, 3, 0, 9, True, id="more can be submitted"),
         pytest.param(10, 3, MIN_ENDED_TO_STORE, 0, True, id="many videos wait to be stored"),
         pytest.param(10, 3, MIN_ENDED_TO_STORE - 1, 0, False, id="few videos wait for the rest"),
+        pytest.param(10, 800, 399, 0, False, id="few against those that are out"),
+        pytest.param(10, 800, 400, 0, True, id="half as many as are out"),
         pytest.param(0, 0, 0, 9, False, id="the rate limit or the history is waited for"),
     ],
 )

@@ -8,12 +8,15 @@ lateness, and nothing has to measure how busy the account is.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Hashable
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+#: The due time of a job that comes before all that are overdue.
+BEFORE_ALL_OTHERS = -math.inf
 #: A job whose deadline is nearer than this is polled before all others.
 URGENT_S = 20.0
 

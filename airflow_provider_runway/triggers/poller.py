@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_runway.hooks.custom_models_file import load_models_or_warn
 from airflow_provider_runway.polling.adaptive_rate_limit import AdaptiveRateLimiter
 from airflow_provider_runway.polling.latency import LatencyEstimator, make_latency_estimator
-from airflow_provider_runway.polling.poll_queue import DueTimes, PollQueue
+from airflow_provider_runway.polling.poll_queue import BEFORE_ALL_OTHERS, DueTimes, PollQueue
 from airflow_provider_runway.polling.schedule import POLL_COSTS_S, PriorityTimes, compute_max_gap_s
 from airflow_provider_runway.polling.wait_state import WaitState
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
@@ -155,7 +155,8 @@ class Poller:
         now = asyncio.get_running_loop().time()
         due_times: DueTimes
         if job.is_completed:
-            due_times = [-math.inf] * len(POLL_COSTS_S)  # one request is left, and a wait that breaks off repeats both
+            # One request is left. A wait that breaks off before it repeats the others.
+            due_times = [BEFORE_ALL_OTHERS] * len(POLL_COSTS_S)
         else:
             max_gap_s = self._compute_max_gap_s(job, now)
             due_times = PriorityTimes(job.latency, now, now - job.started_at, job.last_polled_age_s, max_gap_s)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from airflow_provider_runway.polling.poll_queue import URGENT_S, PollQueue
+from airflow_provider_runway.polling.poll_queue import BEFORE_ALL_OTHERS, URGENT_S, PollQueue
 
 FAR = 1e9
 PRIORITIES = 3
@@ -47,6 +47,12 @@ def test_the_order(subtests: pytest.Subtests) -> None:
         with subtests.test(case):
             queue = make_queue(a=(5, 20, 30), b=(5.5, 21, 50), c=(7, 10, 40))
             assert pop_all(queue, now, min_priority) == order
+
+
+def test_a_job_that_comes_before_all_others_does_so_however_long_they_have_been_due() -> None:
+    queue = make_queue(a=(5, 6, 7), b=(8, 9, 10))
+    assert queue.schedule("c", [BEFORE_ALL_OTHERS] * PRIORITIES, FAR) == BEFORE_ALL_OTHERS
+    assert pop_all(queue, 99) == "cab"
 
 
 def test_the_first_added_wins_a_tie() -> None:

@@ -24,7 +24,6 @@ from pending_jobs import (
 from submits import count_requests
 
 from airflow_provider_runway.emulator import Emulator
-from airflow_provider_runway.polling import history_page_policy
 from airflow_provider_runway.polling.poll_queue import PollQueue
 from airflow_provider_runway.segmind.jobs import JobSummary
 from airflow_provider_runway.segmind.models import DEFAULT_MODEL
@@ -67,18 +66,6 @@ async def test_many_jobs_share_one_session_with_few_connections_which_closes_wit
     assert sessions[0].closed
     assert 0 < most <= MAX_CONCURRENT_REQUESTS
     gc.collect()  # what was left open would warn here, and warnings are errors
-
-
-async def test_a_completed_job_has_its_result_fetched_before_others_are_polled(
-    gateway: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history_page_policy, "MIN_JOBS", 1000)
-    monkeypatch.setattr(poller, "MAX_CONCURRENT_REQUESTS", 2)
-    jobs = submit_jobs(gateway, 40)
-    await asyncio.sleep(1.5)  # all have ended before the first poll
-    assert get_kinds(await wait_for_all(jobs)) == {"completed"}
-    calls = [entry["call"] for entry in gateway.http_requests() if entry["call"] in ("status", "result")]
-    assert calls[:20].count("result") >= 8
 
 
 async def test_a_poller_that_was_idle_polls_again(gateway: Emulator, sessions: list[aiohttp.ClientSession]) -> None:

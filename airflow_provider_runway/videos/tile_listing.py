@@ -19,7 +19,6 @@ from airflow_provider_runway.videos.tiles import (
     SUCCESS,
     WAITING,
     Batch,
-    TaskKey,
     Tile,
     make_row_tile,
     make_tile,
@@ -208,14 +207,19 @@ async def _find_operators(api: AirflowApi, scope: PageScope) -> tuple[str, ...]:
 
 
 async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]]) -> list[Tile]:
+    first_of_dags = {task["dag_id"]: task for task in reversed(tasks) if task.get("state") == "success"}
+    await asyncio.gather(*(_read_tile(api, task) for task in first_of_dags.values()))  # what it may read of which DAG
     return list(await asyncio.gather(*(_read_tile(api, task) for task in tasks)))
 
 
 async def _read_tile(api: AirflowApi, task: dict[str, Any]) -> Tile:
-    key = TaskKey(task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"])
-    name = "return_value" if task.get("state") == "success" else WAITING_JOB_KEY
     try:
-        value = await api.get_xcom(key.dag_id, key.run_id, key.task_id, key.map_index, name)
+        if task.get("state") == "success":
+            value = await api.get_result(task)
+        else:
+            value = await api.get_xcom(
+                task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"], WAITING_JOB_KEY
+            )
     except NotVisibleError:
         value = None
     return make_tile(task, value)

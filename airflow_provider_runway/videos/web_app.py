@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.videos.airflow_api import (
     AIRFLOW_APP,
+    RESULT_CACHE,
     AirflowApi,
     AirflowApiError,
     NotLoggedInError,
@@ -38,6 +39,7 @@ from airflow_provider_runway.videos.media_reader import MediaNotFoundError
 from airflow_provider_runway.videos.media_response import respond_with_media
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope
+from airflow_provider_runway.videos.result_cache import ResultCache
 from airflow_provider_runway.videos.tile_listing import TileFilter, collect_page, collect_totals
 from airflow_provider_runway.videos.tiles import read_batch, read_mapping, read_outputs
 
@@ -58,14 +60,15 @@ _NOT_VISIBLE = ("Nothing here", "There is no such DAG, run or task, or you may n
 
 
 class MountedApp:
-    """Hands Airflow's own application on to the pages. A mounted application sees only itself otherwise."""
+    """Hands Airflow's own application on to the pages, which see only themselves otherwise, and what they keep."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._results = ResultCache()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._app({**scope, AIRFLOW_APP: scope.get("app")}, receive, send)
+        await self._app({**scope, AIRFLOW_APP: scope.get("app"), RESULT_CACHE: self._results}, receive, send)
 
 
 def create_app() -> MountedApp:

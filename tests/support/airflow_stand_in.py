@@ -17,7 +17,7 @@ from airflow_provider_runway.videos import URL_PREFIX
 from airflow_provider_runway.videos.web_app import create_app
 
 #: The value of the cookie ``_token`` -> the DAGs that its user may read.
-USERS = {"admin": {"clips", "private"}, "viewer": {"clips"}}
+USERS = {"admin": {"clips", "private"}, "viewer": {"clips"}, "without_xcoms": {"clips"}}
 TASKS_PATH = "/api/v2/dags/{dag_id}/tasks"
 INSTANCES_PATH = "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
 
@@ -66,6 +66,8 @@ class AirflowStandIn:
             dag_id = request.path_params["dag_id"]
             if dag_id not in readable | {"~"}:
                 return JSONResponse({}, 403 if dag_id in USERS["admin"] else 404)
+            if "/xcomEntries/" in request.url.path and request.cookies["_token"] == "without_xcoms":
+                return JSONResponse({}, 403)
             request.state.readable = readable
             found = handler(request)
             return JSONResponse({}, 404) if found is None else JSONResponse(found)

@@ -125,6 +125,18 @@ class AirflowApi:
         self._results.put(task, value)
         return value
 
+    async def get_rendered_fields(self, task: Mapping[str, Any]) -> Any:
+        """Return the arguments of a task instance. The lists of Airflow 3.1 and 3.2 leave them out.
+
+        :raises NotVisibleError: it is not there any more.
+        """
+        path = (
+            f"/dags/{quote_segment(task['dag_id'])}/dagRuns/{quote_segment(task['dag_run_id'])}"
+            f"/taskInstances/{quote_segment(task['task_id'])}"
+        )
+        mapped = "" if task["map_index"] < 0 else f"/{task['map_index']}"
+        return (await self._get(f"{path}{mapped}", {})).get("rendered_fields")
+
     async def get_task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> Any:
         """Return the entries of a try's log."""
         path = (

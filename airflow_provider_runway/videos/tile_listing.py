@@ -126,7 +126,7 @@ async def collect_page(api: AirflowApi, scope: PageScope, wanted: TileFilter, ro
             scope, states=TileFilter().airflow_states, operators=operators, limit=2, offset=0
         )
         if len(tasks) == 1:
-            tile = await _read_tile(api, tasks[0])
+            (tile,) = await _read_tiles(api, tasks)
             if tile.batch is not None:
                 return await collect_rows(tile, tile.batch, wanted, roots)
     if wanted.text:
@@ -150,7 +150,7 @@ async def collect_totals(api: AirflowApi, scope: PageScope) -> Totals:
         )
         if not tasks:
             break
-        tiles += await _read_tiles(api, tasks)
+        tiles += await _read_tiles(api, tasks, with_fields=False)
         read += len(tasks)
     return Totals.of(tuple(merge_tiles(tiles)), is_partial=read < total)
 
@@ -206,23 +206,38 @@ async def _find_operators(api: AirflowApi, scope: PageScope) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]]) -> list[Tile]:
+async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]], *, with_fields: bool = True) -> list[Tile]:
+    """Return the tiles of task instances.
+
+    :param with_fields: show what a job without a result was asked for, too.
+    """
     first_of_dags = {task["dag_id"]: task for task in reversed(tasks) if task.get("state") == "success"}
-    await asyncio.gather(*(_read_tile(api, task) for task in first_of_dags.values()))  # what it may read of which DAG
-    return list(await asyncio.gather(*(_read_tile(api, task) for task in tasks)))
+    await asyncio.gather(*(_read_xcom(api, task) for task in first_of_dags.values()))  # what it may read of which DAG
+    values = await asyncio.gather(*(_read_xcom(api, task) for task in tasks))
+    if with_fields:
+        tasks = await asyncio.gather(*(_add_rendered_fields(api, task) for task in tasks))
+    return list(map(make_tile, tasks, values))
 
 
-async def _read_tile(api: AirflowApi, task: dict[str, Any]) -> Tile:
+async def _read_xcom(api: AirflowApi, task: dict[str, Any]) -> Any:
+    """Return what a task returned if it succeeded, else what it pushed about the job that it waits for."""
     try:
         if task.get("state") == "success":
-            value = await api.get_result(task)
-        else:
-            value = await api.get_xcom(
-                task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"], WAITING_JOB_KEY
-            )
+            return await api.get_result(task)
+        return await api.get_xcom(
+            task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"], WAITING_JOB_KEY
+        )
     except NotVisibleError:
-        value = None
-    return make_tile(task, value)
+        return None
+
+
+async def _add_rendered_fields(api: AirflowApi, task: dict[str, Any]) -> dict[str, Any]:
+    if task.get("state") == "success" or task.get("rendered_fields"):
+        return task
+    try:
+        return task | {"rendered_fields": await api.get_rendered_fields(task)}
+    except NotVisibleError:
+        return task
 
 
 def _count_failed_rows(batch: Batch) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -176,7 +176,8 @@ def _read_addresses(request: Request) -> Addresses:
 
 def _respond_with_login(request: Request) -> Response:
     addresses = _read_addresses(request)
-    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    # Quoted, because Airflow 3.1 hands it on as it is, and a plus in a run's id would become a space.
+    back = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
     login_url = f"{addresses.base}/api/v2/auth/login?{urlencode({'next': back})}"
     return _respond_with_problem(
         request, 401, "Please log in", "Your session has ended, or you have not logged in yet.", login_url=login_url

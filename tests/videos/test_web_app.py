@@ -112,6 +112,19 @@ async def test_every_tile_and_the_head_line_are_on_the_page(airflow: AirflowStan
     assert f'data-url="/runway-videos/reason{RUN}/tasks/broken/-1/1"' in page.text
 
 
+async def test_a_job_without_a_result_shows_its_prompt_where_lists_leave_it_out(airflow: AirflowStandIn) -> None:
+    airflow.lists_rendered_fields = False
+    airflow.add("broken", state="failed", rendered_fields={"prompt_text": "A storm"})
+    airflow.add("slow", state="deferred", map_index=2, rendered_fields={"prompt_text": "A glacier"})
+    airflow.add("queued", state="queued")
+    assert read_titles(await Browser(airflow).get(RUN)) == ["queued", "A glacier", "A storm"]
+
+
+async def test_the_way_back_from_the_login_is_quoted(airflow: AirflowStandIn) -> None:
+    page = await Browser(airflow, "nobody").get("/dags/clips/runs/manual__2026-11-27T02%3A00%2B00%3A00")
+    assert "next=%2Frunway-videos%2Fdags%2Fclips%2Fruns%2Fmanual__2026-11-27T02%253A00%252B00%253A00" in page.text
+
+
 async def test_a_page_loads_nothing_but_its_own_files_and_its_videos(airflow: AirflowStandIn) -> None:
     airflow.add("one", result(output_url="https://cdn.example:8443/a.mp4"))
     page = await Browser(airflow).get(RUN)

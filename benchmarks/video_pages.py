@@ -107,9 +107,9 @@ def main() -> None:
             page = f"{airflow.url}/runway-videos/dags/many/runs/{run.run_id}"
             pages = {
                 f"the first page of {TILES}": page,
+                f"the head line over {TILES}": page.replace("/dags/", "/totals/dags/", 1),
                 "the last page": f"{page}?offset={TILES - TILES % 24}",
                 "a search without a match": f"{page}?q=nothing",
-                f"the head line over {TILES}": page.replace("/dags/", "/totals/dags/", 1),
                 "all DAGs": f"{airflow.url}/runway-videos/",
             }
             rows = []

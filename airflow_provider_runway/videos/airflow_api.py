@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_provider_runway.videos.page_scope import ALL, PageScope, quote_segment
+from airflow_provider_runway.videos.result_cache import ResultCache
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 #: Where :class:`~airflow_provider_runway.videos.web_app.MountedApp` leaves Airflow's application.
 AIRFLOW_APP = "runway_airflow_app"
+#: Where it leaves the results that the pages keep.
+RESULT_CACHE = "runway_result_cache"
 #: Requests of one page at a time. Airflow answers each in a thread and with a database connection of its pool.
 MAX_CONCURRENT_REQUESTS = 6
 #: Nothing goes over a network here, so only a database that hangs takes this long.
@@ -55,6 +58,7 @@ class AirflowApi:
         headers = {
             name: value for name in ("cookie", "authorization") if (value := request.headers.get(name)) is not None
         }
+        headers["accept-encoding"] = "identity"
         self._client = httpx.AsyncClient(
             transport=transport,
             base_url=f"{request.url.scheme}://{request.url.netloc}",
@@ -62,6 +66,8 @@ class AirflowApi:
             timeout=REQUEST_TIMEOUT_S,
         )
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+        self._results: ResultCache = request.scope[RESULT_CACHE]
+        self._dags_with_readable_xcoms: set[str] = set()
 
     async def __aenter__(self) -> AirflowApi:
         return self
@@ -101,7 +107,35 @@ class AirflowApi:
             f"/dags/{quote_segment(dag_id)}/dagRuns/{quote_segment(run_id)}/taskInstances/{quote_segment(task_id)}"
             f"/xcomEntries/{quote_segment(key)}"
         )
-        return (await self._get(path, {"map_index": map_index})).get("value")
+        value = (await self._get(path, {"map_index": map_index})).get("value")
+        self._dags_with_readable_xcoms.add(dag_id)
+        return value
+
+    async def get_result(self, task: Mapping[str, Any]) -> Any:
+        """Return what a succeeded task instance returned.
+
+        Airflow lets somebody read all XComs of a DAG or none. So once it has let the caller read one of this DAG, in
+        this request, others come from the cache.
+
+        :raises NotVisibleError: there is no result, or the caller may not read it.
+        """
+        if task["dag_id"] in self._dags_with_readable_xcoms and (kept := self._results.get(task)) is not None:
+            return kept
+        value = await self.get_xcom(task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"])
+        self._results.put(task, value)
+        return value
+
+    async def get_rendered_fields(self, task: Mapping[str, Any]) -> Any:
+        """Return the arguments of a task instance. The lists of Airflow 3.1 and 3.2 leave them out.
+
+        :raises NotVisibleError: it is not there any more.
+        """
+        path = (
+            f"/dags/{quote_segment(task['dag_id'])}/dagRuns/{quote_segment(task['dag_run_id'])}"
+            f"/taskInstances/{quote_segment(task['task_id'])}"
+        )
+        mapped = "" if task["map_index"] < 0 else f"/{task['map_index']}"
+        return (await self._get(f"{path}{mapped}", {})).get("rendered_fields")
 
     async def get_task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> Any:
         """Return the entries of a try's log."""

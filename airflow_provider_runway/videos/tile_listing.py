@@ -19,7 +19,6 @@ from airflow_provider_runway.videos.tiles import (
     SUCCESS,
     WAITING,
     Batch,
-    TaskKey,
     Tile,
     make_row_tile,
     make_tile,
@@ -127,7 +126,7 @@ async def collect_page(api: AirflowApi, scope: PageScope, wanted: TileFilter, ro
             scope, states=TileFilter().airflow_states, operators=operators, limit=2, offset=0
         )
         if len(tasks) == 1:
-            tile = await _read_tile(api, tasks[0])
+            (tile,) = await _read_tiles(api, tasks)
             if tile.batch is not None:
                 return await collect_rows(tile, tile.batch, wanted, roots)
     if wanted.text:
@@ -151,7 +150,7 @@ async def collect_totals(api: AirflowApi, scope: PageScope) -> Totals:
         )
         if not tasks:
             break
-        tiles += await _read_tiles(api, tasks)
+        tiles += await _read_tiles(api, tasks, with_fields=False)
         read += len(tasks)
     return Totals.of(tuple(merge_tiles(tiles)), is_partial=read < total)
 
@@ -207,18 +206,38 @@ async def _find_operators(api: AirflowApi, scope: PageScope) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]]) -> list[Tile]:
-    return list(await asyncio.gather(*(_read_tile(api, task) for task in tasks)))
+async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]], *, with_fields: bool = True) -> list[Tile]:
+    """Return the tiles of task instances.
+
+    :param with_fields: show what a job without a result was asked for, too.
+    """
+    first_of_dags = {task["dag_id"]: task for task in reversed(tasks) if task.get("state") == "success"}
+    await asyncio.gather(*(_read_xcom(api, task) for task in first_of_dags.values()))  # what it may read of which DAG
+    values = await asyncio.gather(*(_read_xcom(api, task) for task in tasks))
+    if with_fields:
+        tasks = await asyncio.gather(*(_add_rendered_fields(api, task) for task in tasks))
+    return list(map(make_tile, tasks, values))
 
 
-async def _read_tile(api: AirflowApi, task: dict[str, Any]) -> Tile:
-    key = TaskKey(task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"])
-    name = "return_value" if task.get("state") == "success" else WAITING_JOB_KEY
+async def _read_xcom(api: AirflowApi, task: dict[str, Any]) -> Any:
+    """Return what a task returned if it succeeded, else what it pushed about the job that it waits for."""
     try:
-        value = await api.get_xcom(key.dag_id, key.run_id, key.task_id, key.map_index, name)
+        if task.get("state") == "success":
+            return await api.get_result(task)
+        return await api.get_xcom(
+            task["dag_id"], task["dag_run_id"], task["task_id"], task["map_index"], WAITING_JOB_KEY
+        )
     except NotVisibleError:
-        value = None
-    return make_tile(task, value)
+        return None
+
+
+async def _add_rendered_fields(api: AirflowApi, task: dict[str, Any]) -> dict[str, Any]:
+    if task.get("state") == "success" or task.get("rendered_fields"):
+        return task
+    try:
+        return task | {"rendered_fields": await api.get_rendered_fields(task)}
+    except NotVisibleError:
+        return task
 
 
 def _count_failed_rows(batch: Batch) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_provider_runway.compat import get_config
 from airflow_provider_runway.videos.airflow_api import (
     AIRFLOW_APP,
+    RESULT_CACHE,
     AirflowApi,
     AirflowApiError,
     NotLoggedInError,
@@ -38,6 +39,7 @@ from airflow_provider_runway.videos.media_reader import MediaNotFoundError
 from airflow_provider_runway.videos.media_response import respond_with_media
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope
+from airflow_provider_runway.videos.result_cache import ResultCache
 from airflow_provider_runway.videos.tile_listing import TileFilter, collect_page, collect_totals
 from airflow_provider_runway.videos.tiles import read_batch, read_mapping, read_outputs
 
@@ -58,14 +60,15 @@ _NOT_VISIBLE = ("Nothing here", "There is no such DAG, run or task, or you may n
 
 
 class MountedApp:
-    """Hands Airflow's own application on to the pages. A mounted application sees only itself otherwise."""
+    """Hands Airflow's own application on to the pages, which see only themselves otherwise, and what they keep."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._results = ResultCache()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._app({**scope, AIRFLOW_APP: scope.get("app")}, receive, send)
+        await self._app({**scope, AIRFLOW_APP: scope.get("app"), RESULT_CACHE: self._results}, receive, send)
 
 
 def create_app() -> MountedApp:
@@ -173,7 +176,8 @@ def _read_addresses(request: Request) -> Addresses:
 
 def _respond_with_login(request: Request) -> Response:
     addresses = _read_addresses(request)
-    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    # Quoted, because Airflow 3.1 hands it on as it is, and a plus in a run's id would become a space.
+    back = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
     login_url = f"{addresses.base}/api/v2/auth/login?{urlencode({'next': back})}"
     return _respond_with_problem(
         request, 401, "Please log in", "Your session has ended, or you have not logged in yet.", login_url=login_url

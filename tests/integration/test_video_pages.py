@@ -7,6 +7,7 @@ has Flask-AppBuilder's permissions.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import Visitor, starting_browser
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
+import airflow_provider_runway
 from airflow_provider_runway.emulator import Emulator
 from local_airflow import LocalAirflow, Run, wait_until
 
@@ -31,6 +33,10 @@ RUN_ID = "manual__2026-11-27T02:00:00+00:00"
 USERS = {name: (name, f"the password of {name}") for name in ("admin", "viewer", "clips_only", "nobody")}
 #: Tasks of the DAG "clips" whose video is shown, one for each tile.
 PLAYABLE = 6
+#: Rows of the batch in the DAG "shots", the last of which fails.
+ROWS = 26
+LARGE_BYTES = 70 * 1024 * 1024
+CLIP = Path(airflow_provider_runway.__file__).parent / "emulator" / "clips" / "05s-16x9.mp4"
 
 CREATE_FAB_USERS = """
 import json, sys
@@ -54,11 +60,26 @@ class Site:
 
     airflow: LocalAirflow
     clips: Run
+    shots: Run
     tampered: Run
 
     def run_path(self, run: Run) -> str:
         """Return the path of a run's page in Airflow."""
         return f"/dags/{run.dag_id}/runs/{quote(run.run_id, safe='')}"
+
+
+def write_large_video(file: Path) -> None:
+    """Write a clip whose frames come after 70 MB that a player skips."""
+    clip = CLIP.read_bytes()
+    frames_at = clip.index(b"mdat") - 4
+    head = bytearray(clip[:frames_at])
+    table = head.index(b"stco") + 8  # where each chunk of frames begins
+    for entry in range(table + 4, table + 4 + 4 * int.from_bytes(head[table : table + 4], "big"), 4):
+        head[entry : entry + 4] = (int.from_bytes(head[entry : entry + 4], "big") + LARGE_BYTES).to_bytes(4, "big")
+    with file.open("wb") as out:
+        out.write(head + LARGE_BYTES.to_bytes(4, "big") + b"free")
+        out.seek(frames_at + LARGE_BYTES)
+        out.write(clip[frames_at:])
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +114,17 @@ def site(
         home, dags, env=env, parallelism=4, heartbeat_timeout_s=60, base_path="/team", login=USERS["admin"]
     ) as airflow:
         clips = airflow.trigger("clips", {"videos": str(videos), "bucket": f"{bucket.url}/clips"}, run_id=RUN_ID)
+        shots = airflow.trigger("shots", {"videos": str(videos)})
         for task_id in ("sunflowers", "in_bucket", "url_only", "wait", "refused"):
             airflow.wait_for_task(clips, task_id, timeout_s=180)
         for index in (0, 1):
             airflow.wait_for_task(clips, "each", map_index=index, timeout_s=180)
         airflow.wait_for_task(clips, "slow", "deferred", timeout_s=180)
-        tampered = airflow.trigger("tampered", {"inside": str(next(videos.glob("*.mp4")))})
+        assert airflow.wait_for_run(shots, timeout_s=240) == "success"
+        write_large_video(videos / "large.mp4")
+        tampered = airflow.trigger("tampered", {"inside": str(videos / "large.mp4")})
         assert airflow.wait_for_run(tampered) == "success"
-        yield Site(airflow, clips, tampered)
+        yield Site(airflow, clips, shots, tampered)
 
 
 @pytest.fixture
@@ -143,11 +167,12 @@ def wait_for_first_frame(video: Locator) -> None:
         pytest.param("/dags/clips/tasks/each/plugin/runway-videos-task", 2, id="of a task"),
         pytest.param("{run}/tasks/refused/plugin/runway-videos-task-instance", 1, id="of a task instance"),
         pytest.param("{run}/tasks/each/mapped/1/plugin/runway-videos-task-instance", 1, id="of a mapped one"),
-        pytest.param("/plugin/runway-videos", PLAYABLE + 2, id="of all DAGs"),
+        pytest.param("{batch}/tasks/trailer/plugin/runway-videos-task-instance", 24, id="of a batch"),
+        pytest.param("/plugin/runway-videos", PLAYABLE + 3, id="of all DAGs"),
     ],
 )
 def test_each_tab_shows_the_videos_of_its_page(admin: Visitor, site: Site, path: str, count: int) -> None:
-    frame = admin.open_tab(path.format(run=site.run_path(site.clips)))
+    frame = admin.open_tab(path.format(run=site.run_path(site.clips), batch=site.run_path(site.shots)))
     tiles = frame.locator(".tile").filter(has_not=frame.get_by_text("<script>"))
     expect(tiles).to_have_count(count)
 
@@ -161,10 +186,17 @@ def test_the_tab_is_among_those_of_airflow(admin: Visitor, site: Site) -> None:
 def test_the_page_says_what_happened_to_each_job(run_tab: FrameLocator) -> None:
     expect(run_tab.locator("#totals")).to_have_text(f"{PLAYABLE} videos $3.00 1 waiting 1 failed", use_inner_text=True)
     failed = find_tile(run_tab, "A storm")
+    expect(failed.locator(".state")).to_have_text("Failed")
     expect(failed.locator(".reason")).to_contain_text("Generation failed. It is not billed.")
-    expect(find_tile(run_tab, "A glacier")).to_contain_text("deferred")
+    waiting = find_tile(run_tab, "A glacier")
+    expect(waiting.locator(".state")).to_have_text("Waiting")
+    expect(waiting.locator(".placeholder")).to_contain_text("deferred")
     tile = find_tile(run_tab, "A train in the snow")  # submitted by one task, awaited by another
+    expect(tile.locator(".state")).to_have_text("Success")
+    for job in (failed, waiting, tile):
+        expect(job.locator("time").last).to_have_text(re.compile(r"(second|minute)s? ago$"))
     expect(tile).to_contain_text("runway-gen3-alphaturbo")
+    expect(tile.locator("[title=Seed]")).to_have_text(re.compile(r"seed \d+"))
     expect(tile).to_contain_text("$0.50")
     wait_for_first_frame(tile.locator("video"))
     expect(tile.locator(".ratio")).to_have_text("320\u00d7180")
@@ -204,10 +236,74 @@ def test_the_page_follows_airflows_theme(admin: Visitor, run_tab: FrameLocator) 
     assert colours["light"] != colours["dark"]
 
 
+def test_the_newest_tasks_come_first(run_tab: FrameLocator, admin: Visitor, site: Site) -> None:
+    path = f"/api/v2/dags/clips/dagRuns/{quote(site.clips.run_id, safe='')}/taskInstances"
+    tasks = admin.context.request.get(f"{site.airflow.url}{path}").json()["task_instances"]
+    started = {(task["task_id"], task["map_index"]): task["start_date"] for task in tasks}
+    shown = [tile.get_attribute("data-id").split("/")[-3:-1] for tile in run_tab.locator(".tile").all()]
+    times = [started[task_id, int(index)] for task_id, index in shown]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_viewer_sees_the_tab(browser: Browser, site: Site) -> None:
+    visitor = Visitor(browser, site.airflow, USERS["viewer"])
+    page = visitor.open(site.run_path(site.clips))
+    page.get_by_role("link", name="Videos", exact=True).click()
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".tile")).to_have_count(PLAYABLE + 2)
+    wait_for_first_frame(frame.locator("video").first)
+    visitor.context.close()
+    assert visitor.errors == []
+
+
+def test_a_batch_is_one_tile_in_its_run_and_has_its_rows_on_its_own_page(admin: Visitor, site: Site) -> None:
+    frame = admin.open_tab(f"{site.run_path(site.shots)}/plugin/runway-videos-run")
+    batch = frame.locator(".tile")
+    expect(batch).to_have_count(1)
+    expect(batch).to_contain_text(f"A batch of {ROWS} jobs")
+    expect(frame.locator("#totals")).to_have_text(f"{ROWS - 1} videos $12.50 1 failed", use_inner_text=True)
+    batch.get_by_role("link", name=f"Show its {ROWS} rows").click()
+    expect(frame.locator(".tile")).to_have_count(24)
+    expect(frame.locator(".tile h2").first).to_have_text("Shot 1 of the trailer")
+    wait_for_first_frame(find_tile(frame, "Shot 2 of the trailer").locator("video"))
+    frame.get_by_role("link", name="Next").click()
+    expect(frame.locator(".tile")).to_have_count(ROWS - 24)
+    tile = find_tile(frame, "Shot 25 of the trailer")
+    expect(tile).to_contain_text("$0.50")
+    wait_for_first_frame(tile.locator("video"))
+    tile.get_by_role("button", name="Play").click()
+    wait_until(lambda: read_time(tile.locator("video")) > 0.3, timeout_s=60, what="the row's video to play")
+    frame.get_by_role("link", name="Failed", exact=True).click()
+    expect(frame.locator(".tile")).to_have_count(1)
+    expect(frame.locator(".tile .reason")).to_contain_text("Generation failed. It is not billed.")
+
+
+def test_a_video_of_70_megabytes_plays_and_seeks_without_being_read_whole(admin: Visitor, site: Site) -> None:
+    received: list[int] = []  # sizes of what the browser took; a response that it leaves may be longer
+    network = admin.context.new_cdp_session(admin.page)
+    network.on("Network.dataReceived", lambda event: received.append(event["dataLength"]))
+    network.send("Network.enable")
+    page = admin.open(f"/runway-videos{site.run_path(site.tampered)}/tasks/markup/-1")
+    video = page.locator("video")
+    wait_for_first_frame(video)
+    page.get_by_role("button", name="Play").click()
+    wait_until(lambda: read_time(video) > 0.3, timeout_s=60, what="the video to play")
+    video.evaluate("video => { video.pause(); video.currentTime = 4 }")
+    wait_until(lambda: video.evaluate("v => !v.seeking && v.readyState >= 2"), timeout_s=60, what="the end of the seek")
+    assert CLIP.stat().st_size < sum(received) < LARGE_BYTES / 5
+
+
 def test_a_link_leaves_the_frame(admin: Visitor, run_tab: FrameLocator, site: Site) -> None:
     find_tile(run_tab, "A harbour").get_by_role("link", name="each").click()
     admin.page.wait_for_url(f"{site.airflow.url}{site.run_path(site.clips)}/tasks/each/mapped/1")
     expect(admin.page.get_by_role("link", name="Logs", exact=True)).to_be_visible()
+
+
+def test_a_link_to_the_run_leaves_the_frame(admin: Visitor, site: Site) -> None:
+    frame = admin.open_tab("/dags/clips/plugin/runway-videos-dag")
+    find_tile(frame, "A harbour").get_by_role("link", name=RUN_ID).click()
+    admin.page.wait_for_url(f"{site.airflow.url}{site.run_path(site.clips)}**")
+    expect(admin.page.get_by_role("link", name="Task Instances", exact=True)).to_be_visible()
 
 
 def test_path_and_request_id_can_be_copied(admin: Visitor, run_tab: FrameLocator, site: Site) -> None:

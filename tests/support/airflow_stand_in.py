@@ -17,7 +17,7 @@ from airflow_provider_runway.videos import URL_PREFIX
 from airflow_provider_runway.videos.web_app import create_app
 
 #: The value of the cookie ``_token`` -> the DAGs that its user may read.
-USERS = {"admin": {"clips", "private"}, "viewer": {"clips"}}
+USERS = {"admin": {"clips", "private"}, "viewer": {"clips"}, "without_xcoms": {"clips"}}
 TASKS_PATH = "/api/v2/dags/{dag_id}/tasks"
 INSTANCES_PATH = "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
 
@@ -34,11 +34,15 @@ class AirflowStandIn:
         self.log: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.is_broken = False
+        #: Airflow 3.1 and 3.2 leave them out.
+        self.lists_rendered_fields = True
         self.app = Starlette(
             routes=[
                 Mount(URL_PREFIX, create_app()),
                 Route(TASKS_PATH, self._guard(self._list_tasks)),
                 Route(INSTANCES_PATH, self._guard(self._list_instances)),
+                Route(f"{INSTANCES_PATH}/{{task_id}}", self._guard(self._get_instance)),
+                Route(f"{INSTANCES_PATH}/{{task_id}}/{{map_index:int}}", self._guard(self._get_instance)),
                 Route(f"{INSTANCES_PATH}/{{task_id}}/xcomEntries/{{key}}", self._guard(self._get_xcom)),
                 Route(f"{INSTANCES_PATH}/{{task_id}}/logs/{{number}}", self._guard(self._get_log)),
             ]
@@ -66,6 +70,8 @@ class AirflowStandIn:
             dag_id = request.path_params["dag_id"]
             if dag_id not in readable | {"~"}:
                 return JSONResponse({}, 403 if dag_id in USERS["admin"] else 404)
+            if "/xcomEntries/" in request.url.path and request.cookies["_token"] == "without_xcoms":
+                return JSONResponse({}, 403)
             request.state.readable = readable
             found = handler(request)
             return JSONResponse({}, 404) if found is None else JSONResponse(found)
@@ -88,8 +94,16 @@ class AirflowStandIn:
             and query.get("task_id", row["task_id"]) == row["task_id"]
             and int(query.get("map_index", row["map_index"])) == row["map_index"]
         ]
+        if not self.lists_rendered_fields:
+            rows = [row | {"rendered_fields": {}} for row in rows]
         first, limit = int(query["offset"]), int(query["limit"])
         return {"task_instances": rows[first : first + limit], "total_entries": len(rows)}
+
+    def _get_instance(self, request: Request) -> Any:
+        path = request.path_params
+        where = (path["dag_id"], path["run_id"], path["task_id"], path.get("map_index", -1))
+        names = ("dag_id", "dag_run_id", "task_id", "map_index")
+        return next((row for row in self.tasks if tuple(row[name] for name in names) == where), None)
 
     def _get_xcom(self, request: Request) -> Any:
         path = request.path_params

@@ -31,6 +31,20 @@ def test_importing_the_plugin_imports_nothing_but_itself() -> None:
     assert added - {package} == {f"{package}.videos", f"{package}.videos.plugin"}
 
 
+def test_importing_the_plugin_takes_at_most_5_ms() -> None:
+    """The best of some processes counts: others use the machine, too."""
+    program = (
+        "import time, airflow_provider_runway, airflow.plugins_manager\nbegan = time.perf_counter()\n"
+        "from airflow_provider_runway.videos.plugin import RunwayVideosPlugin\nRunwayVideosPlugin()\n"
+        "print(time.perf_counter() - began)"
+    )
+    times = []
+    while not times or (min(times) > 0.005 and len(times) < 5):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+        times.append(float(done.stdout.splitlines()[-1]))
+    assert min(times) <= 0.005
+
+
 @pytest.mark.parametrize(
     ("release", "is_shown"),
     [("2.11.2", False), ("3.0.6", False), ("3.1.0", False), ("3.1.1", True), ("3.2.0rc1", True), ("3.10.0", True),

@@ -112,6 +112,19 @@ async def test_every_tile_and_the_head_line_are_on_the_page(airflow: AirflowStan
     assert f'data-url="/runway-videos/reason{RUN}/tasks/broken/-1/1"' in page.text
 
 
+async def test_a_job_without_a_result_shows_its_prompt_where_lists_leave_it_out(airflow: AirflowStandIn) -> None:
+    airflow.lists_rendered_fields = False
+    airflow.add("broken", state="failed", rendered_fields={"prompt_text": "A storm"})
+    airflow.add("slow", state="deferred", map_index=2, rendered_fields={"prompt_text": "A glacier"})
+    airflow.add("queued", state="queued")
+    assert read_titles(await Browser(airflow).get(RUN)) == ["queued", "A glacier", "A storm"]
+
+
+async def test_the_way_back_from_the_login_is_quoted(airflow: AirflowStandIn) -> None:
+    page = await Browser(airflow, "nobody").get("/dags/clips/runs/manual__2026-11-27T02%3A00%2B00%3A00")
+    assert "next=%2Frunway-videos%2Fdags%2Fclips%2Fruns%2Fmanual__2026-11-27T02%253A00%252B00%253A00" in page.text
+
+
 async def test_a_page_loads_nothing_but_its_own_files_and_its_videos(airflow: AirflowStandIn) -> None:
     airflow.add("one", result(output_url="https://cdn.example:8443/a.mp4"))
     page = await Browser(airflow).get(RUN)
@@ -249,6 +262,37 @@ async def test_a_run_with_many_jobs_is_paged_newest_first(many: AirflowStandIn) 
     assert f'data-url="/runway-videos/totals{RUN}"' in first.text
     totals = await browser.get(f"/totals{RUN}")
     assert re.sub(r"<[^>]+>|\s+", " ", totals.text).split() == ["54", "videos", "$27.00", "6", "failed"]
+
+
+def count_xcoms_read(airflow: AirflowStandIn) -> int:
+    """Return how many XComs were asked for since the last call of this."""
+    count = sum("/xcomEntries/return_value" in path for path in airflow.calls)
+    airflow.calls.clear()
+    return count
+
+
+async def test_results_are_read_once_and_then_one_of_each_dag(many: AirflowStandIn) -> None:
+    many.add("one", result(), dag_id="private")
+    totals = (await Browser(many).get("/totals/")).text
+    assert count_xcoms_read(many) == 55
+    assert (await Browser(many).get("/totals/")).text == totals
+    assert count_xcoms_read(many) == 2
+    assert "54" in (await Browser(many, "viewer").get("/totals/")).text
+    assert count_xcoms_read(many) == 1
+
+
+async def test_kept_results_are_only_for_those_who_may_read_xcoms(many: AirflowStandIn) -> None:
+    assert "Prompt" in (await Browser(many).get(RUN)).text
+    assert "Prompt" not in (await Browser(many, "without_xcoms").get(RUN)).text
+
+
+async def test_a_new_try_has_a_result_of_its_own(airflow: AirflowStandIn) -> None:
+    for dag_id, task_id in (("clips", "other"), ("clips", "one")):
+        airflow.add(task_id, result(prompt_text="First"), dag_id=dag_id)
+    assert read_titles(await Browser(airflow).get(RUN)) == ["First", "First"]
+    airflow.xcoms["clips", "run", "other", -1, "return_value"] = result(prompt_text="Second")
+    airflow.tasks[1] |= {"try_number": 2, "end_date": "2099-01-02T00:00:00Z"}
+    assert read_titles(await Browser(airflow).get(RUN)) == ["First", "Second"]
 
 
 async def test_filters_by_state_and_text_keep_what_matches(many: AirflowStandIn) -> None:

@@ -9,11 +9,13 @@ from datetime import datetime, timezone
 
 from airflow.providers.common.compat.sdk import dag
 
+from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 
 IMAGE = "https://example.com/image.png"
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+ROWS = 26
 
 
 class ReturnResultOperator(RunwayGenerateOperator):
@@ -51,6 +53,17 @@ def clips():
     RunwayGenerateOperator(task_id="slow", prompt_text="A glacier in the morning sun", **one)
 
 
+@dag(schedule=None, start_date=START, params={"videos": "/tmp/videos"})
+def shots():
+    prompts = [f"Shot {number} of the trailer" for number in range(1, ROWS)] + ["A storm over the last shot"]
+    RunwayGenerateBatchOperator(
+        task_id="trailer",
+        requests=[{"custom_id": f"shot-{n}", "prompt_text": prompt} for n, prompt in enumerate(prompts, 1)],
+        result_path="{{ params.videos }}/trailer",
+        prompt_image=IMAGE,
+    )
+
+
 @dag(schedule=None, start_date=START, params={"outside": "/etc/passwd", "inside": "/tmp/videos/x.mp4"})
 def tampered():
     def make(task_id, **result):
@@ -67,4 +80,5 @@ def tampered():
 
 
 clips()
+shots()
 tampered()

@@ -101,9 +101,9 @@ class Tile:
     batch: Batch | None = None
 
     @property
-    def has_job(self) -> bool:
-        """Is there a job to show? A task that only estimated the cost has none."""
-        return self.state != SUBMITTED or self.request_id is not None or self.batch is not None
+    def is_estimate_only(self) -> bool:
+        """Did the task only estimate the cost, so that there is no job to show?"""
+        return self.state == SUBMITTED and self.request_id is None and self.batch is None
 
     @property
     def shown_at(self) -> float | None:
@@ -204,7 +204,7 @@ def merge_tiles(tiles: Iterable[Tile]) -> list[Tile]:
     """
     kept: dict[tuple[str, ...], Tile] = {}
     for tile in tiles:
-        if not tile.has_job:
+        if tile.is_estimate_only:
             continue
         key = tile.key
         name = (

@@ -111,7 +111,7 @@ $(VENV_CLUSTER)/.ready: setup.cfg constraints/cluster.txt | $(UV)
 	@touch $@
 
 cluster: $(VENV_CLUSTER)/.ready ## Kill all parts of a Celery cluster by turns while 600 jobs run (needs PostgreSQL and Redis)
-	@PYTHONPATH=tools $(VENV_CLUSTER)/bin/python tools/cluster.py $(ARGS)
+	@PYTHONPATH=tools $(VENV_CLUSTER)/bin/python tools/cluster_chaos.py $(ARGS)
 
 test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
 

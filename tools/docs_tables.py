@@ -43,7 +43,7 @@ from airflow_provider_runway.submission.decision_input import (
 from airflow_provider_runway.triggers.metrics import ALL_METRICS
 from docs_package_drawing import make_package_drawing
 from docs_reference import list_argument_rows, list_status_rows, make_error_sections, make_option_sections
-from docs_results import list_column_rows, list_manifest_rows, list_result_rows, list_row_status_rows
+from docs_result_fields import list_column_rows, list_manifest_rows, list_result_rows, list_row_status_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (

@@ -46,7 +46,7 @@ from airflow_provider_runway.submission.decision_input import (
 from airflow_provider_runway.submission.find_lost_submit import LookupResult
 from airflow_provider_runway.submission.journal import make_summary
 from airflow_provider_runway.submission.journal_session import JournalSession
-from airflow_provider_runway.submission.lost_submit_recovery import LostSubmitLookup
+from airflow_provider_runway.submission.lost_submit_lookup import LostSubmitLookup
 from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
-SUPERVISOR = Path(__file__).with_name("process_supervisor.py")
+SUPERVISOR = Path(__file__).with_name("process_tree_reaper.py")
 
 
 class ChildProcess:
-    """A command that runs below a supervisor of its own (see ``process_supervisor.py``).
+    """A command that runs below a supervisor of its own (see ``process_tree_reaper.py``).
 
     :param name: Its name in errors.
     :param command: The command line.

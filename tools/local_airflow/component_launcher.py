@@ -26,7 +26,7 @@ SQLITE_LOCKING = Path(__file__).with_name("sqlite_locking.py")
 class AirflowProcesses:
     """An Airflow from a virtual environment, each component in a process of its own, as a context manager.
 
-    All of them end with this process, also after an exception, Ctrl-C or SIGKILL (see ``process_supervisor.py``).
+    All of them end with this process, also after an exception, Ctrl-C or SIGKILL (see ``process_tree_reaper.py``).
 
     :param home: The ``AIRFLOW_HOME``, with the database, ``logs/<component>.log`` and ``logs/tasks``. Existing files
         in it are kept and used; pass an empty folder for a new Airflow.

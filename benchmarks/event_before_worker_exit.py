@@ -4,7 +4,8 @@ An event that comes before that can make the scheduler fail the task (apache/air
 from the start of the trigger until the scheduler's line about the exit, and how many tasks the scheduler failed, for
 jobs of three seconds and for a given shortest wait of the trigger.
 
-    python -m benchmarks.deferral_race --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--postgres] [--celery]
+    python -m benchmarks.event_before_worker_exit --wait 1 --wait 10 [--jobs 200] [--venv .venv-2.11] [--postgres]
+        [--celery]
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Mapped tasks see what their siblings reserve. Tasks that are not mapped know onl
 job's row comes when the job is done. The last way has no Airflow: twenty submits are released in the same moment, the
 worst that can happen. Every job costs USD 0.50.
 
-    PYTHONPATH=.:tools .venv/bin/python -m benchmarks.daily_limit
+    PYTHONPATH=.:tools .venv/bin/python -m benchmarks.daily_limit_overshoot
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The cluster has two schedulers, two triggerers, two Celery workers, an api-serve
 with a PostgreSQL database and a Redis database of its own. The emulator serves the jobs. Components are killed with
 SIGKILL by turns, and started again at once, until all jobs have ended.
 
-    python tools/cluster.py [--jobs 300] [--rows 300] [--seed 1] [--time-scale 0.3]
+    python tools/cluster_chaos.py [--jobs 300] [--rows 300] [--seed 1] [--time-scale 0.3]
 
 Exit code 0: each job was billed once, and its own output was delivered. 1: not so. 2: a server is missing.
 """

@@ -1,6 +1,6 @@
 """Run one command, and kill it and all its descendants when the process that started this one ends.
 
-    python process_supervisor.py LOG COMMAND...
+    python process_tree_reaper.py LOG COMMAND...
 
 Airflow's tasks put themselves into process groups of their own, so killing a component's group does not reach them.
 This supervisor adopts every orphan below it and waits on its standard input. That pipe closes when its owner stops the

@@ -14,13 +14,13 @@ from airflow_provider_runway.exceptions import (
     ContentBlockedError,
     DownloadFailedError,
     JobFailedError,
-    NotSentError,
     NoUsableResponseError,
     OutputMissingError,
     OutputRejectedError,
     RecordExpiredError,
     RefusedError,
     RunwayError,
+    StoppedBeforeSendingError,
     SubmitOutcomeUnknownError,
     WaitTimeoutError,
 )
@@ -41,7 +41,7 @@ class LogErrors(Protocol):
 #: finds the job of the earlier try. Where it is False, Airflow's retries are skipped.
 MAY_RETRY_TASK: dict[type[RunwayError], bool] = {
     RunwayError: True,
-    NotSentError: False,
+    StoppedBeforeSendingError: False,
     RefusedError: False,
     NoUsableResponseError: True,
     SubmitOutcomeUnknownError: False,
@@ -72,7 +72,7 @@ def to_airflow_error(error: RunwayError, log: LogErrors | None = None) -> Airflo
     if log is not None:
         for sentence in split_sentences(message):
             log.error("%s", sentence)
-        if not isinstance(error, NotSentError):  # the problems of an input are all needed
+        if not isinstance(error, StoppedBeforeSendingError):  # the problems of an input are all needed
             message = shorten(message)
     kind = AirflowException if may_retry_task(error) else AirflowFailException
     return attach_error(kind(message), error)

@@ -1,7 +1,7 @@
 """Every error that this package raises on purpose, sorted by what a caller can do about it::
 
     RunwayError
-    ├── NotSentError               nothing left this machine, so nothing is billed; fix it
+    ├── StoppedBeforeSendingError               nothing left this machine, so nothing is billed; fix it
     │   ├── BadConnectionError     the Airflow connection: no key, a malformed address, a certificate
     │   ├── BadInputError          the arguments of the job: a missing field, a value that is not allowed
     │   ├── CostLimitError         the jobs would cost more than the task's ``cost_limit``
@@ -53,37 +53,37 @@ class RunwayError(Exception):
         self.facts = facts
 
 
-class NotSentError(RunwayError):
+class StoppedBeforeSendingError(RunwayError):
     """Nothing left this machine."""
 
     code = "not_sent"
 
 
-class BadConnectionError(NotSentError):
+class BadConnectionError(StoppedBeforeSendingError):
     """The Airflow connection cannot be used as it is."""
 
     code = "bad_connection"
 
 
-class BadInputError(NotSentError):
+class BadInputError(StoppedBeforeSendingError):
     """The job's arguments would be refused, or would cost money for nothing."""
 
     code = "bad_input"
 
 
-class CostLimitError(NotSentError):
+class CostLimitError(StoppedBeforeSendingError):
     """The task's ``cost_limit`` would be exceeded, or it cannot be known that it would not. Nothing was submitted."""
 
     code = "cost_limit"
 
 
-class DailyCostLimitError(NotSentError):
+class DailyCostLimitError(StoppedBeforeSendingError):
     """The connection's ``daily_cost_limit`` would be exceeded. Nothing was submitted."""
 
     code = "daily_cost_limit"
 
 
-class BalanceTooLowError(NotSentError):
+class BalanceTooLowError(StoppedBeforeSendingError):
     """The account's balance is smaller than the estimate. Nothing was submitted."""
 
     code = "balance_too_low"

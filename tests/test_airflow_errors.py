@@ -14,9 +14,9 @@ from airflow_provider_runway.compat import AirflowException, AirflowFailExceptio
 from airflow_provider_runway.exceptions import (
     BadConnectionError,
     BadInputError,
-    NotSentError,
     NoUsableResponseError,
     RefusedError,
+    StoppedBeforeSendingError,
     WaitTimeoutError,
     find_runway_error,
     list_error_classes,
@@ -51,7 +51,7 @@ def test_every_row_of_the_table_is_used() -> None:
 
 
 def test_errors_that_are_not_in_the_table_are_treated_like_their_base(subtests: pytest.Subtests) -> None:
-    for base in (NotSentError, RefusedError, NoUsableResponseError):
+    for base in (StoppedBeforeSendingError, RefusedError, NoUsableResponseError):
         with subtests.test(base=base):
             assert len({may_retry_task(error("because")) for error in list_error_classes(base)}) == 1
 

@@ -24,7 +24,6 @@ from airflow_provider_runway.exceptions import (
     JobFailedError,
     ModelRetiredError,
     NotFoundError,
-    NotSentError,
     NoUsableResponseError,
     OutOfCreditsError,
     OutputMissingError,
@@ -34,6 +33,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     SpendLimitError,
     SpendNotKnownError,
+    StoppedBeforeSendingError,
     SubmitOutcomeUnknownError,
     ThrottledError,
     UnauthorizedError,
@@ -49,7 +49,7 @@ _THE_JOB = "the job, if it completes"
 #: error -> (what is billed, what to do). A class of the code that is missing here fails the generation.
 ERROR_HELP: dict[type[RunwayError], tuple[str, str]] = {
     RunwayError: ("as its message says", "Read the message: it names the job, if there is one, and how to resume it."),
-    NotSentError: (_NOTHING, "Correct what the message names, then clear the task."),
+    StoppedBeforeSendingError: (_NOTHING, "Correct what the message names, then clear the task."),
     BadConnectionError: (
         "nothing new; a job that exists goes on",
         (

@@ -121,7 +121,7 @@ class GrowingFile:
         with self._changed:
             self._written_version = max(self._written_version, version)
 
-    def start_writing(self) -> None:
+    def start_writer_thread(self) -> None:
         """Write each change from now on, in a thread of its own, until :meth:`close`."""
         self._writer = threading.Thread(target=self._write_changes, name="runway-batch-journal", daemon=True)
         self._writer.start()

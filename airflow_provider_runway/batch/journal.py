@@ -154,7 +154,7 @@ class BatchJournal:
             if not data:
                 raise ValueError("a file of the journal is empty")
             for record in parse_lines(data):
-                if self._is_wanted(record):
+                if self._is_from_counted_try(record):
                     content.rows.setdefault(record["row"], RowState()).add(record)
         except (ValueError, KeyError, AttributeError, RecursionError) as problem:
             self._log.warning(
@@ -166,7 +166,7 @@ class BatchJournal:
             )
             content.damaged.append(name)
 
-    def _is_wanted(self, record: Mapping[str, Any]) -> bool:
+    def _is_from_counted_try(self, record: Mapping[str, Any]) -> bool:
         if self._durable:
             return True
         try_number = record["entry"].get("try_number") if "entry" in record else record.get("try")

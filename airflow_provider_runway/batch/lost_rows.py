@@ -112,7 +112,7 @@ class LostRowFinder:
                 lines[row.custom_id] = format_entry(row.custom_id, taken)
         self._journal.write_lines("taken-over", lines)
 
-    def presume_lost(self, rows: Sequence[tuple[BatchRow, RowState]]) -> None:
+    def write_presumed_intents(self, rows: Sequence[tuple[BatchRow, RowState]]) -> None:
         """Write down for rows that anything may have been sent for them until now, after what is known of them.
 
         :raises NoUsableResponseError: the journal's storage did not respond.

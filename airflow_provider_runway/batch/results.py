@@ -18,11 +18,11 @@ from airflow_provider_runway.exceptions import (
     HistoryNotSettledError,
     ModelRetiredError,
     NotFoundError,
-    NotSentError,
     NoUsableResponseError,
     RecordExpiredError,
     RefusedError,
     RunwayError,
+    StoppedBeforeSendingError,
     SubmitOutcomeUnknownError,
     ThrottledError,
     UnreachableError,
@@ -69,7 +69,7 @@ STATUS_MEANINGS: Mapping[RowStatus, str] = {
 #: error -> the status of its row. The most specific class counts.
 STATUS_OF_ERROR: Mapping[type[RunwayError], RowStatus] = {
     RunwayError: RowStatus.ERROR,
-    NotSentError: RowStatus.NOT_SUBMITTED,
+    StoppedBeforeSendingError: RowStatus.NOT_SUBMITTED,
     BadInputError: RowStatus.INVALID_INPUT,
     RefusedError: RowStatus.NOT_SUBMITTED,
     BadRequestError: RowStatus.INVALID_INPUT,

@@ -85,7 +85,7 @@ class Survey:
             self.to_store.append((row, state))
         elif decision.step is RowStep.SUBMIT:
             self.to_submit_count += 1
-            self.jobs_to_submit[find_row_price(row)] += 1
+            self.jobs_to_submit[make_priced_job(row)] += 1
             if len(self.to_submit) < MAX_KEPT_TO_SUBMIT:
                 self.to_submit.append(RowToSubmit(row, state, decision))
         elif decision.step is RowStep.ASK_HISTORY:
@@ -117,7 +117,7 @@ def survey_rows(
     known = len(states)
     for row in rows:
         survey.total += 1
-        survey.jobs[find_row_price(row)] += 1
+        survey.jobs[make_priced_job(row)] += 1
         state = states.get(row.custom_id)
         if state is None:
             state = states[row.custom_id] = RowState()
@@ -138,7 +138,7 @@ def survey_rows(
     return survey
 
 
-def find_row_price(row: BatchRow) -> PricedJob:
+def make_priced_job(row: BatchRow) -> PricedJob:
     """Return a row as a job with its price."""
     arguments = row.arguments
     model = str(arguments.get("model"))

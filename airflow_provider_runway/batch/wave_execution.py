@@ -109,7 +109,7 @@ class Wave:
         running = 0 if self._submitter is None else self._submitter.result.submitted
         return len(self.survey.waiting) + running
 
-    def presume_lost(self) -> None:
+    def write_presumed_intents(self) -> None:
         """Write down that anything may have been sent for the rows of a journal that is lost or damaged.
 
         :raises NoUsableResponseError: the storage did not respond; nothing is sent then.
@@ -126,7 +126,7 @@ class Wave:
                 "anything is sent for them.",
                 len(rows),
             )
-            self._make_finder().presume_lost(rows)
+            self._make_finder().write_presumed_intents(rows)
 
     def look_up_lost(self) -> float | None:
         """Ask the history for the rows in doubt. Return when it is to be asked again, where it does not tell yet."""
@@ -294,7 +294,7 @@ class Wave:
         with self._lock:
             if self._results is None:
                 self._results = self._journal.start_file("results")
-                self._results.start_writing()
+                self._results.start_writer_thread()
             record: Mapping[str, Any] = json.loads(line)
             state.add(record)
             self._results.set_lines({row.custom_id: line})

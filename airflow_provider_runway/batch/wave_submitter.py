@@ -14,11 +14,11 @@ from airflow_provider_runway.batch.row_state import RowState, format_entry
 from airflow_provider_runway.batch.wave_size_and_timing import MAX_INTENTS_PER_FILE
 from airflow_provider_runway.exceptions import (
     BadInputError,
-    NotSentError,
     NoUsableResponseError,
     OutOfCreditsError,
     RunwayError,
     SpendLimitError,
+    StoppedBeforeSendingError,
     SubmitOutcomeUnknownError,
     ThrottledError,
     UnauthorizedError,
@@ -144,7 +144,7 @@ class WaveSubmitter:
         file.write()
         # An execution that takes the batch over from here on sees the intents. One that did so before is seen here.
         self._journal.check_owner()
-        file.start_writing()
+        file.start_writer_thread()
         try:
             with self._start_threads() as (pool, get_hook):
                 list(pool.map(lambda each: self._send(each, get_hook, file, result), prepared))
@@ -245,7 +245,7 @@ class WaveSubmitter:
             elif isinstance(error, ACCOUNT_ERRORS):
                 result.account_error = error
             elif isinstance(error, NoUsableResponseError) or (
-                isinstance(error, NotSentError) and not isinstance(error, BadInputError)
+                isinstance(error, StoppedBeforeSendingError) and not isinstance(error, BadInputError)
             ):
                 result.unreachable = result.unreachable or error
             else:

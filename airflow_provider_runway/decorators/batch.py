@@ -76,11 +76,11 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
         self.log.info("No estimate: the rows are known when the function has run. estimate_only=True runs it.")
 
     @contextmanager
-    def _start_execution(self, context: Context) -> Iterator[BatchExecution]:
+    def _open_execution(self, context: Context) -> Iterator[BatchExecution]:
         from airflow_provider_runway.batch.rows_snapshot import get_requests_uri
 
         self.requests_path = get_requests_uri(self.result_path)
-        with super()._start_execution(context) as execution:
+        with super()._open_execution(context) as execution:
             yield execution
 
 

@@ -141,7 +141,7 @@ def _infer_body_format(rows: list[dict[str, Any]]) -> dict[str, Any]:
     values["nesting"] = nesting if nesting in ("input", "inputs", "parameters", "input.parameters") else "none"
     if path and values["nesting"] == "none":
         values["nesting"] = "input.parameters" if len(path) > 1 else path[0]
-    return values | _infer_input_format(body)
+    return values | _infer_input_names_and_values(body)
 
 
 def _parse_body_text(text: str) -> tuple[str, Any]:
@@ -156,7 +156,7 @@ def _parse_body_text(text: str) -> tuple[str, Any]:
     return ("json_twice", json.loads(body)) if isinstance(body, str) else ("json", body)
 
 
-def _infer_input_format(inputs: dict[str, Any]) -> dict[str, Any]:
+def _infer_input_names_and_values(inputs: dict[str, Any]) -> dict[str, Any]:
     """Return what the inputs' names and values show: spelling, seed, defaults."""
     values: dict[str, Any] = {}
     if any("_" in name for name in inputs):

@@ -32,7 +32,7 @@ class PromptImageChecker:
 
     def __init__(self) -> None:
         self._check_path = lru_cache(_MAX_REMEMBERED)(self._find_problem)
-        self._open_storage = lru_cache(None)(_open_storage_or_fail)
+        self._open_storage = lru_cache(None)(_open_storage_or_return_error)
 
     def find_problems(self, images: Sequence[tuple[LocalImage, Any]]) -> list[str | None]:
         """Return what is wrong with each image, None where nothing is.
@@ -112,7 +112,7 @@ def _get_storage(path: str, conn_id: str | None) -> tuple[str, str | None]:
     return f"{scheme}://{rest.partition('/')[0]}/", get_storage_conn_id(path, conn_id)
 
 
-def _open_storage_or_fail(root: str, conn_id: str | None) -> Any:
+def _open_storage_or_return_error(root: str, conn_id: str | None) -> Any:
     """Return the storage, or the exception that tells why there is none.
 
     It is opened once before threads use it, for its first use reads the connection.

@@ -165,7 +165,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
         if self.estimate_only:
             with raise_as_airflow_errors(self.log):
                 return self._estimate()
-        with self._start_execution(context) as execution:
+        with self._open_execution(context) as execution:
             return execution.start()
 
     def continue_batch(
@@ -175,7 +175,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
 
         :param state: what the waves before this one left, in small numbers.
         """
-        with self._start_execution(context) as execution:
+        with self._open_execution(context) as execution:
             return execution.resume(state, event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -184,7 +184,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
         if next_method != TRIGGER_FAILED:
             return super().resume_execution(next_method, next_kwargs, context)
         reason = (next_kwargs or {}).get("error", "no reason given")
-        with self._start_execution(context) as execution:
+        with self._open_execution(context) as execution:
             return execution.resume(None, {"status": "error", "error": f"the trigger returned no event ({reason})"})
 
     def dry_run(self) -> None:
@@ -243,7 +243,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
             )
 
     @contextmanager
-    def _start_execution(self, context: Context) -> Iterator[BatchExecution]:
+    def _open_execution(self, context: Context) -> Iterator[BatchExecution]:
         """Open the hook, and turn this package's errors into Airflow's."""
         from airflow_provider_runway.operators.batch_execution import BatchExecution
 

@@ -203,7 +203,7 @@ class BatchExecution:
             state.logged_failures,
         )
         self.operator.wave = wave
-        wave.presume_lost()
+        wave.write_presumed_intents()
         self._journal.delete_damaged(content)
         self._journal.write_start(content)
         now = time.time()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_runway.batch.end_batch import COST_LIMIT_REACHED, COST_LIMIT_REFUSED
-from airflow_provider_runway.batch.survey import find_row_price
+from airflow_provider_runway.batch.survey import make_priced_job
 from airflow_provider_runway.exceptions import (
     BadInputError,
     BalanceTooLowError,
@@ -79,7 +79,7 @@ class BatchSpending:
         :param states: of all rows that the journal knows. :param size: as many as the rate limit allows.
         :param is_first: this is the first wave of the try that submits anything.
         """
-        jobs = [find_row_price(each.row) for each in survey.to_submit[:size]]
+        jobs = [make_priced_job(each.row) for each in survey.to_submit[:size]]
         try:
             left_usd = self._find_left(survey, states, is_first=is_first)
         except CostLimitError as error:

@@ -197,7 +197,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         :param give_up_at: epoch seconds after which a 429 is not waited for any more.
         :param journal_entry: what the task knows of its submit, where no journal keeps it.
         """
-        with self._start_execution(context, journal_entry) as execution:
+        with self._open_execution(context, journal_entry) as execution:
             return execution.submit_and_wait(throttle_count, give_up_at)
 
     def execute_complete(
@@ -207,7 +207,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
 
         :param job: the job that the task deferred with; it has the seed, which no event carries.
         """
-        with self._start_execution(context) as execution:
+        with self._open_execution(context) as execution:
             deferred_job = JobSummary.from_json(job) if job else None
             outcome = read_event(event, self.task_id, deferred_job)
             return execution.finish(outcome, deferred_job or outcome.job)
@@ -223,7 +223,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         if count_trigger_failure(task) > MAX_TRIGGER_FAILURES:
             self.log.warning("Job %s: triggers failed repeatedly; polling in the worker instead.", job.request_id)
             self.deferrable = False
-        with self._start_execution(context) as execution:
+        with self._open_execution(context) as execution:
             return execution.wait(job, deadline)
 
     def describe_lineage(self) -> TaskLineage:
@@ -254,7 +254,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
         return estimate.to_xcom(cost_limit_usd)
 
     @contextmanager
-    def _start_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:
+    def _open_execution(self, context: Context, journal_entry: dict[str, Any] | None = None) -> Iterator[JobExecution]:
         """Open the hook, and turn this package's errors into Airflow's."""
         from airflow_provider_runway.operators.job_execution import JobExecution
 

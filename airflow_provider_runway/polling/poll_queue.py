@@ -90,7 +90,7 @@ class PollQueue(Generic[K]):
                 return self._pop(self._ready[priority])
         return None
 
-    def pop_expired(self, before: float) -> K | None:
+    def pop_one_expired(self, before: float) -> K | None:
         """Remove and return a job whose deadline was earlier than ``before``, or None."""
         self._promote(before)
         if self._drop_stale(self._by_deadline, any_priority=True) and self._by_deadline[0][0] < before:

@@ -112,7 +112,7 @@ def map_response_to_error(request: Request, response: Response) -> RunwayError:
     return error(f"{summary}. {advice}{billed}", **facts)
 
 
-def map_failure_to_error(request: Request, failure: TransportFailure) -> RunwayError:
+def map_transport_failure_to_error(request: Request, failure: TransportFailure) -> RunwayError:
     """Return the error that a request without a response means."""
     summary = f"{request.call}: {sanitize_text(failure.detail)}"
     if failure.kind is FailureKind.UNTRUSTED:

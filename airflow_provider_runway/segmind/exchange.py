@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from airflow_provider_runway.exceptions import NoUsableResponseError, SubmitOutcomeUnknownError
 from airflow_provider_runway.segmind.api_calls import ApiCall
-from airflow_provider_runway.segmind.error_mapping import map_failure_to_error
+from airflow_provider_runway.segmind.error_mapping import map_transport_failure_to_error
 from airflow_provider_runway.segmind.http import Request, Response, TransportFailure
 from airflow_provider_runway.segmind.retry import RetryPolicy, compute_retry_delay_s, may_retry
 
@@ -91,7 +91,7 @@ def execute(call: ApiCall[T], policy: RetryPolicy) -> Exchange[T]:
         started_at = now if started_at is None else started_at
         try:
             if isinstance(received.outcome, TransportFailure):
-                raise map_failure_to_error(request, received.outcome)
+                raise map_transport_failure_to_error(request, received.outcome)
             return call.parse(request, received.outcome)
         except NoUsableResponseError as error:
             if not may_retry(request, error):

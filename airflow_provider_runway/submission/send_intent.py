@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.exceptions import (
-    NotSentError,
     NoUsableResponseError,
     RefusedError,
     RunwayError,
+    StoppedBeforeSendingError,
     SubmitOutcomeUnknownError,
 )
 from airflow_provider_runway.segmind.jobs import JobState
@@ -47,7 +47,7 @@ def send_intent(hook: RunwayHook, intent: JournalEntry, body: Mapping[str, Any])
     except SubmitOutcomeUnknownError as error:
         in_doubt = replace(intent, unanswered_submits=intent.unanswered_submits + 1)
         return SubmitResult(in_doubt, time.time(), error=error)
-    except (NotSentError, RefusedError, NoUsableResponseError) as error:
+    except (StoppedBeforeSendingError, RefusedError, NoUsableResponseError) as error:
         # Never sent, refused or throttled: certainly no job. The next try must not look for one.
         return SubmitResult(replace(intent, phase=Phase.NOT_ACCEPTED), time.time(), error=error)
     submitted = replace(intent, phase=Phase.SUBMITTED, request_id=job.request_id, sent_at=job.submitted_at)

@@ -136,13 +136,13 @@ class PollRequests:
             except UnauthorizedError as error:
                 job.run_in_context(self._on_unauthorized, job, error, version)
             except RunwayError as error:
-                job.run_in_context(self._on_error, job, error)
+                job.run_in_context(self._on_poll_error, job, error)
             else:
-                job.run_in_context(self._on_result, job, result)
+                job.run_in_context(self._on_poll_result, job, result)
         except Exception as bug:
             job.fail(bug)
 
-    def _on_result(self, job: PendingJob, result: WaitOutcome | JobStatus) -> None:
+    def _on_poll_result(self, job: PendingJob, result: WaitOutcome | JobStatus) -> None:
         job.rejected_version = None
         outcome, line = job.state.on_status(result, time.time())
         if line is not None:
@@ -159,7 +159,7 @@ class PollRequests:
     def _on_unauthorized(self, job: PendingJob, error: UnauthorizedError, version: int) -> None:
         """Read the connection again, because its key may have been changed, but only once for each job."""
         if job.rejected_version is not None:
-            self._on_error(job, error)
+            self._on_poll_error(job, error)
             return
         job.rejected_version = version
         job.log.warning("Job %s: %s The connection is read again.", job.request_id, error)
@@ -171,7 +171,7 @@ class PollRequests:
         now, total_s = asyncio.get_running_loop().time(), parse_number((outcome.job.metrics or {}).get("total_time"))
         return now if total_s is None else min(job.started_at + total_s, now)
 
-    def _on_error(self, job: PendingJob, error: RunwayError) -> None:
+    def _on_poll_error(self, job: PendingJob, error: RunwayError) -> None:
         outcome, line, _ = job.state.on_error(error, time.time())
         is_throttled = isinstance(error, ThrottledError)
         if isinstance(error, ThrottledError):

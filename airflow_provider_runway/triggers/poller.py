@@ -229,7 +229,7 @@ class Poller:
             oldest = min(self._jobs, key=lambda job: job.started_at)
             self._oldest_started_at, self._expected_s = oldest.started_at, oldest.latency.expected_s
         grace_s = 0.0 if self._connection.failed_reads else GRACE_S
-        while (job := self._queue.pop_expired(now - grace_s)) is not None:
+        while (job := self._queue.pop_one_expired(now - grace_s)) is not None:
             job.run_in_context(self._sender.finish, job, job.state.on_deadline())
 
     async def _read_connection(self) -> None:

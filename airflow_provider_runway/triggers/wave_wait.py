@@ -37,7 +37,7 @@ class WaveEnd:
     out: int
 
 
-class BatchLog:
+class FirstWarningsLog:
     """The log of one wait among thousands: no ordinary lines, and only the first warnings."""
 
     def __init__(self, log: Log) -> None:
@@ -80,7 +80,7 @@ class WaveWait:
         self._try_number = try_number
         self._save = save
         self._log = log
-        self._job_log = BatchLog(log)
+        self._job_log = FirstWarningsLog(log)
         self._unsaved: dict[str, bytes] = {}
         self._ended = self._completed = 0
         self._has_failed_to_save = self._has_enough = False

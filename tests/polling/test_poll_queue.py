@@ -85,7 +85,7 @@ def test_only_jobs_past_their_deadline_are_popped_as_expired() -> None:
     queue: PollQueue[str] = PollQueue(PRIORITIES)
     queue.schedule("a", (5, 6, 7), 30.0)
     queue.schedule("b", (5, 6, 7), 50.0)
-    assert [queue.pop_expired(30.0), queue.pop_expired(30.1), queue.pop_expired(40.0)] == [None, "a", None]
+    assert [queue.pop_one_expired(30.0), queue.pop_one_expired(30.1), queue.pop_one_expired(40.0)] == [None, "a", None]
 
 
 def test_the_next_due_time_is_that_of_the_next_promotion() -> None:

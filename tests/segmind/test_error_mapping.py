@@ -26,8 +26,8 @@ from airflow_provider_runway.segmind.error_mapping import (
     REFUSED_STATUSES,
     extract_error_text,
     is_content_block_error,
-    map_failure_to_error,
     map_response_to_error,
+    map_transport_failure_to_error,
     parse_rate_limit_reset,
     sanitize_text,
 )
@@ -143,7 +143,7 @@ def test_each_transport_failure_is_the_error_of_what_it_proves(subtests: pytest.
         (FailureKind.UNTRUSTED, BadConnectionError, '"verify"'),
     ):
         with subtests.test(kind=kind, error=error, words=words):
-            found = map_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
+            found = map_transport_failure_to_error(get, TransportFailure(kind, f"ConnectionError at {KEY}.invalid"))
             assert type(found) is error
             assert words in str(found)
             assert KEY not in str(found)

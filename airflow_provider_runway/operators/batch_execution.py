@@ -21,7 +21,12 @@ from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
 from airflow_provider_runway.batch.waiting_jobs_file import make_waiting_job, read_waiting_jobs, write_waiting_jobs
 from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get_first_lookup_at
-from airflow_provider_runway.batch.wave_size_and_timing import Progress, compute_next_wave_at, compute_wave_size
+from airflow_provider_runway.batch.wave_size_and_timing import (
+    Progress,
+    WorkSoFar,
+    compute_next_wave_at,
+    compute_wave_size,
+)
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
 from airflow_provider_runway.exceptions import BadConnectionError, NoUsableResponseError, ThrottledError
@@ -55,6 +60,7 @@ class BatchRunState:
     :param ask_history_at: before which the history is not asked again. :param stopped: why no more is submitted.
     :param has_estimate: the estimate is logged and checked. :param is_blocked: a limit is reached for as long as jobs
         are out.
+    :param busy_s: how long the waves kept a worker busy. :param handled_rows: how often they submitted or stored one.
     """
 
     started_at: float
@@ -69,6 +75,8 @@ class BatchRunState:
     stop_text: str | None = None
     has_estimate: bool = False
     is_blocked: bool = False
+    busy_s: float = 0.0
+    handled_rows: int = 0
 
 
 class BatchExecution:
@@ -225,6 +233,8 @@ class BatchExecution:
             ask_history_at=ask_history_at,
             logged_failures=wave.counts.logged_failures,
             last_wave_at=now if result.submitted else state.last_wave_at,
+            busy_s=state.busy_s + time.time() - self._began_at,
+            handled_rows=state.handled_rows + wave.counts.submitted + wave.counts.stored,
         )
         self.log.info(
             "Wave %d: %s. Batch: %s.",
@@ -278,10 +288,13 @@ class BatchExecution:
         if isinstance(result.throttled, ThrottledError):
             delay_s = compute_resubmit_delay_s(result.throttled, state.throttle_count, now, random.random())
             throttled_until = now + delay_s
-        scale = get_timing().latency_scale
-        wake_at = compute_next_wave_at(now, now - self._began_at, throttled_until, scale=scale)
+        work = WorkSoFar(state.started_at, state.wave, state.busy_s, state.handled_rows)
+        may_submit = bool(survey.to_submit_count) and state.stopped is None
+        next_rows = len(survey.waiting)
+        if may_submit:
+            next_rows += compute_wave_size(survey.to_submit_count, 0, self.hook.settings.requests_per_minute)
+        wake_at = compute_next_wave_at(now, work, next_rows, throttled_until, scale=get_timing().latency_scale)
         if survey.waiting_for_history:
-            may_submit = survey.to_submit_count and state.stopped is None
             return min(wake_at, state.ask_history_at) if may_submit else max(state.ask_history_at, now)
         return wake_at
 

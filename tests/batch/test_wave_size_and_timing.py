@@ -6,11 +6,14 @@ import pytest
 
 from airflow_provider_runway.batch.wave_size_and_timing import (
     MAX_BUSY_SHARE,
+    MAX_INTERVAL_S,
     MAX_OUT,
     MIN_ENDED_TO_STORE,
+    MIN_INTERVAL_S,
     UNKNOWN_RATE_WAVE,
     WORKER_START_S,
     Progress,
+    WorkSoFar,
     compute_next_wave_at,
     compute_wave_size,
     is_worth_waking,
@@ -37,15 +40,29 @@ def test_a_wave_takes_what_the_rate_limit_allows(
     assert compute_wave_size(to_go, out, rate, since_s) == size
 
 
-@pytest.mark.parametrize("busy_s", [0.0, 1.0, 5.0, 20.0])
-def test_a_worker_slot_is_busy_for_an_eighth_of_the_time_at_most(busy_s: float) -> None:
-    interval_s = compute_next_wave_at(100.0, busy_s) - 100.0
-    taken_s = busy_s + WORKER_START_S
-    assert taken_s / (taken_s + interval_s) <= MAX_BUSY_SHARE + 0.011
+@pytest.mark.parametrize(
+    "row_s", [pytest.param(0.001, id="quick"), pytest.param(0.01, id="usual"), pytest.param(0.02, id="slow")]
+)
+def test_a_worker_slot_is_busy_for_a_seventh_of_the_time_at_most(row_s: float) -> None:
+    now, busy_s, rows, out = 1000.0, 0.0, 0, 0
+    for wave in range(1, 8):  # each submits 400 rows and stores the videos of those before
+        handled = 400 + out
+        now += WORKER_START_S + handled * row_s
+        busy_s, rows, out = busy_s + handled * row_s, rows + handled, 400
+        assert (wave * WORKER_START_S + busy_s) / (now - 1000.0) <= MAX_BUSY_SHARE + 0.001 or wave == 1
+        now = compute_next_wave_at(now, WorkSoFar(1000.0, wave, busy_s, rows), next_rows=800)
+
+
+def test_a_wave_comes_soon_after_a_long_pause_and_never_much_later_than_minutes() -> None:
+    after_a_pause = WorkSoFar(started_at=0.0, waves=1, busy_s=1.0, rows=100)
+    assert compute_next_wave_at(9000.0, after_a_pause, next_rows=100) == 9000.0 + MIN_INTERVAL_S
+    after_hard_work = WorkSoFar(started_at=0.0, waves=1, busy_s=500.0, rows=800)
+    assert compute_next_wave_at(500.0, after_hard_work, next_rows=800) == 500.0 + MAX_INTERVAL_S
 
 
 def test_a_wave_after_a_429_waits_for_the_reset() -> None:
-    assert compute_next_wave_at(100.0, 1.0, throttled_until=500.0) == 500.0
+    work = WorkSoFar(started_at=99.0, waves=1, busy_s=1.0, rows=0)
+    assert compute_next_wave_at(100.0, work, next_rows=5, throttled_until=500.0) == 500.0
 
 
 @pytest.mark.parametrize(

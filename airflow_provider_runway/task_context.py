@@ -18,7 +18,7 @@ from airflow_provider_runway.compat import (
 )
 from airflow_provider_runway.inputs.job_request import JobIdentity
 from airflow_provider_runway.inputs.prompt_image_upload import UPLOAD_XCOM_KEY, UploadCache
-from airflow_provider_runway.links.runway import show_link
+from airflow_provider_runway.links.runway import add_links_for_xcom
 from airflow_provider_runway.spending.sibling_reservations import Reservation
 from airflow_provider_runway.submission.journal import Journal
 from airflow_provider_runway.submission.journal_files import JournalFile
@@ -98,7 +98,7 @@ class TaskContext:
         """Push an XCom of this task instance, and show the link that belongs to it."""
         self.task_instance.xcom_push(key=key, value=value)
         if self.operator is not None:
-            show_link(self.operator, key, value)
+            add_links_for_xcom(self.operator, key, value)
 
     def pull_xcom(self, key: str) -> Any:
         """Return an XCom that this task instance pushed in this try, or None. Resuming a deferral keeps them."""

@@ -143,7 +143,7 @@ class Wave:
         self._close_results()
         return min(retry_at, default=None)
 
-    def end_rows(self) -> None:
+    def record_rows_without_video(self) -> None:
         """Write the results of the rows whose jobs ended without a video, or cannot be found."""
         for row, state, decision in self.survey.to_end:
             if decision.step is RowStep.REFUSE:
@@ -186,7 +186,7 @@ class Wave:
                 survey.to_submit_count -= 1
         for row, error in result.failed:
             survey.to_submit_count -= 1
-            self._record(row, self._content.rows[row.custom_id], get_row_status(error), None, error)
+            self._record_result(row, self._content.rows[row.custom_id], get_row_status(error), None, error)
         self._close_results()
         self.counts.submitted, self.counts.in_doubt = result.submitted, result.in_doubt
         return result
@@ -202,7 +202,7 @@ class Wave:
         ]
 
         def on_result(each: FinishedJob, job: JobSummary, error: RunwayError | None) -> None:
-            self._record(each.row, self._content.rows[each.row.custom_id], get_row_status(error), job, error)
+            self._record_result(each.row, self._content.rows[each.row.custom_id], get_row_status(error), job, error)
 
         try:
             store_videos(
@@ -259,17 +259,17 @@ class Wave:
             entry.sent_at if entry else self._attempt.earliest_submit_at,
             why,
         )
-        self._record(row, state, RowStatus.UNKNOWN, None, SubmitOutcomeUnknownError(text))
+        self._record_result(row, state, RowStatus.UNKNOWN, None, SubmitOutcomeUnknownError(text))
 
     def _end_with_job(self, row: BatchRow, state: RowState, decision: RowDecision) -> None:
         """End a row with the error of its job: as its wait saw it, or as an earlier try wrote it down."""
         if state.outcome is not None:
             error = state.outcome.outcome.to_error() or RunwayError(decision.why)
-            self._record(row, state, get_row_status(error), _describe_job(state), error)
+            self._record_result(row, state, get_row_status(error), _describe_job(state), error)
         elif state.result is not None:
             self._repeat(row, state)
         else:
-            self._record(row, state, RowStatus.ERROR, _describe_job(state), RunwayError(decision.why))
+            self._record_result(row, state, RowStatus.ERROR, _describe_job(state), RunwayError(decision.why))
 
     def _repeat(self, row: BatchRow, state: RowState) -> None:
         """Give a row the final result of an earlier try again, as a result of this one."""
@@ -279,7 +279,7 @@ class Wave:
         error = RunwayError(result.error or "no reason given")
         self._write(row, state, result, error, state.result.code)
 
-    def _record(
+    def _record_result(
         self, row: BatchRow, state: RowState, status: RowStatus, job: JobSummary | None, error: RunwayError | None
     ) -> None:
         if job is None and state.request_id is not None:

@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LostSubmitVerdict:
     """Can a lost submit be found again, and why?"""
 
     answer: Answer
@@ -74,31 +74,35 @@ def list_findings(evidence: AccountEvidence) -> list[Finding]:
     return findings
 
 
-def decide_if_lost_submit_can_be_found(evidence: AccountEvidence) -> Verdict:
+def decide_if_lost_submit_can_be_found(evidence: AccountEvidence) -> LostSubmitVerdict:
     """Decide whether a submit whose response was lost can be found in this account's history."""
     if evidence.page is None:
-        return Verdict(Answer.NO if evidence.history_problem else Answer.UNKNOWN, "the history could not be read")
+        return LostSubmitVerdict(
+            Answer.NO if evidence.history_problem else Answer.UNKNOWN, "the history could not be read"
+        )
     page = evidence.page
     if not page.row_count:
-        return Verdict(Answer.UNKNOWN, "the history has no rows yet; run one job, and check again")
+        return LostSubmitVerdict(Answer.UNKNOWN, "the history has no rows yet; run one job, and check again")
     finished = [row for row in page.rows if row.state in _FINAL_STATES] or page.rows
     if not any(row.request_id for row in finished):
-        return Verdict(Answer.NO, "no row has a request id")
+        return LostSubmitVerdict(Answer.NO, "no row has a request id")
     if not any(_has_inputs(row) for row in finished):
-        return Verdict(Answer.NO, "no row shows the prompt or the seed of its request")
+        return LostSubmitVerdict(Answer.NO, "no row shows the prompt or the seed of its request")
     incomplete = page.unreadable_count + sum(row.request_id is None or not _has_inputs(row) for row in finished)
     if incomplete:
-        return Verdict(
+        return LostSubmitVerdict(
             Answer.UNKNOWN,
             f"{incomplete} of {len(finished) + page.unreadable_count} rows lack their request id or their inputs; "
             "where such a row may be the lost one, the task fails and pays nothing more",
         )
     if all(row.seed is not None for row in finished):
-        return Verdict(Answer.YES, "every row has its request id and its seed")
-    return Verdict(Answer.YES, "every row has its request id and its prompt; without a seed, prompt and image decide")
+        return LostSubmitVerdict(Answer.YES, "every row has its request id and its seed")
+    return LostSubmitVerdict(
+        Answer.YES, "every row has its request id and its prompt; without a seed, prompt and image decide"
+    )
 
 
-def get_exit_code(findings: Iterable[Finding], verdict: Verdict) -> int:
+def get_exit_code(findings: Iterable[Finding], verdict: LostSubmitVerdict) -> int:
     """Return 0, or 1 where something must be fixed, or a lost submit cannot be found."""
     has_problem = any(finding.level is Level.PROBLEM for finding in findings)
     return 1 if has_problem or verdict.answer is Answer.NO else 0

@@ -20,7 +20,7 @@ from airflow_provider_runway.checks.account_findings import (
     Answer,
     Finding,
     Level,
-    Verdict,
+    LostSubmitVerdict,
     decide_if_lost_submit_can_be_found,
     get_exit_code,
     list_findings,
@@ -60,7 +60,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             settings = read_settings(arguments.conn_id)
         except RunwayError as problem:
             findings = [Finding("connection", Level.PROBLEM, str(problem))]
-            verdict = Verdict(Answer.UNKNOWN, "the account could not be asked")
+            verdict = LostSubmitVerdict(Answer.UNKNOWN, "the account could not be asked")
         else:
             evidence = _ask_account(settings, arguments.request_id)
             findings, verdict = list_findings(evidence), decide_if_lost_submit_can_be_found(evidence)
@@ -94,13 +94,13 @@ def _record(evidence: AccountEvidence, path: Path) -> Finding:
     )
 
 
-def _format_text(conn_id: str, findings: Sequence[Finding], verdict: Verdict) -> str:
+def _format_text(conn_id: str, findings: Sequence[Finding], verdict: LostSubmitVerdict) -> str:
     width = max(len(mark) for mark in _MARKS.values())
     lines = [f"{_MARKS[finding.level]:<{width}}  {finding.name:<13} {finding.text}" for finding in findings]
     return "\n".join([f"Connection {conn_id}:", *lines, "", verdict.text])
 
 
-def _format_json(conn_id: str, findings: Sequence[Finding], verdict: Verdict) -> str:
+def _format_json(conn_id: str, findings: Sequence[Finding], verdict: LostSubmitVerdict) -> str:
     report = {
         "conn_id": conn_id,
         "findings": [{"name": each.name, "level": each.level, "text": each.text} for each in findings],

@@ -108,7 +108,7 @@ def hide_links(operator: Any) -> None:
     operator.operator_extra_links = ()
 
 
-def show_link(operator: Any, xcom_key: str, value: Any) -> None:
+def add_links_for_xcom(operator: Any, xcom_key: str, value: Any) -> None:
     """Give a running task's operator the links that belong to an XCom, if there are any."""
     if xcom_key in _MAKE_LINKS and isinstance(value, str) and value:
         links = _MAKE_LINKS[xcom_key](value)

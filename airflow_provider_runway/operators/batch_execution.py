@@ -221,7 +221,7 @@ class BatchExecution:
         else:
             survey.waiting_for_history += len(survey.to_ask)
             survey.to_ask = []
-        wave.end_rows()
+        wave.record_rows_without_video()
         state, result = self._submit(wave, content, state)
         if result.in_doubt:
             first_lookup_at = get_first_lookup_at(time.time())

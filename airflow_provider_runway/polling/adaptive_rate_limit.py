@@ -61,12 +61,12 @@ class AdaptiveRateLimiter:
         """Return the seconds until a request may be sent; 0 means now."""
         if now < self._paused_until:
             return self._paused_until - now
-        self._refill(now)
+        self._refill_and_raise_rate(now)
         return max((1.0 - self._tokens) / self.per_second, 0.0) if self._tokens < 1.0 else 0.0
 
     def acquire(self, now: float) -> None:
         """Count a request that is sent now."""
-        self._refill(now)
+        self._refill_and_raise_rate(now)
         self._tokens -= 1.0
         self._sent_since_increase += 1
         if not self._is_configured and self.throttle_count == 0:
@@ -87,7 +87,7 @@ class AdaptiveRateLimiter:
         self._tokens, self._refilled_at = 1.0, self._paused_until
         self._increased_at, self._sent_since_increase = self._paused_until, 0
 
-    def _refill(self, now: float) -> None:
+    def _refill_and_raise_rate(self, now: float) -> None:
         """Add the tokens of the time that passed, and raise the rate if it was used without a 429."""
         passed_s = now - self._refilled_at
         if passed_s <= 0:

@@ -50,7 +50,7 @@ class LostSubmitLookup:
     def ask(self, request: JobRequest) -> LookupResult:
         """Ask the history what became of the intent in the journal, after this try has taken it over."""
         now = time.time()
-        entry = self._take_over(request, now)
+        entry = self._take_over_intent(request, now)
         window = self._make_window(entry)
         lost = describe_lost_submit(
             request,
@@ -78,7 +78,7 @@ class LostSubmitLookup:
         )
         return LookupTimes.for_submit(entry.model, entry.sent_at, accepted_until)
 
-    def _take_over(self, request: JobRequest, now: float) -> JournalEntry:
+    def _take_over_intent(self, request: JobRequest, now: float) -> JournalEntry:
         """Return the intent that is in doubt, after it was written down as this try's own.
 
         An earlier try that is still alive somewhere finds this, and stops. Where tries in between left no entry,

@@ -212,14 +212,16 @@ async def _read_tiles(api: AirflowApi, tasks: list[dict[str, Any]], *, with_fiel
     :param with_fields: show what a job without a result was asked for, too.
     """
     first_of_dags = {task["dag_id"]: task for task in reversed(tasks) if task.get("state") == "success"}
-    await asyncio.gather(*(_read_xcom(api, task) for task in first_of_dags.values()))  # what it may read of which DAG
-    values = await asyncio.gather(*(_read_xcom(api, task) for task in tasks))
+    await asyncio.gather(
+        *(_read_result_or_waiting_job(api, task) for task in first_of_dags.values())
+    )  # what it may read of which DAG
+    values = await asyncio.gather(*(_read_result_or_waiting_job(api, task) for task in tasks))
     if with_fields:
         tasks = await asyncio.gather(*(_add_rendered_fields(api, task) for task in tasks))
     return list(map(make_tile, tasks, values))
 
 
-async def _read_xcom(api: AirflowApi, task: dict[str, Any]) -> Any:
+async def _read_result_or_waiting_job(api: AirflowApi, task: dict[str, Any]) -> Any:
     """Return what a task returned if it succeeded, else what it pushed about the job that it waits for."""
     try:
         if task.get("state") == "success":

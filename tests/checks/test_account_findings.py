@@ -11,7 +11,7 @@ from airflow_provider_runway.checks.account_findings import (
     Answer,
     Finding,
     Level,
-    Verdict,
+    LostSubmitVerdict,
     decide_if_lost_submit_can_be_found,
     get_exit_code,
     list_findings,
@@ -141,7 +141,10 @@ def test_the_exit_code(subtests: pytest.Subtests) -> None:
         (Level.PROBLEM, Answer.YES, 1),
     ):
         with subtests.test(level=level, answer=answer, code=code):
-            assert get_exit_code([Finding("key", Level.OK, ""), Finding("x", level, "")], Verdict(answer, "")) == code
+            assert (
+                get_exit_code([Finding("key", Level.OK, ""), Finding("x", level, "")], LostSubmitVerdict(answer, ""))
+                == code
+            )
 
 
 def test_the_summary_names_what_a_user_must_know() -> None:

@@ -21,8 +21,8 @@ from airflow_provider_runway.links.runway import (
     RunwayConsoleLink,
     RunwayVideoLink,
     RunwayVideosPageLink,
+    add_links_for_xcom,
     hide_links,
-    show_link,
 )
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
@@ -101,7 +101,7 @@ def test_a_links_url_replaces_an_earlier_one() -> None:
     task = make_operator()
     hide_links(task)
     for url in ("https://a.example/1.mp4", "https://a.example/2.mp4", None, ""):
-        show_link(task, "output_url", url)
+        add_links_for_xcom(task, "output_url", url)
     assert [link.url for link in task.operator_extra_links] == ["https://a.example/2.mp4"]
 
 

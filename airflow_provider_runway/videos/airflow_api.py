@@ -114,7 +114,7 @@ class AirflowApi:
     async def get_result(self, task: Mapping[str, Any]) -> Any:
         """Return what a succeeded task instance returned.
 
-        Airflow lets somebody read all XComs of a DAG or none. So once it has let the caller read one of this DAG, in
+        Airflow lets a caller read all XComs of a DAG or none. So once it has let the caller read one of this DAG, in
         this request, others come from the cache.
 
         :raises NotVisibleError: there is no result, or the caller may not read it.

@@ -1,4 +1,4 @@
-"""Keeps what finished tasks returned, because Airflow takes some 10 ms to answer for each of them."""
+"""Keeps what finished tasks returned, because Airflow takes some 10 ms to return each of them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ export AIRFLOW_HOME := $(CURDIR)/.airflow
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test matrix mutants docs docs-tables demo emulator build \
+.PHONY: help env lint types unit unit-2.11 browser integration chaos cluster test test-all matrix mutants docs docs-tables demo emulator build \
 	check-wheel constraints demo-image screenshots clean distclean
 
 help: ## List the targets
@@ -97,7 +97,7 @@ $(VENV_FAB)/.ready: setup.cfg constraints/airflow-3.3-fab.txt | $(UV)
 browser: ## Install the browser of the tests (Debian's Chromium; skipped with a message elsewhere)
 	@bash tools/install_chromium.sh
 
-# These tests mostly wait. Two cores carry three workers, each with an Airflow of its own.
+# These tests mostly wait. Each worker has an Airflow of its own.
 integration: env $(VENV_2)/.ready $(VENV_FAB)/.ready browser ## Run the tests that start a real Airflow, 3.3 and 2.11
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
 
@@ -113,7 +113,9 @@ $(VENV_CLUSTER)/.ready: setup.cfg constraints/cluster.txt | $(UV)
 cluster: $(VENV_CLUSTER)/.ready ## Kill all parts of a Celery cluster by turns while 600 jobs run (needs PostgreSQL and Redis)
 	@PYTHONPATH=tools $(VENV_CLUSTER)/bin/python tools/cluster_chaos.py $(ARGS)
 
-test: lint types docs unit unit-2.11 integration ## Run all checks and tests except chaos
+test: lint types docs unit ## Run all checks, and the tests that start no Airflow, on 3.3
+
+test-all: test unit-2.11 integration chaos check-wheel ## Run everything that CI runs (about an hour)
 
 matrix: env ## Run the unit tests on each Airflow and Python that is supported, and write docs/versions.md (ARGS: rows, such as 3.1)
 	@$(BIN)/python tools/matrix.py --uv $(UV) $(ARGS)

@@ -58,7 +58,7 @@ def test_a_batch_killed_at_each_point_pays_once_and_delivers(
     tmp_path: Path, plan: KillPlan, emulator: EmulatorProcess, is_airflow2: bool
 ) -> None:
     if is_airflow2 and not (VENV_2 / "bin" / "airflow").exists():
-        pytest.skip("no .venv-2.11: `make test` makes it")
+        pytest.skip("no .venv-2.11: `make unit-2.11` makes it")
     EmulatorControl(emulator.url).reset()
     add_job_of_account(emulator)
     plan.write({"generate[-1]": dict.fromkeys(BATCH_POINTS, 1)})

@@ -59,7 +59,7 @@ def test_jobs_that_wait_while_the_database_is_down_all_end_at_the_first_try(
     tmp_path: Path, database: tuple[str, str], venv: str
 ) -> None:
     if not (ROOT / venv / "bin" / "airflow").exists():
-        pytest.skip(f"no {venv}: `make test` makes it")
+        pytest.skip(f"no {venv}: `make unit-2.11` makes it")
     database_name, database_url = database
     with (
         Emulator(time_scale=1.0) as emulator,

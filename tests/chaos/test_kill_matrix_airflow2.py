@@ -18,7 +18,7 @@ POINTS = (BEFORE_POST, BEFORE_RESPONSE, BEFORE_DEFERRAL, BEFORE_RESULT)
 
 
 pytestmark = [
-    pytest.mark.skipif(not (VENV_2 / "bin" / "airflow").exists(), reason="no .venv-2.11: `make test` makes it"),
+    pytest.mark.skipif(not (VENV_2 / "bin" / "airflow").exists(), reason="no .venv-2.11: `make unit-2.11` makes it"),
     pytest.mark.timeout(700),
 ]
 

@@ -76,7 +76,9 @@ def airflow(
 def airflow2(tmp_path_factory: pytest.TempPathFactory, runway_default: str, bucket: Bucket) -> Iterator[LocalAirflow]:
     """A running Airflow 2.11 with those DAGs of these tests that it runs, too."""
     if not (VENV_2 / "bin" / "airflow").exists():
-        pytest.skip("no .venv-2.11, so nothing was tested on 2.11: `make unit-2.11` makes it where there is a Python for it")
+        pytest.skip(
+            "no .venv-2.11, so nothing was tested on 2.11: `make unit-2.11` makes it where there is a Python for it"
+        )
     folder = tmp_path_factory.mktemp("dags-2.11")
     for name in ("batching.py", "mapping.py", "waiting.py"):
         (folder / name).symlink_to(Path(__file__).parent / "dags" / name)

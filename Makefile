@@ -76,9 +76,8 @@ lint: env ## Check style and formatting
 types: env ## Check types, strictly
 	@$(BIN)/mypy
 
-# These tests mostly wait, so that two cores carry three workers.
 unit: env ## Run the unit tests on Airflow 3.3
-	@$(BIN)/pytest -q -n 3 $(NOT_SLOW) $(ARGS)
+	@$(BIN)/pytest -q -n 2 $(NOT_SLOW) $(ARGS)
 
 unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 	@if test -x $(VENV_2)/bin/pytest; then \

@@ -89,7 +89,9 @@ class RunwayBatchTrigger(BaseTrigger):
             await run_in_thread(folder.write, self.outcomes_file, b"".join(lines.values()))
 
         progress = Progress.from_json(self.progress)
-        wait = WaveWait(self.runway_conn_id, jobs, progress, self.wake_at, self.try_number, save, self.log)
+        # No event may come before that anyway, so the jobs are polled until then.
+        wake_at = max(self.wake_at, time.time() + get_timing().min_wait_s)
+        wait = WaveWait(self.runway_conn_id, jobs, progress, wake_at, self.try_number, save, self.log)
         end = await wait.run()
         return {
             "status": "wave",

@@ -127,7 +127,7 @@ def find_lost_submits(
             shift_to_api_clock(lost, offset_s),
             window,
             now,
-            is_readable=rows_by_seed.has_complete_row,
+            is_readable=rows_by_seed.has_identifiable_row,
         )
         for lost, window in submits
     ]

@@ -92,10 +92,10 @@ class RowsBySeed:
         self._rows = list(rows)
         self._positions: dict[int | None, list[int]] = {}
         #: Whether any row was complete, so that the history is one that can be read.
-        self.has_complete_row = False
+        self.has_identifiable_row = False
         for position, row in enumerate(self._rows):
             self._positions.setdefault(row.seed, []).append(position)
-            self.has_complete_row = self.has_complete_row or row.is_identifiable
+            self.has_identifiable_row = self.has_identifiable_row or row.is_identifiable
 
     def select(self, lost: LostSubmit) -> list[HistoryRow]:
         """Return the rows that can be this submit's by their seed, in their order."""

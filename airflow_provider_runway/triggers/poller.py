@@ -155,7 +155,7 @@ class Poller:
         now = asyncio.get_running_loop().time()
         due_times: DueTimes
         if job.is_completed:
-            # One request is left. A wait that breaks off before it repeats the others.
+            # One request is left. If the wait ends before it is sent, the next wait polls the status again.
             due_times = [BEFORE_ALL_OTHERS] * len(POLL_COSTS_S)
         else:
             max_gap_s = self._compute_max_gap_s(job, now)

@@ -195,7 +195,7 @@ def test_ten_thousand_rows_are_checked_in_bounded_memory(tmp_path: Path, image_f
 
 
 def write_rows(path: Path, count: int) -> Path:
-    """Write rows of more than 1,000 bytes in the format of the path's ending."""
+    """Write rows of more than 1,000 bytes in the format of the path's suffix."""
     rows = ({**GOOD, "custom_id": f"shoe-{number}", "prompt_text": "x" * 1000} for number in range(count))
     with path.open("w", newline="") as file:
         if path.suffix == ".csv":
@@ -219,12 +219,12 @@ def measure_peak(path: Path, count: int) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "csv"])
-def test_of_a_checked_row_only_its_name_and_a_number_are_kept(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_of_a_checked_row_only_its_name_and_a_number_are_kept(tmp_path: Path, suffix: str) -> None:
     few, many = 2_000, 10_000
-    measure_peak(write_rows(tmp_path / f"first.{ending}", 10), 10)  # modules are imported on the way
-    peak_of_few = measure_peak(write_rows(tmp_path / f"few.{ending}", few), few)
-    peak_of_many = measure_peak(write_rows(tmp_path / f"many.{ending}", many), many)
+    measure_peak(write_rows(tmp_path / f"first.{suffix}", 10), 10)  # modules are imported on the way
+    peak_of_few = measure_peak(write_rows(tmp_path / f"few.{suffix}", few), few)
+    peak_of_many = measure_peak(write_rows(tmp_path / f"many.{suffix}", many), many)
     assert (peak_of_many - peak_of_few) / (many - few) < 250
     assert peak_of_many < 1.8 * peak_of_few
 

@@ -1,4 +1,4 @@
-"""The journal of a batch: many files are merged into one that means the same, whoever else writes meanwhile."""
+"""The journal of a batch: many files are merged into one that means the same, also while another execution writes."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow.serialization import serialized_objects
 from airflow_runtime import TaskInstance, run_task
 from batches import make_batch, make_rows
+from link_xcoms import IS_AIRFLOW_3
 
 from airflow_provider_runway.compat import AirflowFailException
 from airflow_provider_runway.emulator import Emulator
@@ -19,27 +20,7 @@ from airflow_provider_runway.links.batch import RunwayResultsLink, make_console_
 from airflow_provider_runway.links.runway import CONSOLE_URL
 from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 
-try:
-    from airflow.sdk.execution_time.xcom import XCom
-
-    IS_AIRFLOW_3 = True
-except ImportError:
-    from airflow.models.xcom import XCom
-
-    IS_AIRFLOW_3 = False
-
-
-@pytest.fixture(autouse=True)
-def xcom_reads(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of XComs that links read. Airflow's XCom table needs a database, so the task instance stands in."""
-    reads = []
-
-    def get_value(*, ti_key: TaskInstance, key: str) -> Any:
-        reads.append(key)
-        return ti_key.xcom(key)
-
-    monkeypatch.setattr(XCom, "get_value", get_value)
-    return reads
+pytestmark = pytest.mark.usefixtures("xcom_reads")
 
 
 def list_links(task: Any, ti: TaskInstance) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow.serialization import serialized_objects
 from airflow_runtime import TaskInstance, run_task
+from link_xcoms import IS_AIRFLOW_3
 from tasks import make_operator, make_sensor
 
 from airflow_provider_runway.compat import AirflowFailException, BaseOperatorLink, has_plugin_pages
@@ -27,14 +28,7 @@ from airflow_provider_runway.links.runway import (
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 
-try:
-    from airflow.sdk.execution_time.xcom import XCom
-
-    IS_AIRFLOW_3 = True
-except ImportError:
-    from airflow.models.xcom import XCom
-
-    IS_AIRFLOW_3 = False
+pytestmark = pytest.mark.usefixtures("xcom_reads")
 
 #: The links of a task on this Airflow; the provider info names the last one on every Airflow.
 LINKS = [RunwayVideoLink, RunwayConsoleLink, *([RunwayVideosPageLink] if has_plugin_pages() else [])]
@@ -45,19 +39,6 @@ def list_links(task: Any, ti: TaskInstance) -> dict[str, str]:
     links = {link.xcom_key: link.get_link(task, ti_key=ti) for link in task.operator_extra_links}
     links.pop("_link_runway_videos_page", None)  # has tests of its own
     return links
-
-
-@pytest.fixture(autouse=True)
-def xcom_reads(ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of XComs that links read. Airflow's XCom table needs a database, so the task instance stands in."""
-    reads = []
-
-    def get_value(*, ti_key: TaskInstance, key: str) -> Any:
-        reads.append(key)
-        return ti_key.xcom(key)
-
-    monkeypatch.setattr(XCom, "get_value", get_value)
-    return reads
 
 
 def test_a_finished_task_has_both_links(ti: TaskInstance, connection: str, quick: None) -> None:

@@ -77,11 +77,11 @@ types: env ## Check types, strictly
 	@$(BIN)/mypy
 
 unit: env ## Run the unit tests on Airflow 3.3
-	@$(BIN)/pytest -q -n 2 $(NOT_SLOW) $(ARGS)
+	@$(BIN)/pytest -q -n 4 $(NOT_SLOW) $(ARGS)
 
 unit-2.11: $(VENV_2)/.ready ## Run the unit tests on Airflow 2.11
 	@if test -x $(VENV_2)/bin/pytest; then \
-		AIRFLOW_HOME=$(CURDIR)/.airflow-2.11 $(VENV_2)/bin/pytest -q -n 2 $(NOT_SLOW) $(ARGS); \
+		AIRFLOW_HOME=$(CURDIR)/.airflow-2.11 $(VENV_2)/bin/pytest -q -n 4 $(NOT_SLOW) $(ARGS); \
 	else \
 		echo "SKIPPED: found no Python 3.11 or 3.12, which Airflow 2.11 needs: nothing was tested on 2.11"; \
 	fi

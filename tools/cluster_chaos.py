@@ -4,7 +4,7 @@ The cluster has two schedulers, two triggerers, two Celery workers, an api-serve
 with a PostgreSQL database and a Redis database of its own. The emulator serves the jobs. Components are killed with
 SIGKILL by turns, and started again at once, until all jobs have ended.
 
-    python tools/cluster_chaos.py [--jobs 300] [--rows 300] [--seed 1] [--time-scale 0.3]
+    python tools/cluster_chaos.py [--jobs 300] [--rows 300] [--pause 25] [--seed 1] [--time-scale 0.3]
 
 Exit code 0: each job was billed once, and its own output was delivered. 1: not so. 2: a server is missing.
 """
@@ -34,6 +34,9 @@ from local_airflow.temporary_databases import (
 
 #: The order in which the components are killed.
 KILL_ORDER = ("worker", "triggerer", "scheduler", "worker-2", "triggerer-2", "scheduler-2")
+#: Tasks that are queued or run at a time. A task that is queued for longer than `task_queued_timeout` loses its try, so
+#: these are not many more than the 8 that the two workers run.
+PARALLELISM = 16
 MAX_RUN_S = 3600
 DAG = """
 from datetime import datetime, timedelta, timezone
@@ -66,10 +69,10 @@ cluster_jobs()
 """
 
 
-def choose_components(rng: random.Random) -> Iterator[tuple[str, float]]:
+def choose_components(rng: random.Random, mean_pause_s: float) -> Iterator[tuple[str, float]]:
     """Yield the components by turns, and the pause before each is killed, for ever."""
     for component in itertools.cycle(KILL_ORDER):
-        yield component, rng.uniform(8, 16)
+        yield component, rng.uniform(mean_pause_s * 2 / 3, mean_pause_s * 4 / 3)
 
 
 def collect_results(airflow: LocalAirflow, run: Run, jobs: int, rows: int) -> dict[str, dict[str, Any]]:
@@ -113,14 +116,14 @@ def run_cluster(options: argparse.Namespace, database_url: str, broker_url: str)
                 env=env,
                 executor="CeleryExecutor",
                 database_url=database_url,
-                parallelism=64,
+                parallelism=PARALLELISM,
                 heartbeat_timeout_s=30,
                 start_timeout_s=300,
                 copies={"scheduler": 2, "triggerer": 2, "worker": 2},
             ) as airflow:
                 started_at = time.monotonic()
                 run = airflow.trigger("cluster_jobs")
-                with kill_components(airflow, choose_components(random.Random(options.seed))) as killed:
+                with kill_components(airflow, choose_components(random.Random(options.seed), options.pause)) as killed:
                     state = airflow.wait_for_run(run, timeout_s=MAX_RUN_S)
                 took_s = time.monotonic() - started_at
                 results = collect_results(airflow, run, options.jobs, options.rows)
@@ -168,6 +171,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=300, help="rows of the batch")
     parser.add_argument("--requests-per-minute", type=int, default=1000, help="requests a minute that the key allows")
     parser.add_argument("--time-scale", type=float, default=0.3, help="1.0: jobs take as long as Segmind's")
+    parser.add_argument("--pause", type=float, default=25.0, help="seconds between two kills, on average")
     parser.add_argument("--seed", type=int, default=1, help="of the pauses between the kills")
     options = parser.parse_args()
     try:

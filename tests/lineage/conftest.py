@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from task_fixtures import gateway, has_state_store, logged, quick, ti  # noqa: F401
+from task_fixtures import gateway, has_state_store, lineage_collector, logged, quick, ti  # noqa: F401
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-from airflow.providers.common.compat import sdk
-from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow_runtime import TaskInstance, run_task
 from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
@@ -100,11 +98,9 @@ def test_a_refused_upload_names_the_paid_job_and_may_be_retried(
     assert gateway.ledger()["posts"] == 1
 
 
-def test_the_stored_file_is_reported_as_lineage(bucket: Any, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    collector = sdk.HookLineageCollector()
-    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector, raising=False)
+def test_the_stored_file_is_reported_as_lineage(bucket: Any, ti: TaskInstance, lineage_collector: Any) -> None:
     run_task(partial(make_operator, output_path="s3://aws_default@videos/clip.mp4"), ti)
-    collected = get_hook_lineage_collector().collected_assets  # type: ignore[no-untyped-call]
+    collected = lineage_collector.collected_assets
     assert [output.asset.uri for output in collected.outputs] == ["s3://videos/clip.mp4"]
 
 

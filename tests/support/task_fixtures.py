@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,7 +21,7 @@ from airflow_provider_runway.segmind.timing import Timing
 #: The gap between two polls of a job.
 GAP_S = 0.03
 
-__all__ = ["gateway", "has_state_store", "logged", "quick", "ti"]
+__all__ = ["gateway", "has_state_store", "lineage_collector", "logged", "quick", "ti"]
 
 
 @pytest.fixture
@@ -69,3 +70,21 @@ def ti() -> TaskInstance:
 def has_state_store(request: pytest.FixtureRequest) -> bool:
     """Does Airflow keep state across tries?"""
     return bool(request.param)
+
+
+@pytest.fixture
+def lineage_collector(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A collector that collects: Airflow's own does so only where a lineage backend is installed."""
+    from airflow.providers.common.compat import sdk
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    try:
+        lineage = import_module("airflow.sdk.lineage")  # 3.2 and newer
+    except ImportError:
+        lineage = import_module("airflow.lineage.hook")
+    collector = lineage.HookLineageCollector()
+    # Newer releases of common-compat find it on their own `sdk`; older ones ask Airflow each time. This one comes first:
+    # what it replaces is found by a look at the other.
+    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector, raising=False)
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    return get_hook_lineage_collector()  # type: ignore[no-untyped-call]

@@ -83,8 +83,8 @@ def lineage_collector(monkeypatch: pytest.MonkeyPatch) -> Any:
     except ImportError:
         lineage = import_module("airflow.lineage.hook")
     collector = lineage.HookLineageCollector()
-    # Newer releases of common-compat find it on their own `sdk`; older ones ask Airflow each time. This one comes first:
-    # what it replaces is found by a look at the other.
+    # Newer releases of common-compat find it on their own `sdk`; older ones ask Airflow each time. `sdk` comes first:
+    # what is replaced there is found by a look at the other.
     monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector, raising=False)
     monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
     return get_hook_lineage_collector()  # type: ignore[no-untyped-call]

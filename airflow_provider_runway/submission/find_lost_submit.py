@@ -36,6 +36,7 @@ class LookupTimes:
     :param accepted_until: until when the gateway can have accepted the submit.
     :param settled_at: from when on a missing row means that there is no job.
     :param give_up_at: from when on nothing more is expected of rows that are incomplete, or of a history that is down.
+        Another job's row that appeared later is waited for until its own job must have ended.
     """
 
     sent_from: float
@@ -49,6 +50,16 @@ class LookupTimes:
         lag_s = get_timing().history_lag_s
         settled_at = accepted_until + max_latency_s(model) + lag_s
         return cls(sent_from, accepted_until, settled_at, settled_at + lag_s)
+
+    def may_be_completed(self, row: HistoryRow, api_now: float) -> bool:
+        """Can an incomplete row still get what it lacks? So it is until its job must have ended and the row landed.
+
+        A row that is vague about its time is taken for an old one: it must not hold up the verdict for hours.
+
+        :param api_now: epoch seconds of the API's clock.
+        """
+        landed_after_s = self.settled_at - self.accepted_until
+        return row.created_between is not None and api_now < row.created_between[0] + landed_after_s
 
     def next_lookup_at(self, now: float) -> float:
         """Return when to ask again: less and less often, and at the times at which something is decided.
@@ -127,6 +138,7 @@ def find_lost_submits(
             shift_to_api_clock(lost, offset_s),
             window,
             now,
+            api_now=now + offset_s,
             is_readable=rows_by_seed.has_identifiable_row,
         )
         for lost, window in submits
@@ -134,11 +146,12 @@ def find_lost_submits(
 
 
 def judge_search(
-    search: HistorySearch, lost: LostSubmit, window: LookupTimes, now: float, *, is_readable: bool
+    search: HistorySearch, lost: LostSubmit, window: LookupTimes, now: float, *, api_now: float, is_readable: bool
 ) -> LookupResult:
     """Return what one search of the history proves about one submit.
 
     :param search: its rows may lack those that are another submit's by their seed.
+    :param api_now: ``now`` on the API's clock.
     :param is_readable: whether any row of the whole search was complete.
     """
     matched = match_rows(search.rows, lost)
@@ -155,6 +168,9 @@ def judge_search(
     if not is_settled:
         return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still appear", asked_at=now)
     if doubtful := (*matched.alone, *matched.unlikely, *matched.unclear):
+        # A busy account always has rows of jobs that still run. A lookup that meets one is no reason to give up.
+        if is_readable and any(window.may_be_completed(row, api_now) for row in matched.unclear):
+            waiting = HistoryLookup.NOT_SETTLED
         return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
     if search.unreadable_count:
         return LookupResult(waiting, why=f"{search.unreadable_count} rows cannot be read", asked_at=now)

@@ -102,11 +102,12 @@ class LostSubmitLookup:
         """Return the error that says when to ask the history again."""
         entry = self._journal.get_entry()
         window = self._make_window(entry)
-        retry_at = window.next_lookup_at(lookup.asked_at)
+        is_early = lookup.asked_at < window.settled_at
+        until = f"before {format_timestamp(window.settled_at)}" if is_early else "until it does"
         return HistoryNotSettledError(
             f"A submit of model {entry.model} may have become a job, and the account's history does not tell yet: "
-            f"{lookup.why}. Nothing is sent before {format_timestamp(window.settled_at)}.",
-            retry_at=retry_at,
+            f"{lookup.why}. Nothing is sent {until}.",
+            retry_at=window.next_lookup_at(lookup.asked_at),
         )
 
 

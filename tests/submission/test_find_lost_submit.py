@@ -151,6 +151,32 @@ def test_what_cannot_be_read_or_matched_is_waited_for_and_never_proves_absence(s
             assert why in given_up.why
 
 
+def test_rows_of_other_jobs_that_still_run_are_waited_for_until_those_have_ended() -> None:
+    """A busy account always has such rows. A lookup that comes late and meets one must not fail the task for good."""
+
+    def ask_with_row_of(row_age_s: float, asked_at_s: float, **fields: Any) -> HistoryLookup:
+        young = make_row("young", row_age_s, request_body=None, model_status="PROCESSING", **fields)
+        return ask_once([ANOTHER_JOB, young], asked_at_s).history
+
+    landed_after_s = SETTLED_S - 100
+    assert ask_with_row_of(SETTLED_S + 30, GIVE_UP_S + 60) is HistoryLookup.NOT_SETTLED
+    assert ask_with_row_of(SETTLED_S + 30, SETTLED_S + 29 + landed_after_s) is HistoryLookup.NOT_SETTLED
+    assert ask_with_row_of(SETTLED_S + 30, SETTLED_S + 31 + landed_after_s) is HistoryLookup.UNCLEAR
+    assert ask_with_row_of(SETTLED_S + 700, GIVE_UP_S + 800) is HistoryLookup.ABSENT, "too young to be of the submit"
+    assert ask_with_row_of(5, GIVE_UP_S) is HistoryLookup.UNCLEAR
+    assert ask_with_row_of(0, GIVE_UP_S, model_created=None) is HistoryLookup.UNCLEAR
+    alone = make_row("young", SETTLED_S + 30, request_body=None)
+    assert ask_once([alone], GIVE_UP_S).history is HistoryLookup.UNCLEAR, "this history may never tell more"
+
+
+@pytest.mark.parametrize("clock_ahead_s", [-300.0, 300.0])
+def test_a_row_is_as_old_as_the_clock_of_the_api_says(clock_ahead_s: float) -> None:
+    young = make_row("young", SETTLED_S + clock_ahead_s, request_body=None)
+    history = History(lambda _: [ANOTHER_JOB, young], clock_ahead_s=clock_ahead_s)
+    assert history.ask(2 * SETTLED_S - 100 - 1).history is HistoryLookup.NOT_SETTLED
+    assert history.ask(2 * SETTLED_S - 100 + 1).history is HistoryLookup.UNCLEAR
+
+
 def test_a_history_that_may_hold_more_rows_than_it_sends_never_proves_absence() -> None:
     history = History(lambda _: [ANOTHER_JOB], ignores_pages=True)
     assert history.ask(SETTLED_S).history is HistoryLookup.NOT_SETTLED

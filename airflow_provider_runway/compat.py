@@ -99,6 +99,7 @@ __all__ = [
     "is_asset_alias",
     "is_connection_missing",
     "is_storage_path",
+    "log_rendered_fields",
     "make_asset",
     "make_cli_group",
     "make_operator_lineage",
@@ -334,6 +335,14 @@ def get_config(section: str, option: str) -> str | None:
 
     value: str | None = conf.get(section, option, fallback=None)
     return value or None
+
+
+def log_rendered_fields(operator: BaseOperator) -> None:
+    """Log an operator's rendered fields, as Airflow's own ``dry_run`` does. Airflow 3.0 alone has none."""
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    if hasattr(BaseOperator, "dry_run"):
+        BaseOperator.dry_run(operator)
 
 
 def report_read_file(hook: BaseHook, uri: str) -> None:

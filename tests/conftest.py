@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ os.environ["AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY"] = "True"  # Airflow 2.11 
 
 from airflow_provider_runway.emulator import Emulator
 
+AIRFLOW_RELEASE = tuple(map(int, version("apache-airflow").split(".")[:2]))
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +36,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AIRFLOW_CONN_") or name.lower().endswith("_proxy") or name == "SEGMIND_API_KEY":
             monkeypatch.delenv(name)
-    if find_spec("airflow.sdk") is None:  # Airflow 2 asks its database for connections, and these tests have none
+    if AIRFLOW_RELEASE < (3, 1):  # it asks its database for connections, and these tests have none
         monkeypatch.setattr("airflow.secrets.metastore.MetastoreBackend.get_connection", lambda *_, **__: None)
 
 

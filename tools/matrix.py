@@ -54,8 +54,8 @@ def as_of(date: str) -> dict[str, object]:
 
     A few packages may be newer than that: the tests' own tools, and the common-compat that the package needs.
     """
-    newer = {"pytest": "2026-11-25", "pytest-asyncio": "2026-04-15", "segmind": "2026-11-25"}
-    newer["apache-airflow-providers-common-compat"] = "2026-04-15"
+    newer = {"pytest": "2026-11-25", "pytest-asyncio": "2026-11-25", "anyio": "2026-11-25"}
+    newer |= {"segmind": "2026-11-25", "apache-airflow-providers-common-compat": "2026-04-15"}
     exempt = [f"--exclude-newer-package={name}={max(day, date)}" for name, day in newer.items()]
     return {"libraries": f"of {date}", "options": (f"--exclude-newer={date}", *exempt)}
 

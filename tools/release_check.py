@@ -27,7 +27,8 @@ ENDS = {"3.3": (sys.executable,), "2.11": (sys.executable, "python3.12", "python
 #: Licences that a dependency may have, beside combinations of them. Another one is looked at before a release.
 #: "Artistic" is the one to choose for text-unidecode, which Airflow brings and which offers the GPL, too.
 KNOWN_LICENCES = re.compile(
-    r"apache|artistic|mit\b|bsd|isc|psf|python software|mpl|mozilla|lgpl|unlicense|zlib|0bsd|cc0|hpnd|zpl|public domain",
+    r"apache|artistic|mit\b|bsd|isc|psf|python software|mpl|mozilla|lgpl|unlicense|zlib|0bsd|cc0|hpnd|zpl"
+    r"|public domain",
     re.IGNORECASE,
 )
 

@@ -145,26 +145,26 @@ class LostRowFinder:
         entry = state.entry
         if entry is None:
             raise LookupError("a submit in doubt was not written down")
-        window = LookupTimes.for_submit(entry.model, entry.sent_at, get_accepted_until(entry, self._hook.settings))
+        times = LookupTimes.for_submit(entry.model, entry.sent_at, get_accepted_until(entry, self._hook.settings))
         lost = describe_lost_submit(
             request,
             entry,
-            latest_row_at=window.settled_at,
+            latest_row_at=times.settled_at,
             try_number=self._attempt.try_number,
             sibling_ids=self._known_ids,
         )
-        return lost, window
+        return lost, times
 
     def _look_up(
         self, group: Sequence[tuple[BatchRow, RowState, JobRequest, LostSubmit, LookupTimes]], now: float
     ) -> list[LostRow]:
         transport = self._hook.get_conn()
-        submits = [(lost, window) for *_, lost, window in group]
+        submits = [(lost, times) for *_, lost, times in group]
         lookups = transport.run(
             find_lost_submits(transport.settings.base_urls, submits, self._hook.policy, now), self._log
         )
         found = []
-        for (row, state, request, _, window), lookup in zip(group, lookups, strict=True):
+        for (row, state, request, _, times), lookup in zip(group, lookups, strict=True):
             if lookup.row is not None and state.entry is not None:
                 state.entry = adopt_row(
                     state.entry,
@@ -182,7 +182,7 @@ class LostRowFinder:
                         ", ".join(lookup.others),
                     )
             is_settled = lookup.history is not HistoryLookup.NOT_SETTLED
-            retry_at = now if is_settled else window.next_lookup_at(lookup.asked_at)
+            retry_at = now if is_settled else times.next_lookup_at(lookup.asked_at)
             found.append(LostRow(row, state, lookup, retry_at))
         return found
 

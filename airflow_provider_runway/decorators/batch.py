@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
 from airflow_provider_runway.compat import (
-    BaseOperator,
     DecoratedOperator,
     call_decorated_function,
+    log_rendered_fields,
     task_decorator_factory,
 )
 from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
@@ -72,7 +72,7 @@ class _RunwayBatchDecoratedOperator(DecoratedOperator, RunwayGenerateBatchOperat
 
     def dry_run(self) -> None:
         """Log the rendered fields. There is no estimate, because the rows are known only when the function has run."""
-        BaseOperator.dry_run(self)
+        log_rendered_fields(self)
         self.log.info("No estimate: the rows are known when the function has run. estimate_only=True runs it.")
 
     @contextmanager

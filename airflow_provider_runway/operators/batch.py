@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.compat import BaseOperator, make_unrendered
+from airflow_provider_runway.compat import BaseOperator, log_rendered_fields, make_unrendered
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
@@ -189,7 +189,7 @@ class RunwayGenerateBatchOperator(OpenLineageMethods, BaseOperator):
 
     def dry_run(self) -> None:
         """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
-        super().dry_run()
+        log_rendered_fields(self)
         try:
             self._estimate()
         except RunwayError as problem:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_runway.airflow_errors import raise_as_airflow_errors
-from airflow_provider_runway.compat import BaseOperator
+from airflow_provider_runway.compat import BaseOperator, log_rendered_fields
 from airflow_provider_runway.exceptions import RunwayError
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_runway.hooks.runway import RunwayHook
@@ -232,7 +232,7 @@ class RunwayGenerateOperator(OpenLineageMethods, BaseOperator):
 
     def dry_run(self) -> None:
         """Log the rendered fields, as every operator does, and the estimate. Sends nothing."""
-        super().dry_run()
+        log_rendered_fields(self)
         try:
             self._estimate()
         except RunwayError as problem:

@@ -1,6 +1,6 @@
 """Finds out from the account's history whether a lost submit became a job. A flow without I/O, for either transport.
 
-It concludes that nothing was accepted only where the history was shown to be readable, every row of the window is
+It concludes that nothing was accepted only where the history was shown to be readable, every row of that time is
 surely another job's, and the row would be there by now. In every other case it says so, and nothing more is paid.
 """
 
@@ -46,7 +46,7 @@ class LookupTimes:
 
     @classmethod
     def for_submit(cls, model: str, sent_from: float, accepted_until: float) -> LookupTimes:
-        """Return the window of a submit that was sent and accepted between two times, if at all."""
+        """Return the times of a submit that was sent and accepted between two times, if at all."""
         lag_s = get_timing().history_lag_s
         settled_at = accepted_until + max_latency_s(model) + lag_s
         return cls(sent_from, accepted_until, settled_at, settled_at + lag_s)
@@ -95,7 +95,7 @@ def max_latency_s(model: str) -> float:
 def find_lost_submit(
     base_urls: BaseUrls,
     lost: LostSubmit,
-    window: LookupTimes,
+    times: LookupTimes,
     policy: RetryPolicy,
     now: float,
     pauses_s: Sequence[float] = (),
@@ -107,7 +107,7 @@ def find_lost_submit(
     """
     remaining = list(pauses_s)
     while True:
-        (result,) = yield from find_lost_submits(base_urls, [(lost, window)], policy, now)
+        (result,) = yield from find_lost_submits(base_urls, [(lost, times)], policy, now)
         if result.history is not HistoryLookup.NOT_SETTLED or not remaining:
             return result
         now = yield from run_step(SleepStep(remaining.pop(0), "The history has no row of this submit yet."))
@@ -121,32 +121,32 @@ def find_lost_submits(
     :param submits: at least one; their times are those of our clock.
     :param now: epoch seconds.
     """
-    sent_from = min(window.sent_from for _, window in submits)
-    give_up_at = max(window.give_up_at for _, window in submits)
+    sent_from = min(times.sent_from for _, times in submits)
+    give_up_at = max(times.give_up_at for _, times in submits)
     try:
         # Without a filter by model: nothing is known of how the history writes a model's name.
         query = HistoryQuery.from_timestamps(sent_from, max(sent_from, min(now, give_up_at)))
         oldest = sent_from - PAGES_MARGIN_S
         search = yield from search_history(base_urls, query, policy, since=oldest, with_page_zero=True)
     except RunwayError as problem:
-        return [judge_failed_search(problem, window, now) for _, window in submits]
+        return [judge_failed_search(problem, times, now) for _, times in submits]
     offset_s = search.clock_offset_s or 0.0
     rows_by_seed = RowsBySeed(search.rows)
     return [
         judge_search(
             replace(search, rows=rows_by_seed.select(lost)),
             shift_to_api_clock(lost, offset_s),
-            window,
+            times,
             now,
             api_now=now + offset_s,
             is_readable=rows_by_seed.has_identifiable_row,
         )
-        for lost, window in submits
+        for lost, times in submits
     ]
 
 
 def judge_search(
-    search: HistorySearch, lost: LostSubmit, window: LookupTimes, now: float, *, api_now: float, is_readable: bool
+    search: HistorySearch, lost: LostSubmit, times: LookupTimes, now: float, *, api_now: float, is_readable: bool
 ) -> LookupResult:
     """Return what one search of the history proves about one submit.
 
@@ -155,8 +155,8 @@ def judge_search(
     :param is_readable: whether any row of the whole search was complete.
     """
     matched = match_rows(search.rows, lost)
-    is_settled = now >= window.settled_at
-    waiting = HistoryLookup.UNCLEAR if now >= window.give_up_at else HistoryLookup.NOT_SETTLED
+    is_settled = now >= times.settled_at
+    waiting = HistoryLookup.UNCLEAR if now >= times.give_up_at else HistoryLookup.NOT_SETTLED
     ours = matched.ours
     if not ours and len(matched.alone) == 1 and not matched.unclear:
         ours = matched.alone
@@ -169,7 +169,7 @@ def judge_search(
         return LookupResult(HistoryLookup.NOT_SETTLED, why="its row may still appear", asked_at=now)
     if doubtful := (*matched.alone, *matched.unlikely, *matched.unclear):
         # A busy account always has rows of jobs that still run. A lookup that meets one is no reason to give up.
-        if is_readable and any(window.may_be_completed(row, api_now) for row in matched.unclear):
+        if is_readable and any(times.may_be_completed(row, api_now) for row in matched.unclear):
             waiting = HistoryLookup.NOT_SETTLED
         return LookupResult(waiting, why=_describe_doubtful_rows(doubtful), asked_at=now)
     if search.unreadable_count:
@@ -186,11 +186,11 @@ def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
     return f"{len(rows)} of its rows may be this job's or another's ({names}{', …' if len(rows) > 3 else ''})"
 
 
-def judge_failed_search(problem: RunwayError, window: LookupTimes, now: float) -> LookupResult:
+def judge_failed_search(problem: RunwayError, times: LookupTimes, now: float) -> LookupResult:
     """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
     may_come = isinstance(problem, (NoUsableResponseError, NotFoundError))  # 404 may mean "no rows"
-    may_respond_later = may_come and now < window.give_up_at
-    if may_respond_later or now < window.accepted_until:
+    may_respond_later = may_come and now < times.give_up_at
+    if may_respond_later or now < times.accepted_until:
         return LookupResult(HistoryLookup.NOT_SETTLED, why=str(problem), asked_at=now)
     return LookupResult(HistoryLookup.UNCLEAR, why=str(problem), asked_at=now)
 

@@ -51,11 +51,11 @@ class LostSubmitLookup:
         """Ask the history what became of the intent in the journal, after this try has taken it over."""
         now = time.time()
         entry = self._take_over_intent(request, now)
-        window = self._make_window(entry)
+        times = self._make_lookup_times(entry)
         lost = describe_lost_submit(
             request,
             entry,
-            latest_row_at=window.settled_at,
+            latest_row_at=times.settled_at,
             try_number=self._attempt.try_number,
             sibling_ids=self._attempt.sibling_request_ids(),
         )
@@ -63,15 +63,15 @@ class LostSubmitLookup:
             "An earlier submit to %s may have become a job: searching the account's history for it. If it is not "
             "there at %s, it was not accepted.%s",
             entry.model,
-            format_timestamp(window.settled_at),
+            format_timestamp(times.settled_at),
             "" if self._attempt.journal is not None else _NO_JOURNAL_NOTE,
         )
         transport = self._hook.get_conn()
         pauses_s = () if self.submit_ended_at is None else _list_worker_pauses_s()
-        lookup = find_lost_submit(transport.settings.base_urls, lost, window, self._hook.policy, now, pauses_s)
+        lookup = find_lost_submit(transport.settings.base_urls, lost, times, self._hook.policy, now, pauses_s)
         return transport.run(lookup, self._log)
 
-    def _make_window(self, entry: JournalEntry) -> LookupTimes:
+    def _make_lookup_times(self, entry: JournalEntry) -> LookupTimes:
         """Return when the history can tell what became of the entry's submit."""
         accepted_until = (
             get_accepted_until(entry, self._hook.settings) if self.submit_ended_at is None else self.submit_ended_at
@@ -101,13 +101,13 @@ class LostSubmitLookup:
     def make_not_settled_error(self, lookup: LookupResult) -> HistoryNotSettledError:
         """Return the error that says when to ask the history again."""
         entry = self._journal.get_entry()
-        window = self._make_window(entry)
-        is_early = lookup.asked_at < window.settled_at
-        until = f"before {format_timestamp(window.settled_at)}" if is_early else "until it does"
+        times = self._make_lookup_times(entry)
+        is_early = lookup.asked_at < times.settled_at
+        until = f"before {format_timestamp(times.settled_at)}" if is_early else "until it does"
         return HistoryNotSettledError(
             f"A submit of model {entry.model} may have become a job, and the account's history does not tell yet: "
             f"{lookup.why}. Nothing is sent {until}.",
-            retry_at=window.next_lookup_at(lookup.asked_at),
+            retry_at=times.next_lookup_at(lookup.asked_at),
         )
 
 

@@ -24,7 +24,7 @@ from airflow_provider_runway.segmind.wait_outcome import OutcomeKind, WaitOutcom
 from airflow_provider_runway.sensors.runway import RunwayJobSensor
 from airflow_provider_runway.task_deferral import MAX_TRIGGER_FAILURES, TRIGGER_FAILED, TRIGGER_GRACE_S
 
-IS_AIRFLOW_3 = int(airflow_version.split(".")[0]) >= 3
+AIRFLOW_RELEASE = tuple(map(int, airflow_version.split(".")[:2]))
 
 pytestmark = pytest.mark.usefixtures("connection", "quick")
 
@@ -186,8 +186,8 @@ def test_soft_fail_skips_only_a_failed_job_or_a_timeout(
 def test_airflows_other_switches_skip_only_a_failed_job(
     gateway: Emulator, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch, situation: str, mode: str, switch: str
 ) -> None:
-    """Airflow looks at ``never_fail`` when a poke raises, and from Airflow 3 on after a deferral, too."""
-    skips = situation in MAY_SKIP and switch == "never_fail" and (mode == "poke" or IS_AIRFLOW_3)
+    """Airflow looks at ``never_fail`` when a poke raises, and from Airflow 3.1 on after a deferral, too."""
+    skips = situation in MAY_SKIP and switch == "never_fail" and (mode == "poke" or AIRFLOW_RELEASE >= (3, 1))
     expected = AirflowSkipException if skips else ENDS[situation][1]
     assert run_to_error(situation, gateway, ti, monkeypatch, **{switch: True}, **MODES[mode]) is expected
 

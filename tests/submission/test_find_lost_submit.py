@@ -30,13 +30,13 @@ from airflow_provider_runway.submission.row_matching import LostSubmit, make_pro
 MODEL = "runway-gen4-turbo"
 SENT_AT = 1_790_000_000.0
 ACCEPTED_UNTIL = SENT_AT + 100
-WINDOW = LookupTimes.for_submit(MODEL, SENT_AT, ACCEPTED_UNTIL)
-SETTLED_S = WINDOW.settled_at - SENT_AT
-GIVE_UP_S = WINDOW.give_up_at - SENT_AT
+TIMES = LookupTimes.for_submit(MODEL, SENT_AT, ACCEPTED_UNTIL)
+SETTLED_S = TIMES.settled_at - SENT_AT
+GIVE_UP_S = TIMES.give_up_at - SENT_AT
 LOST = LostSubmit(
     model=MODEL,
     sent_from=SENT_AT,
-    latest_row_at=WINDOW.settled_at,
+    latest_row_at=TIMES.settled_at,
     seeds=frozenset({7}),
     prompt="a lighthouse",
     prompt_digest=make_prompt_digest("a lighthouse"),
@@ -82,7 +82,7 @@ class History:
     def ask(self, age_s: float, lost: LostSubmit = LOST, pauses_s: tuple[float, ...] = ()) -> LookupResult:
         """Ask once (and after each pause), so many seconds after the submit."""
         now = SENT_AT + age_s
-        flow = find_lost_submit(BaseUrls(), lost, WINDOW, NO_RETRY, now, pauses_s)
+        flow = find_lost_submit(BaseUrls(), lost, TIMES, NO_RETRY, now, pauses_s)
         step = next(flow)
         while True:
             try:
@@ -239,7 +239,7 @@ def test_a_history_that_refuses_is_given_up_and_one_that_is_down_is_waited_for(s
 
 
 @pytest.mark.parametrize("clock_ahead_s", [-300.0, 300.0])
-def test_windows_are_in_the_time_of_the_api(clock_ahead_s: float) -> None:
+def test_times_are_those_of_the_api(clock_ahead_s: float) -> None:
     """A row that is 700 s older than the submit by the API's clock is excluded, one that is 500 s older is not."""
 
     def ask(age_s: float) -> HistoryLookup:
@@ -254,14 +254,14 @@ def test_windows_are_in_the_time_of_the_api(clock_ahead_s: float) -> None:
 def test_the_history_is_asked_less_and_less_often_and_when_it_settles() -> None:
     """A busy account must not lose its requests a minute to one lost response."""
     now, times = ACCEPTED_UNTIL, []
-    while now < WINDOW.give_up_at:
-        now = WINDOW.next_lookup_at(now)
+    while now < TIMES.give_up_at:
+        now = TIMES.next_lookup_at(now)
         times.append(now)
-    assert WINDOW.settled_at in times
-    assert times[-1] == WINDOW.give_up_at
+    assert TIMES.settled_at in times
+    assert times[-1] == TIMES.give_up_at
     assert len(times) <= 12
     assert times[0] - ACCEPTED_UNTIL == get_timing().history_pauses_s[-1]
-    assert WINDOW.next_lookup_at(now + 1) > now + 1, "a lookup that ends after the last milestone has a next one, too"
+    assert TIMES.next_lookup_at(now + 1) > now + 1, "a lookup that ends after the last milestone has a next one, too"
 
 
 def test_an_old_submit_is_searched_in_its_own_days_only() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_runway.batch.batch_rows import BatchRow, RowSource
 from airflow_provider_runway.batch.output_paths import format_first_path, get_output_path
-from airflow_provider_runway.batch.rows import BatchRow, RowSource
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.inputs.batch_image_check import PromptImageChecker
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_checked_body

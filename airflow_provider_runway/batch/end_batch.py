@@ -17,8 +17,8 @@ from airflow_provider_runway.exceptions import (
 from airflow_provider_runway.spending.estimate import Estimate
 
 if TYPE_CHECKING:
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.batch.row_state import RowState
-    from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.batch.survey import Survey
 
 #: Why no more rows were submitted: what fits the limit is submitted; or nothing is, where not all can be checked.

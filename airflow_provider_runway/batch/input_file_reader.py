@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TextIO
 
-from airflow_provider_runway.batch.rows import RowSource, UnreadableValue
+from airflow_provider_runway.batch.batch_rows import RowSource, UnreadableValue
 from airflow_provider_runway.compat import BaseHook, get_storage_conn_id
 from airflow_provider_runway.exceptions import BadInputError, RunwayError
 from airflow_provider_runway.inputs.prompt_image_upload import make_read_error

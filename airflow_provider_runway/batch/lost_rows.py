@@ -22,8 +22,8 @@ from airflow_provider_runway.submission.find_lost_submit import LookupResult, Lo
 from airflow_provider_runway.submission.row_matching import LostSubmit
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.batch.journal import BatchJournal
-    from airflow_provider_runway.batch.rows import BatchRow
+    from airflow_provider_runway.batch.batch_journal import BatchJournal
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.inputs.job_request import JobRequest
     from airflow_provider_runway.submission.journal_session import TaskAttempt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_runway.batch.rows import BatchRow
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.outputs.path_template import OutputPathTemplate
 
 

@@ -32,7 +32,7 @@ from airflow_provider_runway.outputs.storage import open_text, write_in_one_step
 from airflow_provider_runway.segmind.numbers_and_times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.batch.rows import BatchRow
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.segmind.jobs import JobSummary
 
 #: The name of the table in the folder ``result_path``.

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.batch.results import RowResult, RowStatus
-from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.submission.journal import JournalEntry
 

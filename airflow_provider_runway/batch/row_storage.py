@@ -11,7 +11,7 @@ from airflow_provider_runway.exceptions import DownloadFailedError, RunwayError
 from airflow_provider_runway.outputs.store import store_outputs
 
 if TYPE_CHECKING:
-    from airflow_provider_runway.batch.rows import BatchRow
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.segmind.jobs import JobSummary
     from airflow_provider_runway.transports.client_settings import ClientSettings
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_provider_runway.batch.batch_rows import list_requests
 from airflow_provider_runway.batch.output_paths import escape_braces
-from airflow_provider_runway.batch.rows import list_requests
 from airflow_provider_runway.exceptions import BadInputError, UnreachableError
 from airflow_provider_runway.outputs.storage import write_in_one_step
 from airflow_provider_runway.outputs.store import check_output_path

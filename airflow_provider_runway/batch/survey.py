@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.batch.row_decision import BatchTry, RowDecision, RowStep, decide_row
 from airflow_provider_runway.batch.row_state import RowState
-from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.wave_size_and_timing import MAX_OUT, Progress
 from airflow_provider_runway.batch.wave_submitter import RowToSubmit
 from airflow_provider_runway.inputs.job_request import fingerprint, make_digest

@@ -25,8 +25,8 @@ from airflow_provider_runway.submission.submitter import MAX_UNANSWERED_SUBMITS
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.atomic_record_files import GrowingFile
-    from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
-    from airflow_provider_runway.batch.rows import BatchRow
+    from airflow_provider_runway.batch.batch_journal import BatchJournal, JournalContent
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.batch.survey import Survey
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.submission.journal_session import TaskAttempt

@@ -31,9 +31,9 @@ from airflow_provider_runway.submission.send_intent import send_intent
 
 if TYPE_CHECKING:
     from airflow_provider_runway.batch.atomic_record_files import GrowingFile
-    from airflow_provider_runway.batch.journal import BatchJournal
+    from airflow_provider_runway.batch.batch_journal import BatchJournal
+    from airflow_provider_runway.batch.batch_rows import BatchRow
     from airflow_provider_runway.batch.row_decision import RowDecision
-    from airflow_provider_runway.batch.rows import BatchRow
     from airflow_provider_runway.hooks.runway import RunwayHook
     from airflow_provider_runway.inputs.job_request import JobRequest
     from airflow_provider_runway.submission.journal import JournalEntry

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_runway.batch.batch_journal import BatchJournal, JournalContent
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.end_batch import BatchEnd, end_batch
-from airflow_provider_runway.batch.journal import BatchJournal, JournalContent
 from airflow_provider_runway.batch.row_decision import BatchTry, lost_connection
-from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.batch.survey import Survey, digest_inputs, survey_rows
 from airflow_provider_runway.batch.waiting_jobs_file import make_waiting_job, read_waiting_jobs, write_waiting_jobs
 from airflow_provider_runway.batch.wave_execution import Wave, WaveSettings, get_first_lookup_at

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_runway.batch.batch_rows import ROW_ARGUMENTS, RowSource, make_list_source
 from airflow_provider_runway.batch.check_rows import check_rows
 from airflow_provider_runway.batch.input_file_reader import make_file_source
-from airflow_provider_runway.batch.rows import ROW_ARGUMENTS, RowSource, make_list_source
 from airflow_provider_runway.compat import get_unrendered
 from airflow_provider_runway.exceptions import BadInputError
 from airflow_provider_runway.segmind.model_fields import check_rendered

@@ -14,6 +14,7 @@ import httpx
 
 from airflow_provider_runway.videos.page_scope import ALL, PageScope, quote_segment
 from airflow_provider_runway.videos.result_cache import ResultCache
+from airflow_provider_runway.videos.tiles import read_text
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,6 +29,7 @@ MAX_CONCURRENT_REQUESTS = 6
 REQUEST_TIMEOUT_S = 60.0
 #: The XCom under which a task keeps what it waits for (``task_deferral`` pushes it).
 WAITING_JOB_KEY = "runway_job"
+_ERROR_LEVELS = ("error", "critical")
 
 
 class NotLoggedInError(Exception):
@@ -163,3 +165,21 @@ class AirflowApi:
 
 def _quote_id(value: str | None) -> str:
     return ALL if value is None else quote_segment(value)
+
+
+def find_reason(entries: Any) -> str | None:
+    """Return the last error of a log, as Airflow's API returns the log; None where it has none.
+
+    The exception that ended the try wins over an error that was only logged.
+
+    :param entries: ``[{"event", "level", "error_detail": [{"exc_type", "exc_value"}]}, …]``.
+    """
+    rows = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    for row in reversed(rows):
+        details = row.get("error_detail")
+        if isinstance(details, list) and details and isinstance(details[0], dict):
+            return read_text(details[0].get("exc_value")) or read_text(details[0].get("exc_type"))
+    return next(
+        (read_text(row.get("event")) for row in reversed(rows) if row.get("level") in _ERROR_LEVELS),
+        None,
+    )

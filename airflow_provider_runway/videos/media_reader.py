@@ -1,9 +1,14 @@
-"""Reads stored videos in parts, from the local file system and from any storage of Airflow. All of it blocks."""
+"""Reads stored videos in parts, and which part a request asks for: local files, and any storage of Airflow.
+
+What opens or reads a file blocks.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from airflow_provider_runway.compat import make_storage_path
@@ -11,6 +16,7 @@ from airflow_provider_runway.outputs.media_check import detect_media_type
 from airflow_provider_runway.videos.media_roots import StoredFile
 
 _HEAD_BYTES = 512
+_RANGE_HEADER = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 #: An SVG is a document that can contain scripts, so it is never shown.
 _NEVER_SHOWN = frozenset({"image/svg+xml"})
 
@@ -119,3 +125,47 @@ class _StorageSource:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class RangeNotSatisfiableError(ValueError):
+    """The range lies outside of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Bytes ``first`` to ``last`` of a file, both included, counted from 0."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """How many bytes it has."""
+        return self.last - self.first + 1
+
+
+def parse_range(header: str | None, size: int, max_open_length: int) -> ByteRange | None:
+    """Return the range that a request's header ``Range`` asks for (RFC 9110, section 14); None for the whole file.
+
+    A header that cannot be read, or that asks for several ranges, is ignored, as the RFC allows.
+
+    :param size: the file's size in bytes.
+    :param max_open_length: of a range without an end, at most so many bytes are sent; the RFC allows less than asked.
+    :raises RangeNotSatisfiableError: answer it with 416.
+    """
+    match = _RANGE_HEADER.fullmatch((header or "").replace(" ", ""))
+    if match is None or match[0] == "bytes=-":
+        return None
+    first_text, last_text = match[1][:20], match[2][:20]
+    if not first_text:  # the last N bytes
+        count = int(last_text)
+        if count == 0 or size == 0:
+            raise RangeNotSatisfiableError
+        return ByteRange(max(size - count, 0), size - 1)
+    first = int(first_text)
+    last = int(last_text) if last_text else first + max_open_length - 1
+    if last_text and last < first:
+        return None
+    if first >= size:
+        raise RangeNotSatisfiableError
+    return ByteRange(first, min(last, size - 1))

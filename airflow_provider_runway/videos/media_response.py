@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
-from airflow_provider_runway.videos.byte_ranges import ByteRange, RangeNotSatisfiableError, parse_range
-from airflow_provider_runway.videos.media_reader import MediaFile, open_media
+from airflow_provider_runway.videos.media_reader import (
+    ByteRange,
+    MediaFile,
+    RangeNotSatisfiableError,
+    open_media,
+    parse_range,
+)
 from airflow_provider_runway.videos.media_roots import StoredFile
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from itertools import chain
 from typing import Any
 
 from airflow_provider_runway.videos.airflow_api import WAITING_JOB_KEY, AirflowApi, NotVisibleError
-from airflow_provider_runway.videos.batch_rows import read_rows
 from airflow_provider_runway.videos.media_reader import MediaNotFoundError
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope
+from airflow_provider_runway.videos.results_reader import read_rows
 from airflow_provider_runway.videos.tiles import (
     AIRFLOW_STATES,
     FAILED,

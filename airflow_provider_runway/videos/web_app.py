@@ -25,9 +25,8 @@ from airflow_provider_runway.videos.airflow_api import (
     AirflowApiError,
     NotLoggedInError,
     NotVisibleError,
+    find_reason,
 )
-from airflow_provider_runway.videos.batch_rows import read_rows
-from airflow_provider_runway.videos.failure_from_log import find_reason
 from airflow_provider_runway.videos.html_pages import (
     Addresses,
     build_headers,
@@ -40,6 +39,7 @@ from airflow_provider_runway.videos.media_response import respond_with_media
 from airflow_provider_runway.videos.media_roots import MediaRoots
 from airflow_provider_runway.videos.page_scope import PageScope
 from airflow_provider_runway.videos.result_cache import ResultCache
+from airflow_provider_runway.videos.results_reader import read_rows
 from airflow_provider_runway.videos.tile_listing import TileFilter, collect_page, collect_totals
 from airflow_provider_runway.videos.tiles import read_batch, read_mapping, read_outputs
 

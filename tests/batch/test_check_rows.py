@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_runway.batch.batch_rows import BatchRow, make_list_source
 from airflow_provider_runway.batch.check_rows import MAX_NAMED_ROWS, check_rows
 from airflow_provider_runway.batch.input_file_reader import make_file_source
-from airflow_provider_runway.batch.rows import BatchRow, make_list_source
 from airflow_provider_runway.exceptions import BadInputError, UnreachableError
 from airflow_provider_runway.segmind.images import make_data_url
 

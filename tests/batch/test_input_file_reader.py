@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.batch.input_file_reader import make_file_source
-from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.exceptions import BadInputError
 
 

@@ -10,6 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_runway.batch import read_results
+from airflow_provider_runway.batch.batch_rows import parse_row
 from airflow_provider_runway.batch.results import (
     STATUS_MEANINGS,
     RowResult,
@@ -18,7 +19,6 @@ from airflow_provider_runway.batch.results import (
     get_row_status,
     write_results,
 )
-from airflow_provider_runway.batch.rows import parse_row
 from airflow_provider_runway.exceptions import RunwayError, list_error_classes
 from airflow_provider_runway.segmind.jobs import JobSummary
 

@@ -12,7 +12,7 @@ from airflow_runtime import TaskInstance, WorkerDied, run_task
 from batches import find_wrong_rows, make_batch, make_rows, read_table
 from submits import add_neighbour, count_own_posts, list_own_billable_ids, list_own_jobs, set_connection_extra
 
-from airflow_provider_runway.batch import journal
+from airflow_provider_runway.batch import batch_journal
 from airflow_provider_runway.batch.atomic_record_files import RecordFolder
 from airflow_provider_runway.compat import AirflowFailException
 from airflow_provider_runway.emulator import Emulator
@@ -154,7 +154,7 @@ def test_a_damaged_batch_file_is_named_with_a_way_on_that_pays_nothing_again(
 def test_a_journal_that_is_merged_at_each_opening_pays_each_row_once(
     gateway: Emulator, ti: TaskInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "MAX_FILES", 1)
+    monkeypatch.setattr(batch_journal, "MAX_FILES", 1)
     gateway.add_fault("submit:job_fails:times=2")
     gateway.add_fault("submit:cut_after:skip=2,times=1")
     run_task(lambda: make_batch(tmp_path, make_rows(ROW_COUNT)), ti)
@@ -186,7 +186,7 @@ def test_a_worker_that_dies_between_the_merged_file_and_the_last_delete_loses_no
         deleted.append(name)
         delete(folder, name)
 
-    monkeypatch.setattr(journal, "MAX_FILES", 1)
+    monkeypatch.setattr(batch_journal, "MAX_FILES", 1)
     with monkeypatch.context() as dying:
         dying.setattr(RecordFolder, "delete", delete_or_die)
         with pytest.raises(WorkerDied):

@@ -26,7 +26,7 @@ from kill_plan import (
     KillPlan,
 )
 
-from airflow_provider_runway.batch.journal import BatchJournal
+from airflow_provider_runway.batch.batch_journal import BatchJournal
 from airflow_provider_runway.operators.batch import RunwayGenerateBatchOperator
 from airflow_provider_runway.operators.runway import RunwayGenerateOperator
 from airflow_provider_runway.sensors.runway import RunwayJobSensor

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.batch.rows import ROW_ARGUMENTS, BatchRow, make_list_source, parse_row
+from airflow_provider_runway.batch.batch_rows import ROW_ARGUMENTS, BatchRow, make_list_source, parse_row
 from airflow_provider_runway.exceptions import BadInputError
 
 DEFAULTS = {"prompt_text": "the task's", "duration": 5, "model": "a-model", "model_params": {"motion": 1, "fps": 24}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.videos.byte_ranges import ByteRange, RangeNotSatisfiableError, parse_range
+from airflow_provider_runway.videos.media_reader import ByteRange, RangeNotSatisfiableError, parse_range
 
 
 def test_a_range_is_read(subtests: pytest.Subtests) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_runway.videos.failure_from_log import find_reason
+from airflow_provider_runway.videos.airflow_api import find_reason
 
 ERROR = {"event": "Task failed with exception", "level": "error"}
 DETAIL = {"error_detail": [{"exc_type": "AirflowFailException", "exc_value": "Job 1 failed."}]}

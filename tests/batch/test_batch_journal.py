@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_runway.batch.journal import MAX_FILES, BatchJournal, JournalContent
+from airflow_provider_runway.batch.batch_journal import MAX_FILES, BatchJournal, JournalContent
+from airflow_provider_runway.batch.batch_rows import BatchRow
 from airflow_provider_runway.batch.results import RowResult, RowStatus
 from airflow_provider_runway.batch.row_state import format_entry, format_outcome, format_result
-from airflow_provider_runway.batch.rows import BatchRow
 from airflow_provider_runway.compat import make_storage_path
 from airflow_provider_runway.exceptions import NoUsableResponseError
 from airflow_provider_runway.segmind.jobs import JobState, JobSummary
@@ -104,7 +104,7 @@ def test_the_old_files_stay_where_another_execution_took_over_before_the_deletes
     def write_and_be_taken_over(name: str, data: bytes) -> None:
         write(name, data)
         if "-merged-" in name:
-            monkeypatch.setattr("airflow_provider_runway.batch.journal.MAX_FILES", 1_000)
+            monkeypatch.setattr("airflow_provider_runway.batch.batch_journal.MAX_FILES", 1_000)
             make_journal(tmp_path, try_number=2).open()
 
     monkeypatch.setattr(old.folder, "write", write_and_be_taken_over)

@@ -61,9 +61,9 @@ def as_of(date: str) -> dict[str, object]:
 
 
 #: Airflow -> the Pythons that it runs on, of those that the matrix has, and its libraries.
-#: - 3.0 breaks with universal-pathlib 0.3 (its ObjectStoragePath takes no scheme) and with PyJWT 2.11 (its API server).
+#: - 3.0 breaks with PyJWT 2.11 (its API server) and with the newest universal-pathlib; 0.3.3, of its day, works.
 #: - 3.1 breaks with SQLAlchemy 2.1, whose deprecations its models hit.
-#: - 3.2 does not start with the newest FastAPI and Cadwyn.
+#: - 3.2 does not start with the newest libraries of 2026-11.
 SUPPORTED: tuple[tuple[str, tuple[str, ...], dict[str, object]], ...] = (
     ("2.11", ("3.11", "3.12"), {}),
     ("3.0", ("3.11", "3.12"), as_of("2025-10-15")),

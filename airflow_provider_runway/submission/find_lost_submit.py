@@ -36,7 +36,7 @@ class LookupTimes:
     :param accepted_until: until when the gateway can have accepted the submit.
     :param settled_at: from when on a missing row means that there is no job.
     :param give_up_at: from when on nothing more is expected of rows that are incomplete, or of a history that is down.
-        Another job's row that appeared later is waited for until its own job must have ended.
+        Only an incomplete row that may be another job's is waited for longer: until that job must have ended.
     """
 
     sent_from: float
@@ -52,7 +52,7 @@ class LookupTimes:
         return cls(sent_from, accepted_until, settled_at, settled_at + lag_s)
 
     def may_be_completed(self, row: HistoryRow, api_now: float) -> bool:
-        """Can an incomplete row still get what it lacks? So it is until its job must have ended and the row landed.
+        """Can an incomplete row still get what it lacks? It can until its job must have ended, and its row be whole.
 
         A row that is vague about its time is taken for an old one: it must not hold up the verdict for hours.
 

@@ -360,9 +360,18 @@ def test_the_callback_and_the_retry_policy_know_the_error(
 def test_the_test_of_a_dag_passes(airflow: LocalAirflow, emulator: Emulator, tmp_path: Path) -> None:
     (tmp_path / "sunflowers.py").write_text(adapt(DAGS["sunflowers"], tmp_path, emulator))
     shutil.copy(SNIPPETS / "test_sunflowers.py", tmp_path)
-    variables = f"PYTHONPATH={tmp_path}:$PYTHONPATH AIRFLOW__CORE__DAGS_FOLDER={tmp_path}"
+    variables = {
+        "PYTHONPATH": f"{tmp_path}:$PYTHONPATH",
+        "AIRFLOW_HOME": tmp_path,
+        "AIRFLOW__CORE__DAGS_FOLDER": tmp_path,
+        # Not the database of `airflow`, which others lock: Airflow once sent the call that starts a task again, 14 s
+        # later, and then failed the task because it was running already.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }
+    export = "export " + " ".join(f"{name}={value}" for name, value in variables.items())
     pytest_command = f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist --rootdir {tmp_path}"
-    assert "2 passed" in airflow.run_command(f"{variables} {pytest_command} {tmp_path}/test_sunflowers.py")
+    output = airflow.run_command(f"{export}; airflow db migrate && {pytest_command} {tmp_path}/test_sunflowers.py")
+    assert "2 passed" in output
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from local_airflow.emulator_process import TEST_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("generate", "wait", "one_task")
-PROMPT = "a field of sunflowers while the sun goes down"  # the end of the example's prompt
+#: Tests of other files, which share the emulator, run DAGs with the example's own prompt.
+PROMPT = "The camera circles a windmill while the sun goes down"
 XCOM_KEYS = {
     "request_id",
     "status",
@@ -46,7 +47,8 @@ def run(airflow: LocalAirflow, emulator: Emulator, videos: Path) -> Run:
     """A finished run of the example with the repository's image, slow enough to be seen deferred."""
     emulator.add_fault(call="submit", fault="job_latency", match=PROMPT, times=0, seconds=6)
     image = ROOT / "demo" / "sunflowers.jpg"
-    run = airflow.trigger("runway_image_to_video", {"prompt_image": str(image), "output_path": f"{videos}/"}, "example")
+    params = {"prompt_text": PROMPT, "prompt_image": str(image), "output_path": f"{videos}/"}
+    run = airflow.trigger("runway_image_to_video", params, "example")
     airflow.wait_for_task(run, "wait", "deferred", timeout_s=60)
     airflow.wait_for_task(run, "one_task", "deferred", "success", timeout_s=60)
     assert airflow.wait_for_run(run, timeout_s=120) == "success"
@@ -98,7 +100,7 @@ def test_the_log_names_the_job_before_and_after_the_deferral(airflow: LocalAirfl
 
 def test_the_example_pays_for_its_two_jobs_and_no_more(airflow: LocalAirflow, run: Run, emulator: Emulator) -> None:
     ids = {airflow.get_xcom(run, task_id)["request_id"] for task_id in TASKS}
-    made = [job["request_id"] for job in emulator.ledger()["jobs"] if job["body"]["promptText"].endswith(PROMPT)]
+    made = [job["request_id"] for job in emulator.ledger()["jobs"] if job["body"]["promptText"] == PROMPT]
     assert sorted(made) == sorted(ids)
 
 

@@ -52,12 +52,14 @@ class Row:
 def as_of(date: str) -> dict[str, object]:
     """Return the fields of a row whose libraries are those of a day, because newer ones break its Airflow.
 
-    A few packages may be newer than that: the tests' own tools, and the common-compat that the package needs.
+    A few packages may be newer than that: the tests' own tools, and the common-compat that the package needs. The
+    plugin that an older anyio brings for pytest does not load in the pytest of the tests.
     """
-    newer = {"pytest": "2026-11-25", "pytest-asyncio": "2026-11-25", "anyio": "2026-11-25"}
-    newer |= {"segmind": "2026-11-25", "apache-airflow-providers-common-compat": "2026-04-15"}
+    newer = dict.fromkeys(("pytest", "pytest-asyncio", "anyio", "typing-extensions", "segmind"), "2026-11-25")
+    newer |= {"apache-airflow-providers-common-compat": "2026-04-15"}
     exempt = [f"--exclude-newer-package={name}={max(day, date)}" for name, day in newer.items()]
-    return {"libraries": f"of {date}", "options": (f"--exclude-newer={date}", *exempt)}
+    options = (f"--exclude-newer={date}", *exempt)
+    return {"libraries": f"of {date}", "options": options, "pins": ("anyio>=4.16",)}
 
 
 #: Airflow -> the Pythons that it runs on, of those that the matrix has, and its libraries.

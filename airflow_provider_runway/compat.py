@@ -506,10 +506,16 @@ def read_connection_in_command(conn_id: str) -> Connection:
     """Return a connection in a command of an administrator, which reads Airflow's database as Airflow's own do.
 
     :raises AirflowNotFoundException: there is no such connection.
+    :raises SQLAlchemyError: Airflow's database cannot be read, so it is not known whether there is one.
     """
     from airflow.models.connection import Connection as CoreConnection
+    from airflow.secrets.metastore import MetastoreBackend
 
-    connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
+    try:
+        connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:  # also where the database failed: Airflow then asks the next secrets backend
+        MetastoreBackend().get_connection(conn_id)
+        raise
     return connection
 
 

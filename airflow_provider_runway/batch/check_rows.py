@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_runway.batch.batch_rows import BatchRow, RowSource
 from airflow_provider_runway.batch.output_paths import format_first_path, get_output_path
-from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.exceptions import BadInputError, omit_nothing_was_sent
 from airflow_provider_runway.inputs.batch_image_check import PromptImageChecker
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_checked_body
 from airflow_provider_runway.inputs.local_image_placeholders import LocalImage
@@ -20,7 +20,6 @@ MAX_NAMED_ROWS = 50
 #: So many rows, and so many characters of images in them, are in memory while their images are looked at.
 _CHUNK_ROWS = 256
 _CHUNK_LENGTH = 8 * 1024 * 1024
-_NOT_SENT = " Nothing was sent."
 
 #: Told of each row without a problem: the row, and the body that it would be submitted with (without its image).
 OnRow = Callable[[BatchRow, Mapping[str, Any]], None]
@@ -151,5 +150,5 @@ def _split_into_chunks(parsed: Iterable[BatchRow | BadInputError]) -> Iterator[l
 
 def _join(one: _CheckedRow) -> str:
     """Return all problems of a row in one line that names it."""
-    text = " ".join(problem.removesuffix(_NOT_SENT) for problem in one.problems)
+    text = " ".join(omit_nothing_was_sent(problem) for problem in one.problems)
     return text if one.row is None or not text else f"{one.row.label}: {text}"

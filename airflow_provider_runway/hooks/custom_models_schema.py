@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from airflow_provider_runway.exceptions import BadInputError
+from airflow_provider_runway.exceptions import BadInputError, omit_nothing_was_sent
 from airflow_provider_runway.segmind.http import safe_path_segment
 from airflow_provider_runway.segmind.job_price import Price, make_price
 from airflow_provider_runway.segmind.model_fields import (
@@ -130,7 +130,7 @@ def _check_slug(slug: str) -> str:
     try:
         safe_path_segment("slug", slug)
     except BadInputError as problem:
-        raise ValueError(str(problem).removesuffix(" Nothing was sent.").rstrip(".")) from None
+        raise ValueError(omit_nothing_was_sent(problem).rstrip(".")) from None
     return slug
 
 

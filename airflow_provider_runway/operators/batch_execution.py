@@ -29,7 +29,12 @@ from airflow_provider_runway.batch.wave_size_and_timing import (
 )
 from airflow_provider_runway.batch.wave_submitter import WaveResult
 from airflow_provider_runway.compat import make_storage_path, run_in_thread
-from airflow_provider_runway.exceptions import BadConnectionError, NoUsableResponseError, ThrottledError
+from airflow_provider_runway.exceptions import (
+    BadConnectionError,
+    NoUsableResponseError,
+    ThrottledError,
+    omit_nothing_was_sent,
+)
 from airflow_provider_runway.inputs.build_request import JOB_ARGUMENTS, build_request
 from airflow_provider_runway.inputs.job_request import JobIdentity, JobRequest, make_digest
 from airflow_provider_runway.inputs.prompt_image_upload import UploadCache
@@ -154,7 +159,7 @@ class BatchExecution:
         except BadConnectionError as problem:
             if not (text := survey.describe_jobs()):
                 raise
-            why = str(problem).removesuffix(" Nothing was sent.")
+            why = omit_nothing_was_sent(problem)
             raise BadConnectionError(
                 f"{why} Of the batch, {text}. Its journal in {self._journal.folder.folder} keeps their ids. Restore "
                 "the connection, then let the task retry, or clear it: nothing is paid again, and the rows that were "

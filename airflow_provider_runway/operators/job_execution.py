@@ -17,6 +17,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     ThrottledError,
     UnreachableError,
+    omit_nothing_was_sent,
 )
 from airflow_provider_runway.hooks.price_warnings import warn_of_contradicted_price
 from airflow_provider_runway.hooks.runway import RunwayHook
@@ -200,7 +201,7 @@ class JobExecution:
         try:
             return self.hook.settings
         except BadConnectionError as problem:
-            text = describe_unstored_job(job, str(problem).removesuffix(" Nothing was sent."))
+            text = describe_unstored_job(job, omit_nothing_was_sent(problem))
             raise BadConnectionError(text, **{**problem.facts, "request_id": job.request_id}) from None
 
     def _report_lineage(self) -> None:

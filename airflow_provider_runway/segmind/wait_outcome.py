@@ -16,6 +16,7 @@ from airflow_provider_runway.exceptions import (
     RunwayError,
     WaitTimeoutError,
     list_error_classes,
+    omit_nothing_was_sent,
 )
 from airflow_provider_runway.segmind.billing_advice import describe_running_job
 from airflow_provider_runway.segmind.error_mapping import is_content_block_error
@@ -119,7 +120,7 @@ def timed_out_outcome(job: JobSummary) -> WaitOutcome:
 
 def stopped_outcome(job: JobSummary, error: RunwayError) -> WaitOutcome:
     """Return the outcome of a wait that an error stopped. The job, if there is one, goes on."""
-    why = f"polling stopped: {str(error).replace(' Nothing was sent.', '')}"
+    why = f"polling stopped: {omit_nothing_was_sent(error)}"
     text = describe_running_job(job.request_id, job.submitted_at, why)
     if isinstance(error, BadConnectionError):
         text += " Or correct the connection and clear the task, which resumes the job."

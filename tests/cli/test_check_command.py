@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -82,9 +83,26 @@ def test_a_problem_gives_exit_code_1(
     assert not path.exists()
 
 
+@pytest.mark.usefixtures("empty_connection_table")
 def test_a_missing_connection_gives_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--conn-id", "nope"]) == 1
     assert "There is no connection 'nope'" in capsys.readouterr().out
+
+
+def test_without_airflows_database_nothing_is_said_about_the_connection(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_runway", "check", "--conn-id", "nope"],
+        env=environment | {"AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no such table: connection" in done.stdout
+    assert f"AIRFLOW_HOME is {tmp_path} here." in done.stdout
+    assert "There is no connection" not in done.stdout
 
 
 def test_airflows_command_has_the_same_options() -> None:

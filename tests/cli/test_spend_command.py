@@ -162,6 +162,7 @@ def test_times_without_a_zone_are_utc_if_the_user_says_so(gateway: Emulator, day
     assert json.loads(capsys.readouterr().out)["total_usd"] == 2.1
 
 
+@pytest.mark.usefixtures("empty_connection_table")
 def test_a_history_that_cannot_be_read_gives_an_error_and_no_report(gateway: Emulator, capsys: Capture) -> None:
     gateway.add_fault("history:forbidden:times=0")
     assert spend() == 1

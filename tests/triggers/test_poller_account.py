@@ -27,6 +27,7 @@ from airflow_provider_runway.emulator import Emulator
 from airflow_provider_runway.exceptions import UnreachableError
 from airflow_provider_runway.hooks.runway import RunwayAsyncHook
 from airflow_provider_runway.polling import adaptive_rate_limit
+from airflow_provider_runway.segmind.timing import get_timing
 from airflow_provider_runway.segmind.wait_outcome import WaitOutcome
 from airflow_provider_runway.triggers import poller, poller_connection
 from airflow_provider_runway.triggers.poller import get_poller
@@ -143,7 +144,8 @@ async def test_a_connection_that_cannot_be_read_at_first_fails_no_job_and_is_one
     assert await finish(waits) == {"completed"}
     pauses_s = [later - earlier for earlier, later in pairwise(reads.times)]
     assert len(pauses_s) == 4
-    assert all(later > 1.3 * earlier for earlier, later in pairwise(pauses_s))
+    least_s = [get_timing().min_poll_gap_s * 2.0**failures for failures in (1, 2, 3, 4)]
+    assert all(pause_s > 0.99 * least for pause_s, least in zip(pauses_s, least_s, strict=True)), "each pause doubles"
     for summary, log in zip(summaries, logs, strict=True):
         assert len(log.warnings) == 1
         assert summary.request_id in log.warnings[0]

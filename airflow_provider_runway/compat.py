@@ -506,15 +506,24 @@ def read_connection_in_command(conn_id: str) -> Connection:
     """Return a connection in a command of an administrator, which reads Airflow's database as Airflow's own do.
 
     :raises AirflowNotFoundException: there is no such connection.
-    :raises SQLAlchemyError: Airflow's database cannot be read, so it is not known whether there is one.
+    :raises AirflowException: Airflow's database cannot be read, so it is not known whether there is one.
     """
+    from airflow.configuration import get_airflow_home
     from airflow.models.connection import Connection as CoreConnection
     from airflow.secrets.metastore import MetastoreBackend
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:  # also where the database failed: Airflow then asks the next secrets backend
-        MetastoreBackend().get_connection(conn_id)
+        try:
+            MetastoreBackend().get_connection(conn_id)
+        except SQLAlchemyError as problem:
+            reason = str(problem).partition("\n")[0]
+            home = get_airflow_home()
+            raise AirflowException(
+                f"Airflow's database cannot be read: {reason}. AIRFLOW_HOME is {home} here."
+            ) from None
         raise
     return connection
 

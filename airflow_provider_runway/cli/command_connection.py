@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_runway.compat import AirflowNotFoundException, read_connection_in_command
+from airflow_provider_runway.compat import AirflowException, AirflowNotFoundException, read_connection_in_command
 from airflow_provider_runway.exceptions import BadConnectionError
 from airflow_provider_runway.hooks.async_hook import make_settings
 from airflow_provider_runway.hooks.connection import DEFAULT_CONN_ID, make_missing_connection_error
@@ -26,17 +26,13 @@ def read_settings(conn_id: str) -> ClientSettings:
 
     :raises BadConnectionError: there is none, it cannot be used, or Airflow's database cannot be read.
     """
-    from airflow.configuration import get_airflow_home
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         return make_settings(conn_id, read_connection_in_command(conn_id))
     except AirflowNotFoundException:
         raise make_missing_connection_error(conn_id) from None
-    except SQLAlchemyError as problem:
-        reason = str(problem).partition("\n")[0]
+    except AirflowException as problem:
         raise BadConnectionError(
-            f"Airflow's database cannot be read: {reason}. Run this command where Airflow's own commands work, with "
-            f"the same environment variables. AIRFLOW_HOME is {get_airflow_home()} here. Nothing was sent.",
+            f"{problem} Run this command where Airflow's own commands work, with the same environment variables. "
+            "Nothing was sent.",
             conn_id=conn_id,
         ) from None

@@ -180,16 +180,18 @@ async def is_connection_missing(conn_id: str) -> bool:
     try:
         if hasattr(BaseHook, "aget_connection"):
             return await _is_connection_missing_on_airflow3(conn_id)
-        from airflow.configuration import ensure_secrets_loaded
-
-        def is_missing() -> bool:
-            return all(backend.get_connection(conn_id=conn_id) is None for backend in ensure_secrets_loaded())
-
-        return await asyncio.to_thread(is_missing)
+        return await asyncio.to_thread(_is_in_no_secrets_backend, conn_id)
     except ImportError:  # these are internals of Airflow; without them the first lookup counts
         return True
     except Exception:
         return False
+
+
+def _is_in_no_secrets_backend(conn_id: str) -> bool:
+    """Return whether no secrets backend of an Airflow component has a connection. Their errors come through."""
+    from airflow.configuration import ensure_secrets_loaded
+
+    return all(backend.get_connection(conn_id=conn_id) is None for backend in ensure_secrets_loaded())
 
 
 async def _is_connection_missing_on_airflow3(conn_id: str) -> bool:
@@ -506,23 +508,21 @@ def read_connection_in_command(conn_id: str) -> Connection:
     """Return a connection in a command of an administrator, which reads Airflow's database as Airflow's own do.
 
     :raises AirflowNotFoundException: there is no such connection.
-    :raises AirflowException: Airflow's database cannot be read, so it is not known whether there is one.
+    :raises AirflowException: a secrets backend or Airflow's database failed, so it is not known whether there is one.
     """
     from airflow.configuration import get_airflow_home
     from airflow.models.connection import Connection as CoreConnection
-    from airflow.secrets.metastore import MetastoreBackend
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         connection: Connection = CoreConnection.get_connection_from_secrets(conn_id)
-    except AirflowNotFoundException:  # also where the database failed: Airflow then asks the next secrets backend
+    except AirflowNotFoundException:
         try:
-            MetastoreBackend().get_connection(conn_id)
-        except SQLAlchemyError as problem:
+            _is_in_no_secrets_backend(conn_id)
+        except Exception as problem:
             reason = str(problem).partition("\n")[0]
-            home = get_airflow_home()
             raise AirflowException(
-                f"Airflow's database cannot be read: {reason}. AIRFLOW_HOME is {home} here."
+                f"Connection {conn_id!r} cannot be read, because a secrets backend or Airflow's database failed: "
+                f"{reason}. AIRFLOW_HOME is {get_airflow_home()} here."
             ) from None
         raise
     return connection

@@ -229,13 +229,9 @@ class OutputRejectedError(DownloadFailedError):
     code = "output_refused"
 
 
-#: The last sentence of the message of an error that stopped everything.
-NOTHING_WAS_SENT = " Nothing was sent."
-
-
 def omit_nothing_was_sent(message: object) -> str:
-    """Return an error's message for a text that says itself what was sent: one about a job that runs."""
-    return str(message).replace(NOTHING_WAS_SENT, "")
+    """Return an error's message without the sentence "Nothing was sent.", for a text that says itself what was."""
+    return str(message).replace(" Nothing was sent.", "")
 
 
 #: The attribute of Airflow's exception that holds the error of this package.

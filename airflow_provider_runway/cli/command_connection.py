@@ -24,7 +24,7 @@ def make_conn_id_option(what: str) -> tuple[tuple[str, ...], dict[str, Any]]:
 def read_settings(conn_id: str) -> ClientSettings:
     """Return the settings of a connection.
 
-    :raises BadConnectionError: there is none, it cannot be used, or Airflow's database cannot be read.
+    :raises BadConnectionError: there is none, it cannot be used, or it is not known whether there is one.
     """
     try:
         return make_settings(conn_id, read_connection_in_command(conn_id))

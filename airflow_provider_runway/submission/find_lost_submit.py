@@ -188,12 +188,11 @@ def _describe_doubtful_rows(rows: Sequence[HistoryRow]) -> str:
 
 def judge_failed_search(problem: RunwayError, times: LookupTimes, now: float) -> LookupResult:
     """Return what it means that the history did not respond (more can come), or refused (nothing more will)."""
-    reason = str(problem).removesuffix(".")  # it becomes a part of a sentence
     may_come = isinstance(problem, (NoUsableResponseError, NotFoundError))  # 404 may mean "no rows"
     may_respond_later = may_come and now < times.give_up_at
     if may_respond_later or now < times.accepted_until:
-        return LookupResult(HistoryLookup.NOT_SETTLED, why=reason, asked_at=now)
-    return LookupResult(HistoryLookup.UNCLEAR, why=reason, asked_at=now)
+        return LookupResult(HistoryLookup.NOT_SETTLED, why=str(problem), asked_at=now)
+    return LookupResult(HistoryLookup.UNCLEAR, why=str(problem), asked_at=now)
 
 
 def shift_to_api_clock(lost: LostSubmit, offset_s: float) -> LostSubmit:

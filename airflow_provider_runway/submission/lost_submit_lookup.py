@@ -106,7 +106,7 @@ class LostSubmitLookup:
         until = f"before {format_timestamp(times.settled_at)}" if is_early else "until it does"
         return HistoryNotSettledError(
             f"A submit of model {entry.model} may have become a job, and the account's history does not tell yet: "
-            f"{lookup.why}. Nothing is sent {until}.",
+            f"{lookup.why.rstrip('.')}. Nothing is sent {until}.",
             retry_at=times.next_lookup_at(lookup.asked_at),
         )
 
